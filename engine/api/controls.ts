@@ -1,0 +1,124 @@
+// What anything outside can ask of a node: the daemon's API calls exactly these, and engine.ts implements them.
+// Plain readonly data in, plain readonly data out; refusals are EngineErrors whose message is for the person.
+// Split by subject so that each consumer takes the slice it uses.
+
+export type Role = 'owner' | 'write' | 'read' | 'host'
+export type NodeClass = 'always-on' | 'daily' | 'occasional'
+
+export type FolderState =
+  | 'scanning' // a walk of the tree is under way
+  | 'syncing' // content is on its way from peers
+  | 'idle' // in step with every member reachable now
+  | 'paused' // by the person
+  | 'stopped' // a guard stopped it: see problems
+  | 'waiting' // content is needed and nobody reachable has it
+
+export interface Progress {
+  readonly activity: 'scan' | 'transfer'
+  readonly filesDone: number
+  readonly filesTotal: number
+  readonly bytesDone: number
+  readonly bytesTotal: number
+  readonly bytesPerSecond: number
+  /** Absent while there is nothing to judge by. */
+  readonly secondsLeft?: number
+}
+
+export interface FolderStatus {
+  /** Base32 text form. */
+  readonly id: string
+  readonly name: string
+  readonly path: string
+  readonly role: Role
+  readonly state: FolderState
+  /** Files (not directories) and their bytes as they are here now. */
+  readonly files: number
+  readonly bytes: number
+  readonly directories: number
+  /** Paths this node still has to apply, and the content bytes among them. */
+  readonly needFiles: number
+  readonly needBytes: number
+  readonly copies: { readonly target: number; readonly min: number }
+  readonly watcher: string
+  readonly progress?: Progress
+}
+
+export interface PeerStatus {
+  readonly id: string
+  readonly name: string
+  readonly connected: boolean
+  readonly class: NodeClass
+  readonly zone: string
+  /** Multiaddrs: of the open connections when connected, else those to be tried. */
+  readonly addresses: readonly string[]
+  /** Names of the folders shared with this peer. */
+  readonly folders: readonly string[]
+  /** Milliseconds since 1970; absent when never seen. */
+  readonly lastSeenMs?: number
+}
+
+export interface Problem {
+  readonly code: string
+  readonly severity: 'info' | 'warning' | 'error'
+  /** What is wrong, for a person. */
+  readonly text: string
+  /** The one next step. */
+  readonly next: string
+  readonly folder?: string
+  readonly path?: string
+}
+
+export interface NodeStatus {
+  readonly peerId: string
+  readonly name: string
+  readonly version: string
+  /** 'degraded' when there is a problem of severity error. */
+  readonly state: 'ok' | 'degraded' | 'stopping'
+  readonly folders: readonly FolderStatus[]
+  readonly peers: readonly PeerStatus[]
+  readonly problems: readonly Problem[]
+  /** Payload bytes over the network since the start. */
+  readonly traffic: { readonly sentBytes: number; readonly receivedBytes: number }
+}
+
+export interface NodeIdentity {
+  readonly peerId: string
+  readonly name: string
+  readonly addresses: readonly string[]
+}
+
+export interface NodeControls {
+  identity(): NodeIdentity
+  status(): NodeStatus
+  /** Asks the daemon to end; resolves before it has. */
+  stop(): Promise<void>
+  /** Called after anything `status` shows may have changed (at most every 100 ms). Returns the way to stop listening. */
+  onChange(listener: () => void): () => void
+}
+
+/** FOLDER arguments are a name, a path or an id prefix: `UNKNOWN_FOLDER`, `AMBIGUOUS_FOLDER`. */
+export interface FolderControls {
+  /** Starts a new folder with the tree at `path` (absolute). Resolves once it is recorded; the first scan goes on behind. */
+  addFolder(request: { readonly path: string; readonly name?: string; readonly copies?: number }): Promise<{ id: string; name: string; path: string }>
+  folders(): readonly FolderStatus[]
+  /** Stops syncing it here. The files stay; nothing is deleted anywhere. */
+  removeFolder(folder: string): Promise<void>
+  pauseFolder(folder: string): Promise<void>
+  resumeFolder(folder: string): Promise<void>
+  /** Walks the whole tree now; resolves when the walk and the ingest of what it found are done. */
+  rescanFolder(folder: string, signal: AbortSignal): Promise<void>
+  /**
+   * Resolves when the folders (all when absent) are in step: local changes ingested, everything known applied here and,
+   * for each connected member, everything of ours acknowledged as applied there. Throws `TIMED_OUT` through the signal's owner.
+   */
+  waitSynced(folder: string | undefined, signal: AbortSignal): Promise<void>
+}
+
+export interface SharingControls {
+  /** Makes a one-use invitation. `link` is a secret. */
+  share(request: { readonly folder: string; readonly role?: Role }): Promise<{ link: string; id: string }>
+  /** `path` is absolute; made when it does not exist (its parent must). */
+  join(request: { readonly link: string; readonly path: string }, signal: AbortSignal): Promise<{ folder: { id: string; name: string; path: string }; state: 'joined' }>
+}
+
+export interface Controls extends NodeControls, FolderControls, SharingControls {}

@@ -1,0 +1,67 @@
+// The one error type of the engine. Codes are API: documented in docs/errors.md, added and never renamed.
+// A message says what was tried, with what, and what the person can do next.
+
+export type ErrorCode =
+  // what a person asked for cannot be done
+  | 'BAD_ARGUMENT'
+  | 'BAD_LINK'
+  | 'LINK_USED'
+  | 'LINK_EXPIRED'
+  | 'UNKNOWN_FOLDER'
+  | 'AMBIGUOUS_FOLDER'
+  | 'FOLDER_EXISTS'
+  | 'FOLDER_NESTED'
+  | 'PATH_MISSING'
+  | 'PATH_NOT_DIRECTORY'
+  | 'PATH_NOT_WRITABLE'
+  | 'PATH_IS_HOME'
+  | 'NOT_ALLOWED'
+  | 'TIMED_OUT'
+  // the node itself
+  | 'ALREADY_RUNNING'
+  | 'NOT_RUNNING'
+  | 'HOME_TOO_NEW'
+  | 'HOME_UNUSABLE'
+  | 'DATABASE_CORRUPT'
+  | 'PORT_IN_USE'
+  | 'CLOSED'
+  | 'ABORTED'
+  // stores
+  | 'NO_SPACE'
+  | 'STORE_READ_ONLY'
+  | 'STORE_CORRUPT'
+  | 'DISK_FAILED'
+  // peers
+  | 'PEER_UNREACHABLE'
+  | 'PEER_MISBEHAVED'
+  | 'FRAME_TOO_LARGE'
+  | 'NOT_A_MEMBER'
+  | 'BAD_SIGNATURE'
+  | 'BAD_BLOCK'
+  | 'BAD_ENTRY'
+  | 'BAD_PATH'
+  | 'VERSION_UNSUPPORTED'
+  // a broken promise inside the program
+  | 'INTERNAL'
+
+export class EngineError extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options)
+    this.name = 'EngineError'
+    this.code = code
+  }
+}
+
+/** The code of an EngineError, `ABORTED` for an abort, `INTERNAL` for anything else. */
+export function errorCodeOf(error: unknown): ErrorCode {
+  if (error instanceof EngineError) return error.code
+  if (error instanceof Error && error.name === 'AbortError') return 'ABORTED'
+  return 'INTERNAL'
+}
+
+/** The text of whatever was thrown, for logs and for wrapping. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

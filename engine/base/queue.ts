@@ -1,0 +1,146 @@
+// The three ways in which parts of the engine wait for each other: a wake-up that carries no data, a bounded queue, a lock.
+
+import { EngineError } from './errors.ts'
+
+/** Rejects with `ABORTED` when the signal has been or gets aborted. */
+export function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw new EngineError('ABORTED', 'stopped before it was done', { cause: signal.reason })
+}
+
+/** Many `wake` calls before a `wait` count as one; the waiter reads the rows again. */
+export class Wakeup {
+  #isSet = false
+  #waiters: (() => void)[] = []
+
+  wake(): void {
+    this.#isSet = true
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiters) waiter()
+  }
+
+  /** Resolves at once when woken since the last `wait`, else at the next `wake`. */
+  async wait(signal: AbortSignal): Promise<void> {
+    throwIfAborted(signal)
+    while (!this.#isSet) {
+      await abortable<void>((resolve) => this.#waiters.push(() => resolve()), signal)
+    }
+    this.#isSet = false
+  }
+}
+
+/** A promise made by `start(resolve)` that rejects with `ABORTED` when `signal` aborts first. */
+export async function abortable<T>(start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void, signal: AbortSignal): Promise<T> {
+  throwIfAborted(signal)
+  let onAbort = (): void => undefined
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      onAbort = () => reject(new EngineError('ABORTED', 'stopped before it was done', { cause: signal.reason }))
+      signal.addEventListener('abort', onAbort, { once: true })
+      start(resolve, reject)
+    })
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+/** First in, first out, at most `capacity` items: `push` waits while it is full, `pull` while it is empty. */
+export class BoundedQueue<T> {
+  readonly capacity: number
+  #items: T[] = []
+  #isClosed = false
+  readonly #changed = new Broadcast()
+
+  constructor(capacity: number) {
+    this.capacity = capacity
+  }
+
+  get length(): number {
+    return this.#items.length
+  }
+
+  /** Throws `CLOSED` once the queue is closed. */
+  async push(item: T, signal: AbortSignal): Promise<void> {
+    throwIfAborted(signal)
+    while (this.#items.length >= this.capacity && !this.#isClosed) await this.#changed.wait(signal)
+    if (this.#isClosed) throw new EngineError('CLOSED', 'the queue is closed')
+    this.#items.push(item)
+    this.#changed.announce()
+  }
+
+  /** The oldest item; undefined once the queue is closed and drained. */
+  async pull(signal: AbortSignal): Promise<T | undefined> {
+    throwIfAborted(signal)
+    while (this.#items.length === 0 && !this.#isClosed) await this.#changed.wait(signal)
+    const item = this.#items.shift()
+    this.#changed.announce()
+    return item
+  }
+
+  /** No further pushes; what is queued can still be pulled. */
+  close(): void {
+    this.#isClosed = true
+    this.#changed.announce()
+  }
+}
+
+/** Wakes everyone who waits at that moment. */
+export class Broadcast {
+  #waiters: (() => void)[] = []
+
+  announce(): void {
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiters) waiter()
+  }
+
+  async wait(signal: AbortSignal): Promise<void> {
+    await abortable<void>((resolve) => this.#waiters.push(() => resolve()), signal)
+  }
+}
+
+/** At most `width` holders at once, served in order. */
+export class Semaphore {
+  #free: number
+  #waiters: (() => void)[] = []
+
+  constructor(width: number) {
+    this.#free = width
+  }
+
+  /** Runs `work` while holding a place. */
+  async hold<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    throwIfAborted(signal)
+    await this.#take(signal)
+    try {
+      return await work()
+    } finally {
+      this.#give()
+    }
+  }
+
+  async #take(signal: AbortSignal): Promise<void> {
+    if (this.#free > 0) {
+      this.#free--
+      return
+    }
+    let granted = (): void => undefined
+    try {
+      await abortable<void>((resolve) => {
+        granted = () => resolve()
+        this.#waiters.push(granted)
+      }, signal)
+    } catch (error) {
+      const at = this.#waiters.indexOf(granted)
+      if (at >= 0) this.#waiters.splice(at, 1)
+      else this.#give() // the place came in the same moment as the abort: pass it on
+      throw error
+    }
+  }
+
+  #give(): void {
+    const next = this.#waiters.shift()
+    if (next !== undefined) next()
+    else this.#free++
+  }
+}

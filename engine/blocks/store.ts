@@ -1,0 +1,46 @@
+// The contract of every block store. test/contract/block-store.ts is its suite: each implementation passes it.
+
+import type { BlockId, FolderId } from '../model/ids.ts'
+
+export interface StoredBlock {
+  readonly folder: FolderId
+  readonly id: BlockId
+  /** Sealed bytes. The store does not keep a reference after `put` resolves. */
+  readonly bytes: Uint8Array
+}
+
+export interface StoreTotals {
+  readonly blocks: number
+  /** Payload bytes of the blocks that can be read. */
+  readonly payloadBytes: number
+  /** What the store takes on disk, dead records included. */
+  readonly diskBytes: number
+}
+
+export type StoreHealth =
+  | { readonly state: 'ok' }
+  | { readonly state: 'readOnly'; readonly reason: string }
+  | { readonly state: 'closed' }
+
+export interface BlockStore extends AsyncDisposable {
+  /**
+   * Stores blocks; resolves when all of them are durable. A block that is already here costs nothing.
+   * Checks that every id is the hash of its bytes (`BAD_BLOCK` otherwise, nothing of the call stored).
+   * Throws `NO_SPACE`, `STORE_READ_ONLY`, `CLOSED`, `DISK_FAILED`; then blocks of the call may or may not be here,
+   * and none of them is acknowledged.
+   */
+  put(blocks: readonly StoredBlock[]): Promise<void>
+  /**
+   * The sealed bytes, checked against the id, or undefined when the block is not here or turned out to be damaged
+   * (it is then quarantined and no longer `has`).
+   */
+  get(folder: FolderId, id: BlockId): Promise<Uint8Array | undefined>
+  /** Synchronous: answered from the store's index. */
+  has(folder: FolderId, id: BlockId): boolean
+  /** Forgets blocks (a durable tombstone); absent ones are no error. Works on a full disk. */
+  remove(folder: FolderId, ids: readonly BlockId[]): Promise<void>
+  /** Ids in ascending byte order, a snapshot page: at most `limit` after `after`. */
+  list(folder: FolderId, after: BlockId | undefined, limit: number): readonly BlockId[]
+  totals(): StoreTotals
+  health(): StoreHealth
+}
