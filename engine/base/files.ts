@@ -22,6 +22,8 @@ export type FilesFault =
 
 export class FilesError extends Error {
   readonly fault: FilesFault
+  /** What was tried, in a word or two. */
+  readonly operation: string
   readonly path: string
   readonly detail: string
 
@@ -29,6 +31,7 @@ export class FilesError extends Error {
     super(`${operation} ${path}: ${detail}`)
     this.name = 'FilesError'
     this.fault = fault
+    this.operation = operation
     this.path = path
     this.detail = detail
   }
