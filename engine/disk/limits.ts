@@ -1,14 +1,9 @@
-// Bounds of what a folder may contain, and the names of what Holdfast itself keeps in it.
+// The names of what Holdfast itself keeps in a folder. Bounds of paths are in model/limits.ts.
 
-/** UTF-8 bytes of a whole relative path: Linux's PATH_MAX less room for the root. */
-export const pathBytesMax = 3072
-/** UTF-8 bytes of one name: the limit of ext4, APFS and NTFS (there in UTF-16 units, which is never smaller). */
-export const nameBytesMax = 255
-/** Directory levels below the root. */
-export const pathDepthMax = 500
-/** The folder's own directory: marker, temp files, replaced content. Never synced. */
-export const folderDirectoryName = '.holdfast'
+export { folderDirectoryName } from '../model/limits.ts'
+/** In the folder's directory: says which folder this is. */
 export const markerName = 'folder.json'
 export const temporaryDirectoryName = 'temp'
 export const replacedDirectoryName = 'replaced'
+/** At the root of the folder, synced like any file. */
 export const ignoreFileName = '.holdfastignore'

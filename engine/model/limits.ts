@@ -1,0 +1,10 @@
+// Bounds of what a folder may contain.
+
+/** UTF-8 bytes of a whole relative path: Linux's PATH_MAX less room for the root. */
+export const pathBytesMax = 3072
+/** UTF-8 bytes of one name: the limit of ext4, APFS and NTFS (there in UTF-16 units, which is never smaller). */
+export const nameBytesMax = 255
+/** Names in one path: directory levels below the root, and the last name. */
+export const pathDepthMax = 500
+/** The folder's own directory at its root: marker, temp files, replaced content. Never synced. */
+export const folderDirectoryName = '.holdfast'
