@@ -3,7 +3,7 @@
 // All of it is plain bytes, so that it can be handed to worker jobs. Context strings are format: never change one.
 
 import { assert, present } from '../base/assert.ts'
-import { utf8 } from '../base/bytes.ts'
+import { concatBytes, utf8 } from '../base/bytes.ts'
 import { hashIdBytes, idVersion, parseEntryId, type EntryId } from '../model/ids.ts'
 import { blake3Keyed, deriveKey } from './hash.ts'
 
@@ -42,6 +42,13 @@ export function deriveEpochKeys(epochSecret: Uint8Array): EpochKeys {
 /** Proves membership to other members; opens nothing. */
 export function deriveAccessKey(accessSecret: Uint8Array): Uint8Array {
   return fromSecret(accessContext, accessSecret)
+}
+
+/**
+ * 1024 bytes for the chunker's gear table (chunk/gear.ts, which imports no crypto): the keyed hashes of the single bytes 0 to 31.
+ */
+export function expandGearKey(gearKey: Uint8Array): Uint8Array {
+  return concatBytes(Array.from({ length: 32 }, (_, counter) => blake3Keyed(gearKey, Uint8Array.of(counter))))
 }
 
 /** The id under which every member knows a path. `path` is the normalised relative path; the caller normalises. */
