@@ -1,0 +1,89 @@
+// The daemon's calls: one row each, from which server, client and the OpenAPI document follow. No schema library here,
+// so that the command line starts fast; the schemas are in contract.ts, typed by the rows below.
+
+import type { FolderState, FolderStatus, NodeIdentity, NodeStatus, PeerStatus, Problem, Progress, Role } from './controls.ts'
+
+export type Empty = Readonly<Record<string, never>>
+
+interface FolderName {
+  /** A name, a path or an id prefix. */
+  readonly folder: string
+}
+
+/** What each call takes and gives. */
+export interface Calls {
+  identity: { input: Empty; output: NodeIdentity }
+  status: { input: Empty; output: NodeStatus }
+  peers: { input: Empty; output: { readonly peers: readonly PeerStatus[] } }
+  problems: { input: Empty; output: { readonly problems: readonly Problem[] } }
+  stop: { input: Empty; output: Empty }
+  folders: { input: Empty; output: { readonly folders: readonly FolderStatus[] } }
+  addFolder: {
+    input: { readonly path: string; readonly name?: string; readonly copies?: number }
+    output: { readonly id: string; readonly name: string; readonly path: string }
+  }
+  removeFolder: { input: FolderName; output: Empty }
+  pauseFolder: { input: FolderName; output: Empty }
+  resumeFolder: { input: FolderName; output: Empty }
+  rescanFolder: { input: FolderName; output: Empty }
+  share: { input: { readonly folder: string; readonly role?: Role }; output: { readonly link: string; readonly id: string } }
+  join: {
+    input: { readonly link: string; readonly path: string }
+    output: { readonly folder: { readonly id: string; readonly name: string; readonly path: string }; readonly state: 'joined' }
+  }
+  waitSynced: { input: { readonly folder?: string; readonly timeoutMs?: number }; output: Empty }
+}
+
+export type CallName = keyof Calls
+export type CallInput<Name extends CallName> = Calls[Name]['input']
+export type CallOutput<Name extends CallName> = Calls[Name]['output']
+
+export interface CallRoute {
+  readonly method: 'GET' | 'POST'
+  /** Below `apiRoot`. A folder's name goes into the body, never into the path: it may hold any character. */
+  readonly path: string
+  readonly summary: string
+}
+
+export const apiRoot = '/api/v1'
+/** The Host header of requests over the socket: no name that a browser could be led to. */
+export const socketHost = 'holdfast.socket'
+export const eventsPath: string = `${apiRoot}/events`
+export const openApiPath: string = `${apiRoot}/openapi.json`
+
+export const callRoutes: { readonly [Name in CallName]: CallRoute } = {
+  identity: { method: 'GET', path: '/id', summary: 'Who this node is and where it listens' },
+  status: { method: 'GET', path: '/status', summary: 'Folders, peers and problems in one answer' },
+  peers: { method: 'GET', path: '/peers', summary: 'The nodes that this node knows' },
+  problems: { method: 'GET', path: '/problems', summary: 'What is not as it should be, with the next step for each' },
+  stop: { method: 'POST', path: '/stop', summary: 'Ask the daemon to end; answers before it has' },
+  folders: { method: 'GET', path: '/folders', summary: 'The folders on this node' },
+  addFolder: { method: 'POST', path: '/folders/add', summary: 'Start a new folder with the tree at an absolute path' },
+  removeFolder: { method: 'POST', path: '/folders/remove', summary: 'Stop syncing a folder here; its files stay' },
+  pauseFolder: { method: 'POST', path: '/folders/pause', summary: 'Pause a folder' },
+  resumeFolder: { method: 'POST', path: '/folders/resume', summary: 'Resume a paused folder' },
+  rescanFolder: { method: 'POST', path: '/folders/rescan', summary: 'Walk the whole tree now; answers when the walk is done' },
+  share: { method: 'POST', path: '/share', summary: 'Make a one-use invitation; the link is a secret' },
+  join: { method: 'POST', path: '/join', summary: 'Join the folder of a link at an absolute path' },
+  waitSynced: { method: 'POST', path: '/wait', summary: 'Answer when the folders are in step, or with TIMED_OUT' },
+}
+
+/** A table of something for each call, in a fixed order. */
+export const callNames: readonly CallName[] = Object.keys(callRoutes) as CallName[] // the keys of a total table are its names
+
+/** The data of a `change` event: enough to draw a list; `status` has the rest. */
+export interface ChangeSummary {
+  readonly state: NodeStatus['state']
+  readonly folders: readonly FolderSummary[]
+  readonly peersConnected: number
+  readonly problems: number
+}
+
+export interface FolderSummary {
+  readonly id: string
+  readonly name: string
+  readonly state: FolderState
+  readonly needFiles: number
+  readonly needBytes: number
+  readonly progress?: Progress
+}

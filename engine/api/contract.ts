@@ -1,0 +1,178 @@
+// The contract in full: a schema for what each call takes and gives, and the OpenAPI document made from them.
+// Requests are refused when they hold a field that is not here; answers may grow by fields.
+
+import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
+import type { OpenAPIObjectConfigure } from '@hono/zod-openapi'
+import { apiRoot, callNames, callRoutes, eventsPath } from './calls.ts'
+import type { CallInput, CallName, CallOutput, ChangeSummary } from './calls.ts'
+import { errorStatuses } from './error-status.ts'
+
+export interface CallSchema<Name extends CallName> {
+  readonly input: z.ZodType<CallInput<Name>>
+  readonly output: z.ZodType<CallOutput<Name>>
+}
+
+const pathCharactersMax = 32_768 // Windows' longest path; Linux and macOS stop at 4,096 bytes
+const nameCharactersMax = 255
+const linkCharactersMax = 16_384
+const copiesMax = 64
+/** A day: a longer wait is a script that was forgotten. */
+const waitMsMax = 86_400_000
+
+const noNul = (text: string): boolean => !text.includes('\0')
+const path = z.string().min(1).max(pathCharactersMax).refine(noNul, 'must not contain NUL')
+const name = z.string().min(1).max(nameCharactersMax).refine(noNul, 'must not contain NUL')
+const folderName = z.string().min(1).max(pathCharactersMax).describe('A name, a path or an id prefix')
+
+const count = z.number().int().nonnegative()
+const role = z.enum(['owner', 'write', 'read', 'host'])
+const folderState = z.enum(['scanning', 'syncing', 'idle', 'paused', 'stopped', 'waiting'])
+
+const progress = z
+  .object({
+    activity: z.enum(['scan', 'transfer']),
+    filesDone: count,
+    filesTotal: count,
+    bytesDone: count,
+    bytesTotal: count,
+    bytesPerSecond: z.number().nonnegative(),
+    secondsLeft: z.number().nonnegative().exactOptional(),
+  })
+  .openapi('Progress')
+
+const folderStatus = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    path: z.string(),
+    role,
+    state: folderState,
+    files: count,
+    bytes: count,
+    directories: count,
+    needFiles: count,
+    needBytes: count,
+    copies: z.object({ target: count, min: count }),
+    watcher: z.string(),
+    progress: progress.exactOptional(),
+  })
+  .openapi('FolderStatus')
+
+const peerStatus = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    connected: z.boolean(),
+    class: z.enum(['always-on', 'daily', 'occasional']),
+    zone: z.string(),
+    addresses: z.array(z.string()),
+    folders: z.array(z.string()),
+    lastSeenMs: z.number().exactOptional(),
+  })
+  .openapi('PeerStatus')
+
+const problem = z
+  .object({
+    code: z.string(),
+    severity: z.enum(['info', 'warning', 'error']),
+    text: z.string(),
+    next: z.string(),
+    folder: z.string().exactOptional(),
+    path: z.string().exactOptional(),
+  })
+  .openapi('Problem')
+
+const nodeStatus = z
+  .object({
+    peerId: z.string(),
+    name: z.string(),
+    version: z.string(),
+    state: z.enum(['ok', 'degraded', 'stopping']),
+    folders: z.array(folderStatus),
+    peers: z.array(peerStatus),
+    problems: z.array(problem),
+    traffic: z.object({ sentBytes: count, receivedBytes: count }),
+  })
+  .openapi('NodeStatus')
+
+const empty = z.strictObject({})
+const folderOnly = { input: z.strictObject({ folder: folderName }), output: empty }
+
+export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
+  identity: { input: empty, output: z.object({ peerId: z.string(), name: z.string(), addresses: z.array(z.string()) }) },
+  status: { input: empty, output: nodeStatus },
+  peers: { input: empty, output: z.object({ peers: z.array(peerStatus) }) },
+  problems: { input: empty, output: z.object({ problems: z.array(problem) }) },
+  stop: { input: empty, output: empty },
+  folders: { input: empty, output: z.object({ folders: z.array(folderStatus) }) },
+  addFolder: {
+    input: z.strictObject({ path, name: name.exactOptional(), copies: z.number().int().min(1).max(copiesMax).exactOptional() }),
+    output: z.object({ id: z.string(), name: z.string(), path: z.string() }),
+  },
+  removeFolder: folderOnly,
+  pauseFolder: folderOnly,
+  resumeFolder: folderOnly,
+  rescanFolder: folderOnly,
+  share: {
+    input: z.strictObject({ folder: folderName, role: role.exactOptional() }),
+    output: z.object({ link: z.string(), id: z.string() }),
+  },
+  join: {
+    input: z.strictObject({ link: z.string().min(1).max(linkCharactersMax), path }),
+    output: z.object({ folder: z.object({ id: z.string(), name: z.string(), path: z.string() }), state: z.literal('joined') }),
+  },
+  waitSynced: {
+    input: z.strictObject({ folder: folderName.exactOptional(), timeoutMs: z.number().int().min(0).max(waitMsMax).exactOptional() }),
+    output: empty,
+  },
+}
+
+const folderSummary = folderStatus.pick({ id: true, name: true, state: true, needFiles: true, needBytes: true, progress: true })
+
+export const changeSummarySchema: z.ZodType<ChangeSummary> = z
+  .object({ state: nodeStatus.shape.state, folders: z.array(folderSummary), peersConnected: count, problems: count })
+  .openapi('ChangeSummary')
+
+const errorBody = z
+  .object({ error: z.object({ code: z.string().describe('An error code: see docs/errors.md'), message: z.string() }) })
+  .openapi('Error')
+
+const json = 'application/json'
+
+/** The OpenAPI 3.1 document of all of the above. */
+export function openApiDocument(version: string): ReturnType<OpenAPIHono['getOpenAPI31Document']> {
+  const { openAPIRegistry, getOpenAPI31Document } = new OpenAPIHono()
+  for (const callName of callNames) openAPIRegistry.registerPath(documentedRoute(callName))
+  openAPIRegistry.registerPath(eventsRoute())
+  openAPIRegistry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer' })
+  const config: OpenAPIObjectConfigure<never, never> = { openapi: '3.1.0', info: { title: 'Holdfast daemon', version } }
+  return getOpenAPI31Document(config)
+}
+
+function documentedRoute(callName: CallName): ReturnType<typeof createRoute> {
+  const { method, path: below, summary } = callRoutes[callName]
+  const { input, output } = callSchemas[callName]
+  return createRoute({
+    operationId: callName,
+    method: method === 'GET' ? 'get' : 'post',
+    path: `${apiRoot}${below}`,
+    summary,
+    security: [{ token: [] }],
+    ...(method === 'POST' ? { request: { body: { required: true, content: { [json]: { schema: input } } } } } : {}),
+    responses: {
+      200: { description: 'Done', content: { [json]: { schema: output } } },
+      default: { description: `Refused or failed: one of ${Object.keys(errorStatuses).join(', ')}`, content: { [json]: { schema: errorBody } } },
+    },
+  })
+}
+
+function eventsRoute(): ReturnType<typeof createRoute> {
+  return createRoute({
+    operationId: 'events',
+    method: 'get',
+    path: eventsPath,
+    summary: 'Server-sent events: `change` with a ChangeSummary, at the start and after every change; comments keep it alive',
+    security: [{ token: [] }],
+    responses: { 200: { description: 'A stream', content: { 'text/event-stream': { schema: changeSummarySchema } } } },
+  })
+}

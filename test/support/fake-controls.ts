@@ -1,0 +1,164 @@
+// Controls in memory: keeps folders by their words, remembers what was asked, and lets a test move the state along.
+
+import { EngineError } from '../../engine/base/errors.ts'
+import type { Controls, FolderState, FolderStatus, NodeStatus, PeerStatus, Problem, Progress } from '../../engine/api/controls.ts'
+import { abortable } from '../../engine/base/queue.ts'
+
+export const fakePeerId = '12D3KooWFakeFakeFakeFakeFakeFakeFakeFakeFakeFakeFake'
+export const fakeLink = 'holdfast:join/fake-secret'
+
+export const fakePeer: PeerStatus = {
+  id: '12D3KooWOtherOtherOtherOtherOtherOtherOtherOtherOthe',
+  name: 'attic',
+  connected: true,
+  class: 'always-on',
+  zone: 'home',
+  addresses: ['/ip4/127.0.0.1/tcp/4001'],
+  folders: ['Photos'],
+  lastSeenMs: 1_700_000_000_000,
+}
+
+export class FakeControls implements Controls {
+  /** Every call as `name argument`, in order. */
+  readonly asked: string[] = []
+  /** Waits and rescans that were aborted. */
+  aborts = 0
+  isStopped = false
+  listeners = 0
+  problems: readonly Problem[] = []
+  /** What the next call throws. */
+  failure: Error | undefined
+  readonly #folders = new Map<string, FolderStatus>()
+  readonly #changed = new Set<() => void>()
+  readonly #stopped: () => void
+
+  constructor(options: { readonly stopped?: () => void } = {}) {
+    this.#stopped = options.stopped ?? (() => undefined)
+  }
+
+  identity(): { peerId: string; name: string; addresses: string[] } {
+    return { peerId: fakePeerId, name: 'desk', addresses: [`/ip4/127.0.0.1/tcp/4000/p2p/${fakePeerId}`] }
+  }
+
+  status(): NodeStatus {
+    if (this.failure !== undefined) throw this.failure
+    return {
+      peerId: fakePeerId,
+      name: 'desk',
+      version: '0.1.0',
+      state: this.isStopped ? 'stopping' : this.problems.some((problem) => problem.severity === 'error') ? 'degraded' : 'ok',
+      folders: this.folders(),
+      peers: [fakePeer],
+      problems: this.problems,
+      traffic: { sentBytes: 1, receivedBytes: 2 },
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.asked.push('stop')
+    this.isStopped = true
+    this.#stopped()
+  }
+
+  onChange(listener: () => void): () => void {
+    this.listeners++
+    this.#changed.add(listener)
+    return () => {
+      this.listeners--
+      this.#changed.delete(listener)
+    }
+  }
+
+  async addFolder(request: { readonly path: string; readonly name?: string; readonly copies?: number }): Promise<{ id: string; name: string; path: string }> {
+    this.asked.push(`addFolder ${JSON.stringify(request)}`)
+    if (request.path.endsWith('missing')) throw new EngineError('PATH_MISSING', `${request.path} does not exist: make it first`)
+    const name = request.name ?? request.path.slice(request.path.lastIndexOf('/') + 1)
+    if (this.#folders.has(name)) throw new EngineError('FOLDER_EXISTS', `there is a folder "${name}" already: give --name`)
+    const id = `a${this.#folders.size}fakefolderid`
+    this.#folders.set(name, {
+      id,
+      name,
+      path: request.path,
+      role: 'owner',
+      state: 'idle',
+      files: 3,
+      bytes: 1_288_490_189,
+      directories: 1,
+      needFiles: 0,
+      needBytes: 0,
+      copies: { target: request.copies ?? 2, min: 1 },
+      watcher: 'native',
+    })
+    this.change()
+    return { id, name, path: request.path }
+  }
+
+  folders(): readonly FolderStatus[] {
+    return [...this.#folders.values()]
+  }
+
+  async removeFolder(folder: string): Promise<void> {
+    this.#folders.delete(this.#find('removeFolder', folder).name)
+    this.change()
+  }
+
+  async pauseFolder(folder: string): Promise<void> {
+    this.move(this.#find('pauseFolder', folder).name, 'paused')
+  }
+
+  async resumeFolder(folder: string): Promise<void> {
+    this.move(this.#find('resumeFolder', folder).name, 'idle')
+  }
+
+  async rescanFolder(folder: string, signal: AbortSignal): Promise<void> {
+    const { state } = this.#find('rescanFolder', folder)
+    if (state === 'paused') await this.#forever(signal)
+  }
+
+  /** Never ends while a folder is paused. */
+  async waitSynced(folder: string | undefined, signal: AbortSignal): Promise<void> {
+    this.asked.push(`waitSynced ${folder ?? 'all'}`)
+    const folders = folder === undefined ? this.folders() : [this.#find('', folder)]
+    if (folders.some(({ state }) => state !== 'idle')) await this.#forever(signal)
+  }
+
+  async share(request: { readonly folder: string; readonly role?: string }): Promise<{ link: string; id: string }> {
+    this.#find('share', request.folder)
+    if (request.role === 'host') throw new EngineError('NOT_ALLOWED', 'links for hosts do not exist yet: use --role write')
+    return { link: `${fakeLink}-${request.role ?? 'write'}`, id: 'link-1' }
+  }
+
+  async join(request: { readonly link: string; readonly path: string }): Promise<{ folder: { id: string; name: string; path: string }; state: 'joined' }> {
+    this.asked.push(`join ${request.path}`)
+    if (!request.link.startsWith(fakeLink)) throw new EngineError('BAD_LINK', 'this is not a link of Holdfast: copy it again as a whole')
+    return { folder: { id: 'ajoinedfolderid', name: 'Joined', path: request.path }, state: 'joined' }
+  }
+
+  /** Gives the folder another state, and progress when it has some. */
+  move(name: string, state: FolderState, progress?: Progress): void {
+    const { progress: _, ...folder } = this.#find('', name)
+    this.#folders.set(name, { ...folder, state, ...(progress === undefined ? {} : { progress }) })
+    this.change()
+  }
+
+  change(): void {
+    for (const listener of this.#changed) listener()
+  }
+
+  #find(call: string, wanted: string): FolderStatus {
+    if (call !== '') this.asked.push(`${call} ${wanted}`)
+    const found = this.folders().filter(({ id, name, path }) => name === wanted || path === wanted || id.startsWith(wanted))
+    if (found.length > 1) throw new EngineError('AMBIGUOUS_FOLDER', `"${wanted}" could be any of ${found.length} folders: give a longer id prefix`)
+    const [folder] = found
+    if (folder === undefined) throw new EngineError('UNKNOWN_FOLDER', `there is no folder "${wanted}": see "holdfast folder list"`)
+    return folder
+  }
+
+  async #forever(signal: AbortSignal): Promise<never> {
+    try {
+      return await abortable<never>(() => undefined, signal)
+    } finally {
+      this.aborts++
+    }
+  }
+}
