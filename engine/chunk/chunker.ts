@@ -44,7 +44,7 @@ export function findCut(bytes: Uint8Array, start: number, end: number, limits: C
 /** The ends of all chunks of a file that is wholly in memory; the last is `bytes.length`. None for an empty file. */
 export function chunkEnds(bytes: Uint8Array, limits: ChunkLimits, gear: Gear): number[] {
   const ends: number[] = []
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     at = findBoundary(bytes, at, bytes.length, limits, gear)
     ends.push(at)
   }

@@ -9,7 +9,12 @@ const inputLengthMax = 128
 export function toBase58(bytes: Uint8Array): string {
   assert(bytes.length <= inputLengthMax, 'base58 is for short ids')
   const zeros = leadingCount(bytes, 0)
-  return '1'.repeat(zeros) + convert(bytes.subarray(zeros), 256, 58).map((digit) => alphabet[digit] ?? '').join('')
+  return (
+    '1'.repeat(zeros) +
+    convert(bytes.subarray(zeros), 256, 58)
+      .map((digit) => alphabet[digit] ?? '')
+      .join('')
+  )
 }
 
 /** The bytes of a base58 text; undefined when it is not one or longer than 128 letters. */

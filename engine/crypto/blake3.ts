@@ -4,7 +4,9 @@
 
 import { createRequire } from 'node:module'
 
+import type * as Native from '@napi-rs/blake-hash'
 import type { Blake3Hasher } from '@napi-rs/blake-hash'
+import type * as Portable from 'blake3'
 
 import { assert } from '../base/assert.ts'
 import { equalBytes } from '../base/bytes.ts'
@@ -31,7 +33,7 @@ const load = createRequire(import.meta.url)
 
 /** Throws when there is no binary for this platform. */
 export function openNativeBlake3(): Blake3 {
-  const { Blake3Hasher }: typeof import('@napi-rs/blake-hash') = load('@napi-rs/blake-hash')
+  const { Blake3Hasher }: typeof Native = load('@napi-rs/blake-hash')
   const plain = new Blake3Hasher()
   const keyedHashers = new KeyedHashers((key) => Blake3Hasher.newKeyed(Buffer.from(key)))
   return {
@@ -48,7 +50,7 @@ export function openNativeBlake3(): Blake3 {
 
 /** The slow one: a tenth of the native speed on large inputs. */
 export function openPortableBlake3(): Blake3 {
-  const { createHash, deriveKey, hash, keyedHash }: typeof import('blake3') = load('blake3')
+  const { createHash, deriveKey, hash, keyedHash }: typeof Portable = load('blake3')
   return {
     implementation: 'portable',
     hash: (bytes) => Uint8Array.from(Buffer.from(hash(bytes))),

@@ -27,9 +27,15 @@ function noise(seed: number, length: number): Uint8Array {
 
 /** Content with both noise and repetition, any length around several chunks. */
 const content = fc
-  .array(fc.oneof(fc.uint8Array({ maxLength: 700 }), fc.tuple(fc.nat(255), fc.nat(1500)).map(([byte, length]) => new Uint8Array(length).fill(byte))), {
-    maxLength: 8,
-  })
+  .array(
+    fc.oneof(
+      fc.uint8Array({ maxLength: 700 }),
+      fc.tuple(fc.nat(255), fc.nat(1500)).map(([byte, length]) => new Uint8Array(length).fill(byte)),
+    ),
+    {
+      maxLength: 8,
+    },
+  )
   .map(concatBytes)
 
 /** The definition, one position and one window at a time. */
@@ -122,7 +128,7 @@ describe('chunking', () => {
       fc.property(content, fc.integer({ min: 1, max: 3000 }), (bytes, windowLength) => {
         const ends: number[] = []
         let known = 0
-        for (let at = 0; at < bytes.length; ) {
+        for (let at = 0; at < bytes.length;) {
           const cut = findCut(bytes, at, known, limits, gear)
           if (cut !== undefined) ends.push((at = cut))
           else if (known < bytes.length) known = Math.min(bytes.length, known + windowLength)
