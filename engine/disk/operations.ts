@@ -23,10 +23,28 @@ export type Operation =
       /** Keep what was there under this name in .holdfast/replaced; absent = it need not be kept. */
       readonly park?: string
     }
-  | { readonly kind: 'directory'; readonly path: string; readonly mode: number; readonly expected: Expected | undefined; readonly park?: string }
-  | { readonly kind: 'symlink'; readonly path: string; readonly target: string; readonly expected: Expected | undefined; readonly park?: string }
+  | {
+      readonly kind: 'directory'
+      readonly path: string
+      readonly mode: number
+      readonly expected: Expected | undefined
+      readonly park?: string
+    }
+  | {
+      readonly kind: 'symlink'
+      readonly path: string
+      readonly target: string
+      readonly expected: Expected | undefined
+      readonly park?: string
+    }
   /** Same content, other permission bits or time. */
-  | { readonly kind: 'attributes'; readonly path: string; readonly mode: number; readonly mtimeUs: number | undefined; readonly expected: Expected }
+  | {
+      readonly kind: 'attributes'
+      readonly path: string
+      readonly mode: number
+      readonly mtimeUs: number | undefined
+      readonly expected: Expected
+    }
   /** A file or symlink goes (parked when asked); a directory goes only when it is empty. */
   | { readonly kind: 'remove'; readonly path: string; readonly expected: Expected; readonly park?: string }
   /** The file at `from`, unchanged, becomes `path`, with these attributes; nothing may be at `path`. */
