@@ -4,6 +4,7 @@
 import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { run } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 
 /** Slow kinds first, so that the last file to finish is a short one. */
@@ -13,7 +14,7 @@ const testTimeoutMs = 180_000
 /** The whole run: something hangs that no test's timeout reaches, such as a handle left open. */
 const runTimeoutMs = 18 * 60_000
 
-const root = new URL('..', import.meta.url).pathname
+const root = fileURLToPath(new URL('..', import.meta.url))
 
 function findTests(filters: readonly string[]): string[] {
   const inKinds = kinds.flatMap((kind) =>
@@ -23,7 +24,9 @@ function findTests(filters: readonly string[]): string[] {
       .map((name) => join(root, 'test', kind, name)),
   )
   const all = [...inKinds, join(root, 'test/tidy.test.ts')]
-  return filters.length === 0 ? all : all.filter((path) => filters.some((filter) => relative(root, path).includes(filter)))
+  return filters.length === 0
+    ? all
+    : all.filter((path) => filters.some((filter) => relative(root, path).replaceAll('\\', '/').includes(filter)))
 }
 
 interface Counts {
@@ -61,7 +64,7 @@ async function runFiles(files: readonly string[]): Promise<void> {
   }
   for await (const { type, data } of stream) {
     if (!('file' in data) || data.file === undefined) continue
-    const file = relative(root, data.file)
+    const file = relative(root, data.file).replaceAll('\\', '/')
     switch (type) {
       case 'test:start':
         titles.set(file, [...(titles.get(file) ?? []).slice(0, data.nesting), data.name])

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 
 import { allowances, checkCycles, checkImports, importsOf, type Allowance } from './support/tidy-imports.ts'
 import {
@@ -20,7 +21,7 @@ import {
 } from './support/tidy-rules.ts'
 import { readProject, splitSource, type Finding, type Rule } from './support/tidy-source.ts'
 
-const project = readProject(new URL('..', import.meta.url).pathname)
+const project = readProject(fileURLToPath(new URL('..', import.meta.url)))
 
 function assertNone(findings: readonly Finding[]): void {
   assert.equal(findings.map(({ path, line, message }) => `\n${path}:${line} ${message}`).join(''), '')
