@@ -69,7 +69,7 @@ export const callRoutes: { readonly [Name in CallName]: CallRoute } = {
 }
 
 /** A table of something for each call, in a fixed order. */
-export const callNames: readonly CallName[] = Object.keys(callRoutes) as CallName[] // the keys of a total table are its names
+export const callNames: readonly CallName[] = Object.keys(callRoutes) as CallName[] // cast: the keys of a total table are its names
 
 /** The data of a `change` event: enough to draw a list; `status` has the rest. */
 export interface ChangeSummary {

@@ -32,7 +32,13 @@ export function openClient(target: ClientTarget): Client {
   }
 }
 
-function send(target: ClientTarget, method: string, path: string, body: string | undefined, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+function send(
+  target: ClientTarget,
+  method: string,
+  path: string,
+  body: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<IncomingMessage> {
   const isSocket = 'socketPath' in target
   const headers = {
     Host: isSocket ? socketHost : new URL(target.url).host,
@@ -54,7 +60,8 @@ async function readAll(answer: IncomingMessage, signal: AbortSignal | undefined)
   try {
     for await (const part of answer) {
       text += part
-      if (text.length > answerBytesMax) throw new EngineError('FRAME_TOO_LARGE', `the daemon's answer is larger than ${answerBytesMax} bytes`)
+      if (text.length > answerBytesMax)
+        throw new EngineError('FRAME_TOO_LARGE', `the daemon's answer is larger than ${answerBytesMax} bytes`)
     }
   } catch (error) {
     throw error instanceof EngineError ? error : brokenOff(error, signal)
@@ -67,7 +74,10 @@ function parseAnswer<Name extends CallName>(status: number, text: string): CallO
   const body = parseJson(text)
   if (status === 200 && body !== undefined) return body as CallOutput<Name>
   const told = (body as { readonly error?: { readonly code?: unknown; readonly message?: unknown } } | undefined)?.error
-  const message = typeof told?.message === 'string' ? told.message : `the daemon gave an answer that this version does not understand (HTTP status ${status})`
+  const message =
+    typeof told?.message === 'string'
+      ? told.message
+      : `the daemon gave an answer that this version does not understand (HTTP status ${status})`
   throw new EngineError(parseErrorCode(told?.code) ?? 'INTERNAL', message)
 }
 
@@ -117,9 +127,13 @@ function connectionError(error: Error, target: ClientTarget, signal: AbortSignal
     case 'ECONNREFUSED':
     case 'ENOTSOCK':
     case 'ENOTDIR':
-      return new EngineError('NOT_RUNNING', `no daemon answers on ${where}; start it with "holdfast serve" (in a checkout: "npm start") and the same --home`, {
-        cause: error,
-      })
+      return new EngineError(
+        'NOT_RUNNING',
+        `no daemon answers on ${where}; start it with "holdfast serve" (in a checkout: "npm start") and the same --home`,
+        {
+          cause: error,
+        },
+      )
     case 'EACCES':
     case 'EPERM':
       return new EngineError('NOT_ALLOWED', `${where} belongs to another user; name a home of your own with --home`, { cause: error })
@@ -130,5 +144,7 @@ function connectionError(error: Error, target: ClientTarget, signal: AbortSignal
 
 function brokenOff(error: unknown, signal: AbortSignal | undefined): EngineError {
   if (signal?.aborted === true) return new EngineError('ABORTED', 'stopped before it was done', { cause: error })
-  return new EngineError('CLOSED', 'the daemon ended before it answered; see log/holdfast.log in its home, then start it again', { cause: error })
+  return new EngineError('CLOSED', 'the daemon ended before it answered; see log/holdfast.log in its home, then start it again', {
+    cause: error,
+  })
 }

@@ -161,7 +161,10 @@ function documentedRoute(callName: CallName): ReturnType<typeof createRoute> {
     ...(method === 'POST' ? { request: { body: { required: true, content: { [json]: { schema: input } } } } } : {}),
     responses: {
       200: { description: 'Done', content: { [json]: { schema: output } } },
-      default: { description: `Refused or failed: one of ${Object.keys(errorStatuses).join(', ')}`, content: { [json]: { schema: errorBody } } },
+      default: {
+        description: `Refused or failed: one of ${Object.keys(errorStatuses).join(', ')}`,
+        content: { [json]: { schema: errorBody } },
+      },
     },
   })
 }

@@ -99,7 +99,11 @@ export interface NodeControls {
 /** FOLDER arguments are a name, a path or an id prefix: `UNKNOWN_FOLDER`, `AMBIGUOUS_FOLDER`. */
 export interface FolderControls {
   /** Starts a new folder with the tree at `path` (absolute). Resolves once it is recorded; the first scan goes on behind. */
-  addFolder(request: { readonly path: string; readonly name?: string; readonly copies?: number }): Promise<{ id: string; name: string; path: string }>
+  addFolder(request: {
+    readonly path: string
+    readonly name?: string
+    readonly copies?: number
+  }): Promise<{ id: string; name: string; path: string }>
   folders(): readonly FolderStatus[]
   /** Stops syncing it here. The files stay; nothing is deleted anywhere. */
   removeFolder(folder: string): Promise<void>
@@ -118,7 +122,10 @@ export interface SharingControls {
   /** Makes a one-use invitation. `link` is a secret. */
   share(request: { readonly folder: string; readonly role?: Role }): Promise<{ link: string; id: string }>
   /** `path` is absolute; made when it does not exist (its parent must). */
-  join(request: { readonly link: string; readonly path: string }, signal: AbortSignal): Promise<{ folder: { id: string; name: string; path: string }; state: 'joined' }>
+  join(
+    request: { readonly link: string; readonly path: string },
+    signal: AbortSignal,
+  ): Promise<{ folder: { id: string; name: string; path: string }; state: 'joined' }>
 }
 
 export interface Controls extends NodeControls, FolderControls, SharingControls {}

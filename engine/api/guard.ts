@@ -33,7 +33,10 @@ export function refusalOf(headers: GuardedHeaders, rules: GuardRules): Refusal |
   const isForeignSite = headers.fetchSite !== undefined && headers.fetchSite !== 'same-origin' && headers.fetchSite !== 'none'
   if (isForeignOrigin || isForeignSite) return { status: 403, message: 'requests from other web pages are refused' }
   if (rules.token !== undefined && !isBearer(headers.authorization, rules.token)) {
-    return { status: 401, message: 'the token is missing or wrong; send "Authorization: Bearer TOKEN" with the text of the file api-token in the home' }
+    return {
+      status: 401,
+      message: 'the token is missing or wrong; send "Authorization: Bearer TOKEN" with the text of the file api-token in the home',
+    }
   }
   return undefined
 }

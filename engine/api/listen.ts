@@ -42,11 +42,15 @@ export async function listenOnSocket(socketPath: string, app: Answerer, door: So
   const isPipe = socketPath.startsWith('\\\\')
   if (!isPipe) {
     if (await isAnswered(socketPath)) {
-      throw new EngineError('ALREADY_RUNNING', `another daemon answers on ${socketPath}: use it, stop it with "holdfast stop", or start this one with another --home`)
+      throw new EngineError(
+        'ALREADY_RUNNING',
+        `another daemon answers on ${socketPath}: use it, stop it with "holdfast stop", or start this one with another --home`,
+      )
     }
     door.removeStale(socketPath)
   }
-  const server = boundedServer(app, parts.log)
+  const server = boundedServer()
+  answerWith(server, app, parts.log)
   await listening(server, { path: socketPath, readableAll: false, writableAll: false }, socketPath)
   if (!isPipe) door.restrict(socketPath)
   return listenerOf(server, undefined, parts)
@@ -66,13 +70,13 @@ export async function listenOnLoopback(
   makeApp: (allowedHosts: readonly string[]) => Answerer,
   parts: ListenParts,
 ): Promise<ApiListener> {
-  let app: Answerer | undefined
-  const server = boundedServer({ fetch: (incoming) => app?.fetch(incoming) ?? new Response(undefined, { status: 503 }) }, parts.log)
+  const server = boundedServer()
   await listening(server, { host: address.host, port: address.port, exclusive: true }, `${address.host}:${address.port}`)
   const bound = server.address()
   const port = typeof bound === 'object' && bound !== null ? bound.port : address.port
   const host = address.host.includes(':') ? `[${address.host}]` : address.host
-  app = makeApp([`${host}:${port}`, `localhost:${port}`])
+  // Nobody's request is lost: connections are taken in a later turn of the event loop.
+  answerWith(server, makeApp([`${host}:${port}`, `localhost:${port}`]), parts.log)
   return listenerOf(server, `http://${host}:${port}`, parts)
 }
 
@@ -82,7 +86,10 @@ export function parseApiAddress(text: string): ApiAddress {
   const host = (match?.[1] ?? match?.[2] ?? '').toLowerCase()
   const port = Number(match?.[3])
   if (match === null || port > 65_535) {
-    throw new EngineError('BAD_ARGUMENT', `--api ${text}: give HOST:PORT, for example 127.0.0.1:8384 or [::1]:8384 (port 0 takes any free one)`)
+    throw new EngineError(
+      'BAD_ARGUMENT',
+      `--api ${text}: give HOST:PORT, for example 127.0.0.1:8384 or [::1]:8384 (port 0 takes any free one)`,
+    )
   }
   if (host === 'localhost') return { host: '127.0.0.1', port }
   if (host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)) return { host, port }
@@ -92,20 +99,23 @@ export function parseApiAddress(text: string): ApiAddress {
   )
 }
 
-function boundedServer(app: Answerer, log: Log): Server {
-  const answer = getRequestListener((incoming) => app.fetch(incoming))
+function boundedServer(): Server {
   const server = createServer({
     maxHeaderSize: headerBytesMax,
     headersTimeout: headersTimeoutMs,
     requestTimeout: requestTimeoutMs,
     connectionsCheckingInterval: headersTimeoutMs,
   })
+  server.maxConnections = connectionsMax
+  return server
+}
+
+function answerWith(server: Server, app: Answerer, log: Log): void {
+  const answer = getRequestListener((incoming) => app.fetch(incoming))
   server.on('request', (incoming, outgoing) => {
     // A broken request has had its answer, or its client has gone; either way there is nobody to tell.
     answer(incoming, outgoing).catch((error: unknown) => log.debug('an API request broke off', { error: messageOf(error) }))
   })
-  server.maxConnections = connectionsMax
-  return server
 }
 
 async function listening(server: Server, where: object, name: string): Promise<void> {
@@ -118,7 +128,11 @@ async function listening(server: Server, where: object, name: string): Promise<v
 function listenError(error: Error, name: string): EngineError {
   const fault = 'code' in error ? error.code : undefined
   if (fault === 'EADDRINUSE') {
-    return new EngineError('PORT_IN_USE', `cannot listen on ${name}: another program does; for --api choose another port, or 0 for any free one`, { cause: error })
+    return new EngineError(
+      'PORT_IN_USE',
+      `cannot listen on ${name}: another program does; for --api choose another port, or 0 for any free one`,
+      { cause: error },
+    )
   }
   return new EngineError('HOME_UNUSABLE', `cannot listen on ${name}: ${error.message}`, { cause: error })
 }

@@ -122,8 +122,16 @@ function failureAnswer(context: Context, error: unknown, log: Log): Response {
   if (error instanceof EngineError && error.code !== 'INTERNAL') return errorAnswer(context, error.code, error.message)
   if (errorCodeOf(error) === 'ABORTED') return errorAnswer(context, 'ABORTED', 'stopped before it was done')
   // What broke inside is for the log: its text may hold anything.
-  log.error('a call of the API failed', { path: context.req.path, error: messageOf(error), stack: error instanceof Error ? error.stack : undefined })
-  return errorAnswer(context, 'INTERNAL', 'something broke inside the daemon; the reason is in log/holdfast.log in its home: please report it')
+  log.error('a call of the API failed', {
+    path: context.req.path,
+    error: messageOf(error),
+    stack: error instanceof Error ? error.stack : undefined,
+  })
+  return errorAnswer(
+    context,
+    'INTERNAL',
+    'something broke inside the daemon; the reason is in log/holdfast.log in its home: please report it',
+  )
 }
 
 function errorAnswer(context: Context, code: ErrorCode, message: string, status?: ErrorStatus | 401 | 413): Response {

@@ -11,9 +11,16 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 /** The home when nobody names one. `homeDirectory` is the person's. */
 export function defaultHome(env: Environment, platform: NodeJS.Platform, homeDirectory: string = homedir()): string {
-  if (platform === 'win32') return win32.join(absoluteOr(env['LOCALAPPDATA'], win32.join(homeDirectory, 'AppData', 'Local'), win32.isAbsolute), 'Holdfast')
+  if (platform === 'win32')
+    return win32.join(
+      absoluteOr(env['LOCALAPPDATA'], win32.join(homeDirectory, 'AppData', 'Local'), (path) => win32.isAbsolute(path)),
+      'Holdfast',
+    )
   if (platform === 'darwin') return posix.join(homeDirectory, 'Library', 'Application Support', 'Holdfast')
-  return posix.join(absoluteOr(env['XDG_DATA_HOME'], posix.join(homeDirectory, '.local', 'share'), posix.isAbsolute), 'holdfast')
+  return posix.join(
+    absoluteOr(env['XDG_DATA_HOME'], posix.join(homeDirectory, '.local', 'share'), (path) => posix.isAbsolute(path)),
+    'holdfast',
+  )
 }
 
 /** The XDG specification says to ignore a relative path. */
@@ -67,7 +74,10 @@ export function secureSocketDirectory(socketPath: string, home: string): void {
   }
   const stat = lstatSync(directory)
   if (!stat.isDirectory() || stat.uid !== userInfo().uid || (stat.mode & 0o077) !== 0) {
-    throw new EngineError('HOME_UNUSABLE', `${directory} is not a directory of your own with mode 0700: remove it, or use a --home with a shorter path`)
+    throw new EngineError(
+      'HOME_UNUSABLE',
+      `${directory} is not a directory of your own with mode 0700: remove it, or use a --home with a shorter path`,
+    )
   }
 }
 
@@ -80,7 +90,10 @@ export function prepareHome(home: string): void {
     if (facts?.isOpenToOthers === true) {
       // Someone's own directory given by mistake must not have its permissions changed.
       if (readdirSync(home).length > 0 && !facts.hasDatabase) {
-        throw new EngineError('HOME_UNUSABLE', `${home} holds other things and is open to other users: use an empty or new directory as --home`)
+        throw new EngineError(
+          'HOME_UNUSABLE',
+          `${home} holds other things and is open to other users: use an empty or new directory as --home`,
+        )
       }
       chmodSync(home, 0o700)
     }
@@ -142,7 +155,10 @@ export function loadApiToken(home: string): string {
   } catch (error) {
     throw unusable(path, error)
   }
-  throw new EngineError('HOME_UNUSABLE', `${path} does not hold a token of at least 32 letters and digits: remove it, a new one is made at the next start`)
+  throw new EngineError(
+    'HOME_UNUSABLE',
+    `${path} does not hold a token of at least 32 letters and digits: remove it, a new one is made at the next start`,
+  )
 }
 
 /** Removes a socket that nobody listens on any more. */
@@ -160,5 +176,7 @@ function faultOf(error: unknown): unknown {
 }
 
 function unusable(path: string, error: unknown): EngineError {
-  return new EngineError('HOME_UNUSABLE', `cannot use ${path} for the node's home: ${messageOf(error)}; use another --home or repair it`, { cause: error })
+  return new EngineError('HOME_UNUSABLE', `cannot use ${path} for the node's home: ${messageOf(error)}; use another --home or repair it`, {
+    cause: error,
+  })
 }

@@ -67,7 +67,9 @@ function ask(url: string, method: string, path: string, headers: OutgoingHttpHea
       let text = ''
       answer.setEncoding('utf8')
       answer.on('data', (part: string) => (text += part))
-      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: text.startsWith('{') ? JSON.parse(text) : {} }))
+      answer.on('end', () =>
+        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: text.startsWith('{') ? JSON.parse(text) : {} }),
+      )
     })
     outgoing.on('error', reject)
     outgoing.end(body)
@@ -89,7 +91,15 @@ function isRefusedWith(code: ErrorCode): (error: unknown) => boolean {
   return (error) => error instanceof EngineError && error.code === code && error.message.length > 10
 }
 
-const progress: Progress = { activity: 'scan', filesDone: 1, filesTotal: 4, bytesDone: 10, bytesTotal: 40, bytesPerSecond: 5, secondsLeft: 6 }
+const progress: Progress = {
+  activity: 'scan',
+  filesDone: 1,
+  filesTotal: 4,
+  bytesDone: 10,
+  bytesTotal: 40,
+  bytesPerSecond: 5,
+  secondsLeft: 6,
+}
 
 describe('the API', () => {
   const inputs: { readonly [Name in CallName]: CallInput<Name> } = {
@@ -151,7 +161,10 @@ describe('the API', () => {
     const controls = new FakeControls()
     await using local = await openSocket(controls)
     controls.failure = new TypeError('secret /path of things')
-    await assert.rejects(openClient(local).call('status', {}), (error: Error) => isRefusedWith('INTERNAL')(error) && !error.message.includes('secret'))
+    await assert.rejects(
+      openClient(local).call('status', {}),
+      (error: Error) => isRefusedWith('INTERNAL')(error) && !error.message.includes('secret'),
+    )
   })
 
   test('the OpenAPI document lists every call', async () => {
@@ -165,7 +178,12 @@ describe('the API', () => {
 
 describe('a request is refused', () => {
   const good = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
-  const refusals: readonly (readonly [string, number, string, { method?: string; path?: string; headers?: OutgoingHttpHeaders; body?: string }])[] = [
+  const refusals: readonly (readonly [
+    string,
+    number,
+    string,
+    { method?: string; path?: string; headers?: OutgoingHttpHeaders; body?: string },
+  ])[] = [
     ['without a token', 401, 'NOT_ALLOWED', { headers: { authorization: '' } }],
     ['with a wrong token', 401, 'NOT_ALLOWED', { headers: { authorization: `Bearer ${token.replace('a', 'b')}` } }],
     ['with a token cut short', 401, 'NOT_ALLOWED', { headers: { authorization: `Bearer ${token.slice(0, -1)}` } }],
@@ -181,13 +199,24 @@ describe('a request is refused', () => {
     ['with a missing field', 400, 'BAD_ARGUMENT', { body: '{}' }],
     ['with a field of the wrong type', 400, 'BAD_ARGUMENT', { body: '{"folder":["x"]}' }],
     ['with a body over the limit', 413, 'FRAME_TOO_LARGE', { body: JSON.stringify({ folder: 'x'.repeat(bodyBytesMax) }) }],
-    ['with a chunked body over the limit', 413, 'FRAME_TOO_LARGE', { body: ' '.repeat(bodyBytesMax + 1), headers: { 'transfer-encoding': 'chunked' } }],
+    [
+      'with a chunked body over the limit',
+      413,
+      'FRAME_TOO_LARGE',
+      { body: ' '.repeat(bodyBytesMax + 1), headers: { 'transfer-encoding': 'chunked' } },
+    ],
   ]
   for (const [how, status, code, { method, path, headers, body }] of refusals) {
     test(how, async () => {
       await using remote = await openTcp(new FakeControls())
       const sent = { ...good, ...headers }
-      const answer = await ask(remote.url, method ?? 'POST', path ?? '/api/v1/folders/pause', sent, method === 'GET' ? undefined : (body ?? '{"folder":"x"}'))
+      const answer = await ask(
+        remote.url,
+        method ?? 'POST',
+        path ?? '/api/v1/folders/pause',
+        sent,
+        method === 'GET' ? undefined : (body ?? '{"folder":"x"}'),
+      )
       assert.deepEqual([answer.status, answer.body.error?.code], [status, code])
     })
   }
@@ -202,7 +231,9 @@ describe('a request is refused', () => {
   test('on the socket when a browser was led to it', async () => {
     await using local = await openSocket(new FakeControls())
     const answer = await new Promise<number | undefined>((resolve, reject) => {
-      const outgoing = request({ socketPath: local.socketPath, path: '/api/v1/id', headers: { host: 'localhost' } }, (incoming) => resolve(incoming.resume().statusCode))
+      const outgoing = request({ socketPath: local.socketPath, path: '/api/v1/id', headers: { host: 'localhost' } }, (incoming) =>
+        resolve(incoming.resume().statusCode),
+      )
       outgoing.on('error', reject).end()
     })
     assert.equal(answer, 403)
@@ -214,8 +245,16 @@ describe('garbage', () => {
     ['random bytes', Uint8Array.from({ length: 4096 }, (_, at) => (at * 167 + 13) % 256), /^HTTP\/1.1 400|^$/],
     ['a TLS hello', Uint8Array.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03]), /^HTTP\/1.1 400/],
     ['headers without end', Buffer.from(`GET / HTTP/1.1\r\nHost: x\r\nX: ${'y'.repeat(70_000)}`), /^HTTP\/1.1 431/],
-    ['two lengths', Buffer.from('POST /api/v1/stop HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 9\r\n\r\n{}'), /^HTTP\/1.1 400/],
-    ['an absolute target that is no address', Buffer.from('GET http://[::: HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), /^HTTP\/1.1 40[03]/],
+    [
+      'two lengths',
+      Buffer.from('POST /api/v1/stop HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 9\r\n\r\n{}'),
+      /^HTTP\/1.1 400/,
+    ],
+    [
+      'an absolute target that is no address',
+      Buffer.from('GET http://[::: HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'),
+      /^HTTP\/1.1 40[03]/,
+    ],
     ['no host', Buffer.from('GET /api/v1/id HTTP/1.0\r\n\r\n'), /^HTTP\/1.1 40[03]/],
   ]
   for (const [what, bytes, expected] of garbage) {
@@ -319,13 +358,19 @@ describe('the socket', () => {
 
   test('that is missing is told as NOT_RUNNING with the way to start', async () => {
     const client = openClient({ socketPath: '/nonexistent/api.sock' })
-    await assert.rejects(client.call('identity', {}), (error: Error) => isRefusedWith('NOT_RUNNING')(error) && error.message.includes('holdfast serve'))
+    await assert.rejects(
+      client.call('identity', {}),
+      (error: Error) => isRefusedWith('NOT_RUNNING')(error) && error.message.includes('holdfast serve'),
+    )
   })
 
   test('a TCP port in use is told as PORT_IN_USE', async () => {
     await using remote = await openTcp(new FakeControls())
     const address = { host: '127.0.0.1', port: Number(new URL(remote.url).port) }
-    await assert.rejects(listenOnLoopback(address, () => ({ fetch: () => new Response() }), parts), isRefusedWith('PORT_IN_USE'))
+    await assert.rejects(
+      listenOnLoopback(address, () => ({ fetch: () => new Response() }), parts),
+      isRefusedWith('PORT_IN_USE'),
+    )
   })
 })
 
@@ -333,7 +378,7 @@ async function until(claim: () => boolean): Promise<void> {
   const clock = nodeClock()
   const deadlineMs = clock.monotonicMs() + 5000
   while (!claim()) {
-    assert.ok(clock.monotonicMs() < deadlineMs, `not within 5 s: ${claim}`)
+    assert.ok(clock.monotonicMs() < deadlineMs, `not within 5 s: ${String(claim)}`)
     await clock.sleep(2, AbortSignal.timeout(5000))
   }
 }

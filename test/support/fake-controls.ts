@@ -69,7 +69,11 @@ export class FakeControls implements Controls {
     }
   }
 
-  async addFolder(request: { readonly path: string; readonly name?: string; readonly copies?: number }): Promise<{ id: string; name: string; path: string }> {
+  async addFolder(request: {
+    readonly path: string
+    readonly name?: string
+    readonly copies?: number
+  }): Promise<{ id: string; name: string; path: string }> {
     this.asked.push(`addFolder ${JSON.stringify(request)}`)
     if (request.path.endsWith('missing')) throw new EngineError('PATH_MISSING', `${request.path} does not exist: make it first`)
     const name = request.name ?? request.path.slice(request.path.lastIndexOf('/') + 1)
@@ -128,7 +132,10 @@ export class FakeControls implements Controls {
     return { link: `${fakeLink}-${request.role ?? 'write'}`, id: 'link-1' }
   }
 
-  async join(request: { readonly link: string; readonly path: string }): Promise<{ folder: { id: string; name: string; path: string }; state: 'joined' }> {
+  async join(request: {
+    readonly link: string
+    readonly path: string
+  }): Promise<{ folder: { id: string; name: string; path: string }; state: 'joined' }> {
     this.asked.push(`join ${request.path}`)
     if (!request.link.startsWith(fakeLink)) throw new EngineError('BAD_LINK', 'this is not a link of Holdfast: copy it again as a whole')
     return { folder: { id: 'ajoinedfolderid', name: 'Joined', path: request.path }, state: 'joined' }
@@ -148,7 +155,8 @@ export class FakeControls implements Controls {
   #find(call: string, wanted: string): FolderStatus {
     if (call !== '') this.asked.push(`${call} ${wanted}`)
     const found = this.folders().filter(({ id, name, path }) => name === wanted || path === wanted || id.startsWith(wanted))
-    if (found.length > 1) throw new EngineError('AMBIGUOUS_FOLDER', `"${wanted}" could be any of ${found.length} folders: give a longer id prefix`)
+    if (found.length > 1)
+      throw new EngineError('AMBIGUOUS_FOLDER', `"${wanted}" could be any of ${found.length} folders: give a longer id prefix`)
     const [folder] = found
     if (folder === undefined) throw new EngineError('UNKNOWN_FOLDER', `there is no folder "${wanted}": see "holdfast folder list"`)
     return folder

@@ -1,0 +1,100 @@
+// `holdfast folder …`: the folders of this node.
+
+import { InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
+import type { CallName, Calls } from '../../api/calls.ts'
+import { openSession, quoted, typedCommand, withExamples } from '../cli.ts'
+import type { Cli } from '../cli.ts'
+import { absolutePath, folderArgument } from '../paths.ts'
+import { followUntilSynced } from '../progress.ts'
+import { printable } from '../text.ts'
+import { foldersText, noFolders } from './status.ts'
+
+export function addFolderCommands(program: Command, cli: Cli): void {
+  const folder = program.command('folder').description('add, list and steer the folders of this node')
+  withExamples(folder, ['folder add ~/Photos', 'folder list --json', 'folder pause Photos'])
+  addAdd(folder, cli)
+  addList(folder, cli)
+  addSteering(folder, cli, {
+    name: 'remove',
+    call: 'removeFolder',
+    description: 'stop syncing a folder here; its files stay, nothing is deleted anywhere',
+    done: 'Removed from this node. The files are still there.',
+  })
+  addSteering(folder, cli, { name: 'pause', call: 'pauseFolder', description: 'stop syncing a folder for now', done: 'Paused.' })
+  addSteering(folder, cli, { name: 'resume', call: 'resumeFolder', description: 'go on syncing a paused folder', done: 'Resumed.' })
+  addSteering(folder, cli, {
+    name: 'rescan',
+    call: 'rescanFolder',
+    description: 'walk the whole tree now and wait for it',
+    done: 'Scanned.',
+  })
+}
+
+interface AddOptions {
+  readonly name?: string
+  readonly copies?: number
+}
+
+function addAdd(folder: Command, cli: Cli): void {
+  const command = folder
+    .command('add')
+    .description('start a new folder with the tree at PATH')
+    .argument('<path>', 'an existing directory')
+    .option('--name <name>', 'what to call it (the directory’s name otherwise)')
+    .option('--copies <count>', 'on how many machines each file is to be', parseCount)
+  withExamples(command, ['folder add ~/Photos', 'folder add /srv/data --name Data --copies 3']).action(
+    async (path: string, options: AddOptions) => {
+      const session = openSession(cli, command)
+      const { name, copies } = options
+      const request = {
+        path: absolutePath(path, cli),
+        ...(name === undefined ? {} : { name }),
+        ...(copies === undefined ? {} : { copies }),
+      }
+      const added = await session.client.call('addFolder', request)
+      const typed = typedCommand(cli, session.home)
+      session.print(added, `Added ${printable(added.name)} (${added.id.slice(0, 8)}) at ${printable(added.path)}.`)
+      if (!session.isWatched) return
+      const { end } = await followUntilSynced(cli, session, { folder: added.id, endWhenStuck: true })
+      cli.terminal.out(
+        end === 'synced'
+          ? `The first scan is done. Invite another machine with: ${typed} share ${quoted(added.name)}`
+          : `The scan goes on in the daemon. See how far it is with: ${typed} status`,
+      )
+    },
+  )
+}
+
+function addList(folder: Command, cli: Cli): void {
+  const command = folder.command('list').description('list the folders of this node')
+  withExamples(command, ['folder list', 'folder list --json']).action(async () => {
+    const { client, print, home } = openSession(cli, command)
+    const { folders } = await client.call('folders', {})
+    print({ folders }, folders.length === 0 ? noFolders(typedCommand(cli, home)) : foldersText(folders))
+  })
+}
+
+/** The calls that take a folder and give nothing. */
+type SteeringCall = { [Name in CallName]: Calls[Name]['input'] extends { readonly folder: string } ? Name : never }[CallName]
+
+interface Steering {
+  readonly name: string
+  readonly call: Exclude<SteeringCall, 'share'>
+  readonly description: string
+  readonly done: string
+}
+
+function addSteering(folder: Command, cli: Cli, { name, call, description, done }: Steering): void {
+  const command = folder.command(name).description(description).argument('<folder>', 'a name, a path or the start of an id')
+  withExamples(command, [`folder ${name} Photos`, `folder ${name} ~/Photos`]).action(async (typed: string) => {
+    const { client, print } = openSession(cli, command)
+    await client.call(call, { folder: folderArgument(typed, cli) })
+    print({ ok: true }, done)
+  })
+}
+
+function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw new InvalidArgumentError('give a whole number from 1.')
+  return Number(text)
+}

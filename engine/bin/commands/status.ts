@@ -1,0 +1,77 @@
+// `holdfast status`: folders, peers and problems at a glance. Exit code 4 when something needs a person.
+
+import type { Command } from 'commander'
+import type { FolderStatus, NodeStatus, PeerStatus, Problem } from '../../api/controls.ts'
+import { openSession, typedCommand, withExamples } from '../cli.ts'
+import type { Cli } from '../cli.ts'
+import { exitDegraded } from '../exit-codes.ts'
+import { progressLine } from '../progress.ts'
+import { columnsText, countText, printable, sizeText } from '../text.ts'
+
+export function addStatusCommand(program: Command, cli: Cli): void {
+  const command = program.command('status').description('show folders, peers and problems (exit code 4 when degraded)')
+  withExamples(command, ['status', 'status --json', 'status --home /srv/holdfast']).action(async () => {
+    const { client, print, home } = openSession(cli, command)
+    const status = await client.call('status', {})
+    print(status, statusText(status, typedCommand(cli, home)))
+    if (status.state === 'degraded') cli.setExitCode(exitDegraded)
+  })
+}
+
+/** `typed` is how the person calls this program. */
+function statusText(status: NodeStatus, typed: string): string {
+  const { sentBytes, receivedBytes } = status.traffic
+  return [
+    `${printable(status.name)}  ${status.state}  ${sizeText(sentBytes)} sent, ${sizeText(receivedBytes)} received`,
+    '',
+    status.folders.length === 0 ? noFolders(typed) : `Folders\n${foldersText(status.folders)}`,
+    '',
+    status.peers.length === 0 ? noPeers(typed) : `Peers\n${peersText(status.peers)}`,
+    ...(status.problems.length === 0 ? [] : ['', `Problems\n${problemsText(status.problems)}`]),
+  ].join('\n')
+}
+
+export function noFolders(typed: string): string {
+  return `No folders yet. Start one with: ${typed} folder add PATH`
+}
+
+export function noPeers(typed: string): string {
+  return `No peers yet. Invite one with: ${typed} share FOLDER`
+}
+
+const lineColumns = 200
+
+export function foldersText(folders: readonly FolderStatus[]): string {
+  const rows = folders.map((folder) => [
+    printable(folder.name),
+    folder.state,
+    folder.role,
+    `${countText(folder.files, 'file')}, ${sizeText(folder.bytes)}`,
+    folder.needFiles === 0 ? '' : `${countText(folder.needFiles, 'path')} to get, ${sizeText(folder.needBytes)}`,
+    folder.id.slice(0, 8),
+    printable(folder.path),
+  ])
+  const busy = folders.flatMap(({ name, progress }) => (progress === undefined ? [] : [`  ${progressLine(name, progress, lineColumns)}`]))
+  return [columnsText(rows, '  '), ...busy].join('\n')
+}
+
+export function peersText(peers: readonly PeerStatus[]): string {
+  const rows = peers.map((peer) => [
+    printable(peer.name),
+    peer.connected ? 'connected' : 'not connected',
+    peer.class,
+    printable(peer.zone),
+    printable(peer.folders.join(', ')),
+    peer.id,
+  ])
+  return columnsText(rows, '  ')
+}
+
+export function problemsText(problems: readonly Problem[]): string {
+  return problems
+    .map(({ severity, text, next, folder, path }) => {
+      const where = [folder, path].filter((part) => part !== undefined).join(': ')
+      return `  ${severity}  ${where === '' ? '' : `${printable(where)}: `}${printable(text)}\n         ${printable(next)}`
+    })
+    .join('\n')
+}

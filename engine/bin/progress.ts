@@ -1,0 +1,87 @@
+// The progress bar: one line drawn over itself while the daemon works. Leaving it does not stop the work.
+
+import type { Client } from '../api/client.ts'
+import type { FolderStatus, Progress } from '../api/controls.ts'
+import { errorCodeOf } from '../base/errors.ts'
+import type { Cli, Session } from './cli.ts'
+import { countText, durationText, printable, sizeText } from './text.ts'
+
+const redrawMs = 250
+const barCells = 24
+
+/** How following ended: in step, left by Ctrl-C, or the folder can make no progress now. */
+export type Followed =
+  | { readonly end: 'synced' }
+  | { readonly end: 'left' }
+  | { readonly end: 'stuck'; readonly state: FolderStatus['state'] }
+
+/**
+ * Draws the progress of `folder` (all when undefined) until the daemon says that it is in step. With `endWhenStuck` a
+ * folder that is paused, stopped or waiting for a peer ends it too. Throws what the daemon told, `TIMED_OUT` among it.
+ */
+export async function followUntilSynced(
+  cli: Cli,
+  { client }: Session,
+  options: { readonly folder?: string; readonly timeoutMs?: number; readonly endWhenStuck: boolean },
+): Promise<Followed> {
+  const leaving = new AbortController()
+  let isLeft = false
+  const stopListening = cli.terminal.onInterrupt(() => {
+    isLeft = true
+    leaving.abort()
+  })
+  const { folder, timeoutMs, endWhenStuck } = options
+  const input = { ...(folder === undefined ? {} : { folder }), ...(timeoutMs === undefined ? {} : { timeoutMs }) }
+  try {
+    const synced = client.call('waitSynced', input, leaving.signal).then((): Followed => ({ end: 'synced' }))
+    return await Promise.race([synced, drawUntilStuck(cli, client, folder, endWhenStuck, leaving.signal)])
+  } catch (error) {
+    if (isLeft && errorCodeOf(error) === 'ABORTED') return { end: 'left' }
+    throw error
+  } finally {
+    stopListening()
+    leaving.abort()
+    cli.terminal.err('\r\u001B[K')
+  }
+}
+
+async function drawUntilStuck(
+  cli: Cli,
+  client: Client,
+  folder: string | undefined,
+  endWhenStuck: boolean,
+  signal: AbortSignal,
+): Promise<Followed> {
+  for (;;) {
+    await cli.clock.sleep(redrawMs, signal)
+    const { folders } = await client.call('folders', {}, signal)
+    const mine = folders.filter(({ id, name, path }) => folder === undefined || name === folder || path === folder || id.startsWith(folder))
+    const stuck = mine.find(({ state }) => state === 'paused' || state === 'stopped' || state === 'waiting')
+    if (endWhenStuck && stuck !== undefined) return { end: 'stuck', state: stuck.state }
+    const busy = mine.find(({ progress }) => progress !== undefined)
+    if (busy?.progress !== undefined) cli.terminal.err(`\r${progressLine(busy.name, busy.progress, cli.terminal.columns)}\u001B[K`)
+  }
+}
+
+/** As much as fits into `columns`, the most useful first. Pure. */
+export function progressLine(name: string, progress: Progress, columns: number): string {
+  const { activity, filesDone, filesTotal, bytesDone, bytesTotal, bytesPerSecond, secondsLeft } = progress
+  const share = bytesTotal > 0 ? bytesDone / bytesTotal : filesTotal > 0 ? filesDone / filesTotal : 0
+  const filled = Math.round(Math.min(1, Math.max(0, share)) * barCells)
+  const parts = [
+    `${printable(name)} ${activity === 'scan' ? 'scanning' : 'receiving'}`,
+    `[${'#'.repeat(filled)}${'.'.repeat(barCells - filled)}]`,
+    `${filesDone.toLocaleString('en-US')} of ${countText(filesTotal, 'file')}`,
+    `${sizeText(bytesDone)} of ${sizeText(bytesTotal)}`,
+    `${sizeText(bytesPerSecond)}/s`,
+    ...(secondsLeft === undefined ? [] : [`${durationText(secondsLeft)} left`]),
+  ]
+  let line = ''
+  for (const part of parts) {
+    const longer = line === '' ? part : `${line}  ${part}`
+    // One column stays free: a full line makes some terminals wrap.
+    if (longer.length >= columns) break
+    line = longer
+  }
+  return line
+}
