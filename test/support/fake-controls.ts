@@ -2,7 +2,7 @@
 
 import { EngineError } from '../../engine/base/errors.ts'
 import type { Controls, FolderState, FolderStatus, NodeStatus, PeerStatus, Problem, Progress } from '../../engine/api/controls.ts'
-import { abortable } from '../../engine/base/queue.ts'
+import { abortable, Broadcast } from '../../engine/base/queue.ts'
 
 export const fakePeerId = '12D3KooWFakeFakeFakeFakeFakeFakeFakeFakeFakeFakeFake'
 export const fakeLink = 'holdfast:join/fake-secret'
@@ -30,6 +30,7 @@ export class FakeControls implements Controls {
   failure: Error | undefined
   readonly #folders = new Map<string, FolderStatus>()
   readonly #changed = new Set<() => void>()
+  readonly #moved = new Broadcast()
   readonly #stopped: () => void
 
   constructor(options: { readonly stopped?: () => void } = {}) {
@@ -119,11 +120,16 @@ export class FakeControls implements Controls {
     if (state === 'paused') await this.#forever(signal)
   }
 
-  /** Never ends while a folder is paused. */
+  /** Ends when every folder asked for is idle. */
   async waitSynced(folder: string | undefined, signal: AbortSignal): Promise<void> {
     this.asked.push(`waitSynced ${folder ?? 'all'}`)
-    const folders = folder === undefined ? this.folders() : [this.#find('', folder)]
-    if (folders.some(({ state }) => state !== 'idle')) await this.#forever(signal)
+    const isIdle = (): boolean => (folder === undefined ? this.folders() : [this.#find('', folder)]).every(({ state }) => state === 'idle')
+    try {
+      while (!isIdle()) await this.#moved.wait(signal)
+    } catch (error) {
+      this.aborts++
+      throw error
+    }
   }
 
   async share(request: { readonly folder: string; readonly role?: string }): Promise<{ link: string; id: string }> {
@@ -149,6 +155,7 @@ export class FakeControls implements Controls {
   }
 
   change(): void {
+    this.#moved.announce()
     for (const listener of this.#changed) listener()
   }
 

@@ -1,0 +1,175 @@
+// The command line against the API on a real socket with controls in memory, in one process: what it asks and prints.
+
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { socketHost } from '../../engine/api/calls.ts'
+import type { Progress } from '../../engine/api/controls.ts'
+import { listenOnSocket } from '../../engine/api/listen.ts'
+import type { ApiListener } from '../../engine/api/listen.ts'
+import { createApi } from '../../engine/api/server.ts'
+import { silentLog } from '../../engine/base/log.ts'
+import { removeStaleSocket, restrictSocket } from '../../engine/platform/home.ts'
+import { nodeClock } from '../../engine/platform/node-clock.ts'
+import { runCaptured } from '../support/captured-cli.ts'
+import type { Captured } from '../support/captured-cli.ts'
+import { FakeControls, fakeLink } from '../support/fake-controls.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import type { TemporaryDirectory } from '../support/temporary-directory.ts'
+
+function parse(text: string): Record<string, unknown> {
+  assert.match(text, /^\{.*\}\n$/, 'one line of JSON')
+  return JSON.parse(text)
+}
+
+describe('a command against a daemon', () => {
+  let directory: TemporaryDirectory
+  let home: string
+  let ending: AbortController
+  let listener: ApiListener
+  const controls = new FakeControls()
+  const run = (...words: string[]): Promise<Captured> =>
+    runCaptured(words, { workingDirectory: directory.path, env: { HOLDFAST_HOME: home } })
+
+  before(async () => {
+    directory = temporaryDirectory()
+    home = directory.path
+    ending = new AbortController()
+    const parts = { clock: nodeClock(), log: silentLog }
+    const app = createApi({ controls, ...parts, token: undefined, allowedHosts: [socketHost], signal: ending.signal })
+    const door = { removeStale: removeStaleSocket, restrict: restrictSocket }
+    listener = await listenOnSocket(join(home, 'api.sock'), app, door, parts)
+    for (const name of ['Photos', 'Held']) await controls.addFolder({ path: join(home, name) })
+    await controls.pauseFolder('Held')
+  })
+  after(async () => {
+    ending.abort()
+    await listener[Symbol.asyncDispose]()
+    directory[Symbol.dispose]()
+  })
+
+  const shapes: readonly (readonly [string, readonly string[]])[] = [
+    ['id', ['schema', 'peerId', 'name', 'addresses']],
+    ['status', ['schema', 'peerId', 'name', 'version', 'state', 'folders', 'peers', 'problems', 'traffic']],
+    ['peers', ['schema', 'peers']],
+    ['problems', ['schema', 'problems']],
+    ['folder list', ['schema', 'folders']],
+    ['folder add Music', ['schema', 'id', 'name', 'path']],
+    ['folder pause Music', ['schema', 'ok']],
+    ['folder resume ./Music', ['schema', 'ok']],
+    ['folder rescan Music', ['schema', 'ok']],
+    ['folder remove Music', ['schema', 'ok']],
+    ['share Photos --role owner', ['schema', 'link', 'id']],
+    [`join ${fakeLink} Joined`, ['schema', 'folder', 'state']],
+    ['wait --folder Photos --synced --timeout 5s', ['schema', 'state']],
+    ['doctor', ['schema', 'checks']],
+  ]
+  for (const [line, keys] of shapes) {
+    test(`${line} --json prints one object of schema 1`, async () => {
+      const { code, out, err } = await run(...line.split(' '), '--json')
+      assert.deepEqual([code, err], [0, ''])
+      const printed = parse(out)
+      assert.deepEqual(Object.keys(printed), keys)
+      assert.equal(printed['schema'], 1)
+    })
+  }
+
+  test('status --json has the fields that the contract of the commands names', async () => {
+    const { folders, peers } = JSON.parse((await run('status', '--json')).out)
+    for (const key of ['id', 'name', 'path', 'role', 'state', 'files', 'bytes', 'needFiles', 'needBytes', 'copies'])
+      assert.ok(key in folders[0], key)
+    assert.deepEqual(Object.keys(folders[0].copies), ['target', 'min'])
+    for (const key of ['id', 'name', 'connected', 'class', 'zone']) assert.ok(key in peers[0], key)
+  })
+
+  test('prints aligned text for a person, without colours in a pipe', async () => {
+    const { code, out } = await run('status')
+    assert.equal(code, 0)
+    assert.match(out, /Photos  idle +owner  3 files, 1\.2 GiB/)
+    assert.ok(!out.includes('\u001B'))
+  })
+
+  test('share prints the link alone, for a pipe', async () => {
+    assert.deepEqual(await run('share', 'Photos'), { code: 0, out: `${fakeLink}-write\n`, err: '' })
+  })
+
+  test('makes relative paths absolute before the daemon sees them', async () => {
+    const { folder } = JSON.parse((await run('join', fakeLink, './a/../Sub', '--json')).out)
+    assert.equal(folder.path, join(directory.path, 'Sub'))
+  })
+
+  const refusals: readonly (readonly [string, number, RegExp])[] = [
+    ['folder pause Nothing', 5, /no folder "Nothing"/],
+    ['folder add missing', 5, /does not exist/],
+    ['folder add Photos', 5, /already/],
+    ['join rubbish Sub', 5, /not a link/],
+    ['wait --folder Held --timeout 50ms', 6, /not in step yet/],
+    ['wait --timeout soon', 2, /--timeout soon: give a duration/],
+    ['folder add Photos --copies none', 2, /whole number/],
+    ['folder add', 2, /missing required argument/],
+    ['share Photos --role king', 2, /Allowed choices are owner, write/],
+    ['status --colour', 2, /unknown option/],
+    ['fly', 2, /unknown command/],
+    ['serve --api 0.0.0.0:80', 2, /this machine only/],
+    ['serve --listen tcp:80', 2, /multiaddr/],
+    ['serve --class sometimes', 2, /Allowed choices/],
+    ['serve --capacity big', 2, /size/],
+  ]
+  for (const [line, code, message] of refusals) {
+    test(`${line} ends with ${code} and says why, without a stack`, async () => {
+      const ended = await run(...line.split(' '))
+      assert.equal(ended.code, code, ended.err)
+      assert.match(ended.err, message)
+      assert.doesNotMatch(ended.err, /\n +at /)
+      assert.equal(ended.out, '')
+    })
+  }
+
+  test('tells an error as JSON when JSON was asked for', async () => {
+    const { code, err } = await run('folder', 'pause', 'Nothing', '--json')
+    assert.equal(code, 5)
+    assert.deepEqual(JSON.parse(err).error.code, 'UNKNOWN_FOLDER')
+  })
+
+  test('shows where an error came from only when asked to', async () => {
+    const { err } = await runCaptured(['folder', 'pause', 'Nothing'], { env: { HOLDFAST_HOME: home, HOLDFAST_DEBUG: '1' } })
+    assert.match(err, /\n +at /)
+  })
+
+  const progress: Progress = {
+    activity: 'scan',
+    filesDone: 1,
+    filesTotal: 4,
+    bytesDone: 1024,
+    bytesTotal: 4096,
+    bytesPerSecond: 512,
+    secondsLeft: 6,
+  }
+  const watched = (words: readonly string[], onError: (text: string, press: () => void) => void): Promise<Captured> =>
+    runCaptured(words, { workingDirectory: home, env: { HOLDFAST_HOME: home }, isInteractive: true, onError })
+
+  test('on a terminal draws progress until the folder is in step, then cleans the line', async () => {
+    controls.move('Held', 'scanning', progress)
+    const { code, out, err } = await watched(['wait', '--folder', 'Held'], (text) => {
+      if (text.includes('scanning')) controls.move('Held', 'idle')
+    })
+    assert.deepEqual([code, out], [0, 'In step.\n'])
+    const bar = '\rHeld scanning  [######..................]  1 of 4 files  1.0 KiB of 4.0 KiB  512 B/s  6 s left\u001B[K'
+    assert.equal(err.replaceAll(bar, 'BAR'), 'BAR\r\u001B[K')
+  })
+
+  test('leaves the work going on at Ctrl-C', async () => {
+    controls.move('Held', 'scanning', progress)
+    const { code, err } = await watched(['wait', '--folder', 'Held'], (text, press) => {
+      if (text.includes('scanning')) press()
+    })
+    assert.equal(code, 1)
+    assert.match(err, /goes on in the daemon/)
+  })
+
+  test('says after folder add on a terminal what to do next', async () => {
+    const { code, out } = await watched(['folder', 'add', 'New Things'], () => undefined)
+    assert.equal(code, 0)
+    assert.match(out, /^Added New Things \(.*\nThe first scan is done.*holdfast --home .* share 'New Things'\n$/)
+  })
+})
