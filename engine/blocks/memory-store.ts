@@ -1,0 +1,92 @@
+// A block store that forgets everything when it is closed: for tests and for nodes in the simulator that need no durability.
+
+import { bytesKey, compareBytes } from '../base/bytes.ts'
+import type { BlockId, FolderId } from '../model/ids.ts'
+import { checkBlocks, closedError } from './checked.ts'
+import { defaultSegmentLimits } from './segment-limits.ts'
+import type { BlockStore, StoredBlock, StoreHealth, StoreTotals } from './store.ts'
+
+interface Held {
+  readonly id: BlockId
+  readonly bytes: Uint8Array
+}
+
+export class MemoryBlockStore implements BlockStore {
+  readonly #folders = new Map<string, Map<string, Held>>()
+  readonly #blockBytesMax: number
+  #blocks = 0
+  #payloadBytes = 0
+  #isClosed = false
+
+  constructor(blockBytesMax: number = defaultSegmentLimits.blockBytesMax) {
+    this.#blockBytesMax = blockBytesMax
+  }
+
+  async put(blocks: readonly StoredBlock[]): Promise<void> {
+    this.#checkOpen('storing blocks')
+    checkBlocks(blocks, this.#blockBytesMax)
+    for (const block of blocks) this.#add(block)
+  }
+
+  async get(folder: FolderId, id: BlockId): Promise<Uint8Array | undefined> {
+    this.#checkOpen('reading a block')
+    return this.#folders.get(bytesKey(folder))?.get(bytesKey(id))?.bytes.slice()
+  }
+
+  has(folder: FolderId, id: BlockId): boolean {
+    this.#checkOpen('looking for a block')
+    return this.#folders.get(bytesKey(folder))?.has(bytesKey(id)) ?? false
+  }
+
+  async remove(folder: FolderId, ids: readonly BlockId[]): Promise<void> {
+    this.#checkOpen('removing blocks')
+    const held = this.#folders.get(bytesKey(folder))
+    for (const id of ids) {
+      const block = held?.get(bytesKey(id))
+      if (block === undefined) continue
+      held?.delete(bytesKey(id))
+      this.#blocks--
+      this.#payloadBytes -= block.bytes.length
+    }
+  }
+
+  list(folder: FolderId, after: BlockId | undefined, limit: number): readonly BlockId[] {
+    this.#checkOpen('listing blocks')
+    const ids: BlockId[] = []
+    for (const { id } of this.#folders.get(bytesKey(folder))?.values() ?? []) {
+      if (after === undefined || compareBytes(id, after) > 0) ids.push(id)
+    }
+    return ids.toSorted(compareBytes).slice(0, limit)
+  }
+
+  totals(): StoreTotals {
+    this.#checkOpen('counting blocks')
+    return { blocks: this.#blocks, payloadBytes: this.#payloadBytes, diskBytes: 0 }
+  }
+
+  health(): StoreHealth {
+    return this.#isClosed ? { state: 'closed' } : { state: 'ok' }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
+    this.#folders.clear()
+  }
+
+  #add(block: StoredBlock): void {
+    const key = bytesKey(block.folder)
+    let held = this.#folders.get(key)
+    if (held === undefined) {
+      held = new Map()
+      this.#folders.set(key, held)
+    }
+    if (held.has(bytesKey(block.id))) return
+    held.set(bytesKey(block.id), { id: block.id, bytes: block.bytes.slice() })
+    this.#blocks++
+    this.#payloadBytes += block.bytes.length
+  }
+
+  #checkOpen(what: string): void {
+    if (this.#isClosed) throw closedError(what)
+  }
+}

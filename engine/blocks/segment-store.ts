@@ -1,0 +1,209 @@
+// The segment store (DESIGN 5.2): blocks in append-only files whose end is the write-ahead log. The parts: group-commit.ts orders
+// writes, segment-log.ts makes them durable, recover.ts opens, compact.ts gives back space. One writer per directory: the home lock's care.
+
+import type { Clock, Random } from '../base/clock.ts'
+import { EngineError, errorCodeOf, messageOf } from '../base/errors.ts'
+import { FilesError, type Files } from '../base/files.ts'
+import type { Log } from '../base/log.ts'
+import { Semaphore } from '../base/queue.ts'
+import type { BlockId, FolderId } from '../model/ids.ts'
+import { readBlock } from './block-reader.ts'
+import { checkBlocks, closedError } from './checked.ts'
+import { compactSegments, type CompactionParts, type CompactionReport } from './compact.ts'
+import { GroupCommit, type Step } from './group-commit.ts'
+import { MemorySegmentIndex } from './memory-segment-index.ts'
+import { Quarantine, type DamagedRecord, type DamageReason } from './quarantine.ts'
+import { markerBytes, recordBytesOf } from './record.ts'
+import { recoverSegments } from './recover.ts'
+import { openMarker, ReadHandles, Reserve } from './segment-directory.ts'
+import type { BlockLocation, SegmentIndex } from './segment-index.ts'
+import { defaultSegmentLimits, type SegmentLimits } from './segment-limits.ts'
+import { readOnlyError, SegmentLog } from './segment-log.ts'
+import { SegmentTable } from './segment-table.ts'
+import type { BlockStore, StoredBlock, StoreHealth, StoreTotals } from './store.ts'
+
+export interface SegmentStoreOptions {
+  readonly files: Files
+  /** Absolute. Its parent exists. Nothing else lives in it. */
+  readonly directory: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** Makes a store of an absent or empty directory. Without it such a directory is refused: the disk may not be mounted. */
+  readonly create: boolean
+  readonly limits?: Partial<SegmentLimits>
+  /** Empty; in memory by default. */
+  readonly index?: SegmentIndex
+}
+
+export interface SegmentStore extends BlockStore {
+  /**
+   * Rewrites segments with much dead space; safe beside every other call. One at a time: further calls wait.
+   * Throws `ABORTED`, `CLOSED`, `NO_SPACE`, `STORE_READ_ONLY`, `DISK_FAILED`; the store is whole after each of them.
+   */
+  compact(signal: AbortSignal): Promise<CompactionReport>
+  /** What was found damaged or missing since the store was opened; `count` also counts what was too much to list. */
+  quarantine(): { readonly count: number; readonly records: readonly DamagedRecord[] }
+}
+
+/**
+ * Opens the store, repairing what a crash left. Throws `HOME_UNUSABLE` (no store here, see `create`), `STORE_CORRUPT`,
+ * `VERSION_UNSUPPORTED`, `NO_SPACE`, `DISK_FAILED`, `ABORTED`. A disk that can only be read gives a store that can only be read.
+ */
+export async function openSegmentStore(options: SegmentStoreOptions, signal: AbortSignal): Promise<SegmentStore> {
+  const { files, directory, clock, random, log } = options
+  const limits = { ...defaultSegmentLimits, ...options.limits }
+  const startedMs = clock.monotonicMs()
+  const storeId = await openMarker(options, options.create)
+  const index = options.index ?? new MemorySegmentIndex()
+  const table = new SegmentTable()
+  const quarantine = new Quarantine(limits.quarantineMax)
+  const handles = new ReadHandles(files, directory, limits.openSegmentsMax)
+  let segments: SegmentLog | undefined
+  try {
+    const recovery = { files, directory, storeId, clock, log, index, table, handles, quarantine }
+    const active = await recoverSegments(recovery, signal)
+    segments = new SegmentLog({ files, directory, storeId, limits, log, table }, active)
+    const reserve = new Reserve({ files, directory, random }, limits.reserveBytes)
+    const parts = { files, directory, storeId, clock, log, limits, index, table, quarantine, handles, segments, reserve }
+    await prepareWrites(parts, active !== undefined)
+    log.info('opened the block store', { ...index.totals(), damaged: quarantine.count, durationMs: clock.monotonicMs() - startedMs })
+    return new OpenSegmentStore(parts)
+  } catch (error) {
+    segments?.close()
+    handles.close()
+    if (!(error instanceof FilesError)) throw error
+    throw new EngineError('DISK_FAILED', `opening the block store ${directory}: ${messageOf(error)}; check the disk and its permissions`, { cause: error })
+  }
+}
+
+interface StoreParts extends Omit<CompactionParts, 'commits' | 'lose'> {
+  readonly quarantine: Quarantine
+  readonly reserve: Reserve
+}
+
+/**
+ * The reserve, and a segment to write to: a sealed segment that is followed by another one cannot be taken for an active one that was torn.
+ * A disk that refuses is met again at the first put.
+ */
+async function prepareWrites(parts: StoreParts, hasActive: boolean): Promise<void> {
+  try {
+    if (!hasActive) await parts.segments.roll()
+    await parts.reserve.hold()
+  } catch (error) {
+    if (!(error instanceof FilesError) && !(error instanceof EngineError)) throw error
+    parts.log.warn('the block store cannot be written for now', { cause: messageOf(error) })
+  }
+}
+
+class OpenSegmentStore implements SegmentStore {
+  readonly #parts: StoreParts
+  readonly #commits: GroupCommit
+  readonly #compactions = new Semaphore(1)
+  readonly #closing = new AbortController()
+  #closed: Promise<void> | undefined
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts
+    this.#commits = new GroupCommit(parts)
+  }
+
+  async put(blocks: readonly StoredBlock[]): Promise<void> {
+    this.#checkOpen('storing blocks')
+    checkBlocks(blocks, this.#parts.limits.blockBytesMax)
+    this.#checkWritable()
+    // With nothing on its way the index is the last word, and costs no turn.
+    const isAllHere = this.#commits.isIdle && blocks.every((block) => this.#parts.index.locate(block.folder, block.id) !== undefined)
+    if (!isAllHere) await this.#commits.commit(blocks.map((block): Step => ({ kind: 'put', block })))
+  }
+
+  async get(folder: FolderId, id: BlockId): Promise<Uint8Array | undefined> {
+    this.#checkOpen('reading a block')
+    const { index, handles, storeId } = this.#parts
+    const location = index.locate(folder, id)
+    if (location === undefined) return undefined
+    const read = readBlock(handles, storeId, folder, id, location)
+    if (read.bytes === undefined) this.#lose(folder, id, location, read.damage)
+    return read.bytes
+  }
+
+  has(folder: FolderId, id: BlockId): boolean {
+    this.#checkOpen('looking for a block')
+    return this.#parts.index.locate(folder, id) !== undefined
+  }
+
+  async remove(folder: FolderId, ids: readonly BlockId[]): Promise<void> {
+    this.#checkOpen('removing blocks')
+    this.#checkWritable()
+    await this.#commits.commit(ids.map((id): Step => ({ kind: 'remove', folder, id })))
+  }
+
+  list(folder: FolderId, after: BlockId | undefined, limit: number): readonly BlockId[] {
+    this.#checkOpen('listing blocks')
+    return this.#parts.index.list(folder, after, limit)
+  }
+
+  totals(): StoreTotals {
+    this.#checkOpen('counting blocks')
+    const { index, table, reserve } = this.#parts
+    return { ...index.totals(), diskBytes: table.diskBytes() + reserve.heldBytes + markerBytes }
+  }
+
+  health(): StoreHealth {
+    if (this.#closed !== undefined) return { state: 'closed' }
+    const reason = this.#parts.segments.readOnlyReason
+    return reason === undefined ? { state: 'ok' } : { state: 'readOnly', reason }
+  }
+
+  async compact(signal: AbortSignal): Promise<CompactionReport> {
+    this.#checkOpen('compacting')
+    this.#checkWritable()
+    const stop = AbortSignal.any([signal, this.#closing.signal])
+    const lose: CompactionParts['lose'] = (folder, id, location, damage) => this.#lose(folder, id, location, damage)
+    const parts = { ...this.#parts, commits: this.#commits, lose }
+    return await this.#compactions.hold(() => compactSegments(parts, stop), stop)
+  }
+
+  quarantine(): { readonly count: number; readonly records: readonly DamagedRecord[] } {
+    return { count: this.#parts.quarantine.count, records: this.#parts.quarantine.list() }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed ??= this.#close()
+    await this.#closed
+  }
+
+  /** What was asked for before is still written; compaction stops where it is. */
+  async #close(): Promise<void> {
+    this.#closing.abort()
+    await this.#compactions.hold(() => this.#commits.settle(), new AbortController().signal)
+    this.#parts.segments.close()
+    this.#parts.handles.close()
+  }
+
+  /**
+   * Forgets a damaged block and marks it in the log, so that the next open does not count on it again. The mark is not waited for,
+   * and lost without harm: the damage is found again.
+   */
+  #lose(folder: FolderId, id: BlockId, location: BlockLocation, reason: DamageReason): void {
+    const { index, quarantine, log, segments } = this.#parts
+    const { segment, offset, payloadBytes } = location
+    index.apply([{ kind: 'remove', folder, id }])
+    quarantine.add({ segment, offset, sizeBytes: recordBytesOf(payloadBytes), folder, id, reason })
+    log.warn('a stored block is damaged: it is not served any more', { segment, offset, reason })
+    if (segments.readOnlyReason !== undefined) return
+    const mark: Step = { kind: 'tombstone', folder, id, kills: { segment, offset }, isDamage: true }
+    this.#commits.commit([mark]).catch((error: unknown) => {
+      log.warn('could not note a damaged block', { segment, offset, code: errorCodeOf(error), cause: messageOf(error) })
+    })
+  }
+
+  #checkOpen(what: string): void {
+    if (this.#closed !== undefined) throw closedError(what)
+  }
+
+  #checkWritable(): void {
+    const reason = this.#parts.segments.readOnlyReason
+    if (reason !== undefined) throw readOnlyError(reason)
+  }
+}

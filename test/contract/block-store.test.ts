@@ -1,0 +1,25 @@
+// The block stores against their contract: in memory, as segments on a crashing file system with small limits, and on the real disk.
+
+import { after } from 'node:test'
+
+import { MemoryBlockStore } from '../../engine/blocks/memory-store.ts'
+import { openSegmentStore } from '../../engine/blocks/segment-store.ts'
+import { silentLog } from '../../engine/base/log.ts'
+import { nodeFiles } from '../../engine/platform/node-files.ts'
+import { never, openSmallStore, stillClock, testRandom } from '../support/blocks.ts'
+import { CrashFiles } from '../support/crash-files.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { blockStoreSuite } from './block-store.ts'
+
+blockStoreSuite('memory', async () => new MemoryBlockStore())
+
+blockStoreSuite('segments, small', async () => await openSmallStore(new CrashFiles()))
+
+const directories = new DisposableStack()
+after(() => directories.dispose())
+
+blockStoreSuite('segments on the real disk', async () => {
+  const { path } = directories.use(temporaryDirectory())
+  const options = { files: nodeFiles(), directory: `${path}/blocks`, clock: stillClock, random: testRandom, log: silentLog }
+  return await openSegmentStore({ ...options, create: true, limits: { reserveBytes: 4096 } }, never)
+})
