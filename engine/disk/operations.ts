@@ -2,7 +2,10 @@
 
 import type { FileKind, FileStat, FilesFault } from '../base/files.ts'
 
-/** What the index believes is at a path: undefined = nothing. Content is the same while all of it is the same. */
+/**
+ * What the index believes is at a path: undefined = nothing. Content is the same while all of it is the same; of a directory only
+ * the kind counts, since its other values change with what is in it.
+ */
 export interface Expected {
   readonly kind: FileKind
   readonly sizeBytes: number
@@ -58,13 +61,16 @@ export type Operation =
     }
 
 export type Outcome =
-  /** Done and, once apply resolves, durable. `stat` is what is there now; undefined after a removal. */
-  | { readonly kind: 'done'; readonly stat: FileStat | undefined }
-  /** Nothing was touched: what is on disk is not what was expected. The path is to be scanned. */
+  /**
+   * Done and, once apply resolves, durable. `stat` is what is there now; undefined after a removal. `isParkedChanged`: somebody wrote
+   * to the replaced file in the last moment; what is parked is not the expected content and must be kept where a person finds it.
+   */
+  | { readonly kind: 'done'; readonly stat: FileStat | undefined; readonly isParkedChanged?: true }
+  /** What is on disk is not what was expected, before the change or right after it. The path is to be scanned. */
   | { readonly kind: 'differs' }
   /** A directory that was to go still holds something (ignored or unknown files). Nothing was touched. */
   | { readonly kind: 'notEmpty' }
   /** Nothing was touched: a parent is missing, not a directory or a symlink. */
   | { readonly kind: 'badParent' }
-  /** The system refused; nothing visible changed. */
+  /** The system refused: nothing visible changed, or what changed could not be made durable (`detail` says so) and is to be scanned. */
   | { readonly kind: 'failed'; readonly fault: FilesFault; readonly detail: string }
