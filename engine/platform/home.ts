@@ -37,8 +37,9 @@ export interface HomePaths {
   readonly logFile: string
 }
 
+/** `home` is '/'-separated on every platform, and so are these. */
 export function homePaths(home: string): HomePaths {
-  const at = (...names: string[]): string => (process.platform === 'win32' ? win32 : posix).join(home, ...names)
+  const at = (...names: string[]): string => posix.join(home, ...names)
   return {
     database: at('index.db'),
     lock: at('lock.db'),

@@ -153,6 +153,19 @@ describe('serve', () => {
     assert.match(readFileSync(join(home, 'log/holdfast.log'), 'utf8'), /"msg":"ended"/)
   })
 
+  test('tells those who wait that it ends', async () => {
+    using directory = temporaryDirectory()
+    const { ended } = await startDaemon(directory.path)
+    const client = openClient({ socketPath: join(directory.path, 'api.sock') })
+    const { id } = await client.call('addFolder', { path: '/Held' })
+    await client.call('pauseFolder', { folder: id })
+    const wait = assert.rejects(client.call('waitSynced', {}), { code: 'ABORTED' })
+    await client.call('identity', {}) // the daemon has taken the wait, which came before
+    await client.call('stop', {})
+    await wait
+    assert.equal((await ended).code, 0)
+  })
+
   test('says what to type next when npm started it, with the home in it', async () => {
     using directory = temporaryDirectory()
     const { child, ended } = await startDaemon(directory.path, [], { npm_lifecycle_event: 'start' })

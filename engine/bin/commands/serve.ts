@@ -37,12 +37,14 @@ export function addServeCommand(program: Command, cli: Cli): void {
     'serve',
     'serve --name desk --zone home --class daily',
     'serve --home /srv/holdfast --listen /ip4/0.0.0.0/tcp/4001 --api 127.0.0.1:8384',
-  ]).action(async (options: ServeOptions) => {
-    const home = homeOf(cli, command)
-    const config = parseNodeConfig({ ...options, home }, hostname())
-    const { parseApiAddress } = await import('../../api/listen.ts')
-    await runDaemon(cli, config, options.api === undefined ? undefined : parseApiAddress(options.api))
-  })
+  ])
+    .addHelpText('after', '\nThe log is log/holdfast.log in the home; HOLDFAST_LOG=debug makes it say more.')
+    .action(async (options: ServeOptions) => {
+      const home = homeOf(cli, command)
+      const config = parseNodeConfig({ ...options, home }, hostname())
+      const { parseApiAddress } = await import('../../api/listen.ts')
+      await runDaemon(cli, config, options.api === undefined ? undefined : parseApiAddress(options.api))
+    })
 }
 
 async function runDaemon(cli: Cli, config: NodeConfig, api: ApiAddress | undefined): Promise<never> {
