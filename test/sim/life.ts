@@ -1,0 +1,53 @@
+// One run of one simulated process. When it ends, whatever the process was still doing ends in silence, as in a killed
+// process: synchronous calls throw, promises never settle, timers never fire.
+
+/** Thrown into code of a process that is dead. Nothing should catch it; whoever does runs into the next one. */
+export class SimCrash extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'SimCrash'
+  }
+}
+
+export class Life {
+  readonly name: string
+  #isOver = false
+  readonly #onEnd: (() => void)[] = []
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** Called once at the end, in order of registration. */
+  onEnd(action: () => void): void {
+    this.#onEnd.push(action)
+  }
+
+  end(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    for (const action of this.#onEnd) action()
+  }
+
+  check(): void {
+    if (this.#isOver) throw new SimCrash(`${this.name} is dead`)
+  }
+
+  /** `work`'s outcome while the process lives; never settles once it is dead. */
+  guard<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      work.then(
+        (value) => {
+          if (!this.#isOver) resolve(value)
+        },
+        (error: unknown) => {
+          if (!this.#isOver) reject(error)
+        },
+      )
+    })
+  }
+}

@@ -1,0 +1,160 @@
+// Judges a simulated world. At every step: no partial file is visible, no ignored file and nothing outside home and folder is touched.
+// At rest: all nodes show the same tree, and every content that is still owed to a person is in it.
+
+import { Ledger, type Owed } from './ledger.ts'
+import type { SimNode } from './node.ts'
+import { Person } from './person.ts'
+import type { Scheduler } from './scheduler.ts'
+import { contentAt, differences, isIgnoredName, isOwnPath, snapshotOf, type Snapshot } from './snapshot.ts'
+
+export class OracleViolation extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'OracleViolation'
+  }
+}
+
+export interface RestReport {
+  /** Owed contents under their own name, under a conflict name of it, and anywhere else. */
+  readonly inPlace: number
+  readonly conflictCopies: number
+  readonly elsewhere: number
+}
+
+export class Oracle {
+  readonly people: readonly Person[]
+  readonly #ledger = new Ledger()
+  readonly #changed = new Map<SimNode, Set<string>>()
+  readonly #violations: string[] = []
+  #engineChanges = 0
+
+  constructor(scheduler: Scheduler, nodes: readonly SimNode[]) {
+    this.people = nodes.map((node) => new Person(node, this.#ledger, () => scheduler.nowUs))
+    for (const person of this.people) {
+      this.#changed.set(person.node, new Set())
+      person.node.disk.onChange(({ path, by }) => {
+        if (by === 'engine') this.#notice(person, path)
+      })
+    }
+    scheduler.onStep(() => this.checkStep())
+  }
+
+  /** How often engines changed anything that people can see; stands still at rest. */
+  get engineChanges(): number {
+    return this.#engineChanges
+  }
+
+  /** Contents people are owed now. */
+  get owedCount(): number {
+    return this.#ledger.owed().length
+  }
+
+  /** After a power loss: everything on the drive is looked at again. */
+  recheck(node: SimNode): void {
+    for (const path of this.#personOf(node).paths('file')) this.#changed.get(node)?.add(path)
+  }
+
+  /** Throws OracleViolation for what the last step did wrong. */
+  checkStep(): void {
+    for (const [node, paths] of this.#changed) {
+      if (paths.size === 0) continue
+      for (const path of paths) this.#checkContents(node, path)
+      paths.clear()
+    }
+    const first = this.#violations[0]
+    if (first !== undefined) throw new OracleViolation(first)
+  }
+
+  /** What keeps the nodes from being the same; empty when they agree. */
+  disagreements(): readonly string[] {
+    const [first, ...others] = this.people.map(({ node }) => [node.name, snapshotOf(node)] as const)
+    if (first === undefined) return []
+    return others.flatMap(([name, snapshot]) => differences(first[1], snapshot, [first[0], name]))
+  }
+
+  /** At rest. Throws OracleViolation for anything that is lost, touched or not agreed. */
+  checkRest(): RestReport {
+    this.checkStep()
+    const disagreements = this.disagreements()
+    if (disagreements.length > 0) throw new OracleViolation(`nodes disagree at rest:\n  ${disagreements.join('\n  ')}`)
+    this.#checkIgnored()
+    const counts = { inPlace: 0, conflictCopies: 0, elsewhere: 0 }
+    for (const { node } of this.people) {
+      const snapshot = snapshotOf(node)
+      for (const owed of this.#ledger.owed()) counts[this.#placeOf(owed, snapshot, node)]++
+    }
+    return counts
+  }
+
+  #placeOf(owed: Owed, snapshot: Snapshot, node: SimNode): keyof RestReport {
+    if (snapshot.get(owed.path.normalize('NFC'))?.content === owed.content) return 'inPlace'
+    const places = [...snapshot].filter(([, seen]) => seen.kind === 'file' && seen.content === owed.content).map(([path]) => path)
+    if (places.length === 0) {
+      const when = (owed.atUs / 1000).toFixed(3)
+      throw new OracleViolation(
+        `lost on ${node.name}: content ${owed.content} that ${owed.by} put at ${owed.path} at ${when} ms is nowhere in the folder`,
+      )
+    }
+    return places.some((path) => isConflictCopy(path, owed.path)) ? 'conflictCopies' : 'elsewhere'
+  }
+
+  #checkIgnored(): void {
+    for (const { node, ignored } of this.people) {
+      for (const [path, content] of ignored) {
+        if (contentAt(node, path) !== content)
+          throw new OracleViolation(`the ignored file ${path} on ${node.name} is not what its owner left`)
+      }
+    }
+  }
+
+  /** Only notes: a listener must not throw into the engine's call. */
+  #notice({ node }: Person, path: string): void {
+    const isInside = (directory: string): boolean => path === directory || path.startsWith(`${directory}/`)
+    if (isInside(node.homePath)) return
+    if (!isInside(node.folderPath)) {
+      this.#violations.push(`the engine of ${node.name} touched ${path}, which is outside its folder and home`)
+      return
+    }
+    const relative = path.slice(node.folderPath.length + 1)
+    if (isOwnPath(relative)) return
+    if (isIgnoredName(relative)) this.#violations.push(`the engine of ${node.name} touched the ignored ${relative}`)
+    this.#engineChanges++
+    this.#changed.get(node)?.add(relative)
+  }
+
+  #checkContents(node: SimNode, path: string): void {
+    const kind = node.user.lstat(`${node.folderPath}/${path}`)?.kind
+    const files =
+      kind === 'directory'
+        ? this.#personOf(node)
+            .paths('file')
+            .filter((file) => file.startsWith(`${path}/`))
+        : [path]
+    for (const file of files) {
+      const content = contentAt(node, file)
+      if (content === undefined || isIgnoredName(file) || this.#ledger.isKnown(content)) continue
+      this.#violations.push(
+        `${file} on ${node.name} shows content that nobody wrote (${content}, ${this.#personOf(node).sizeOf(file)} bytes)`,
+      )
+    }
+  }
+
+  #personOf(node: SimNode): Person {
+    const person = this.people.find((one) => one.node === node)
+    if (person === undefined) throw new Error(`${node.name} is not part of this world`)
+    return person
+  }
+}
+
+/** `name.conflict-YYYYMMDD-HHMMSS-NODE.ext` beside `name.ext`; a long name may have been shortened. */
+export function isConflictCopy(path: string, original: string): boolean {
+  const [directory, name] = splitLast(path)
+  const [originalDirectory, originalName] = splitLast(original)
+  const at = name.indexOf('.conflict-')
+  return directory === originalDirectory && at > 0 && originalName.startsWith(name.slice(0, at))
+}
+
+function splitLast(path: string): readonly [string, string] {
+  const at = path.lastIndexOf('/')
+  return [path.slice(0, Math.max(0, at)), path.slice(at + 1)]
+}

@@ -1,0 +1,133 @@
+// A person who works in the folder of one simulated node: SimUser's actions by paths relative to the folder, each told to the ledger.
+
+import type { Ledger } from './ledger.ts'
+import type { SimNode } from './node.ts'
+import { contentAt, isIgnoredName, isOwnPath } from './snapshot.ts'
+
+export class Person {
+  readonly node: SimNode
+  readonly #ledger: Ledger
+  readonly #nowUs: () => number
+  /** Contents of the ignored files here: nobody else may ever touch them. */
+  readonly ignored: Map<string, string> = new Map()
+
+  constructor(node: SimNode, ledger: Ledger, nowUs: () => number) {
+    this.node = node
+    this.#ledger = ledger
+    this.#nowUs = nowUs
+  }
+
+  kindAt(path: string): string | undefined {
+    return this.node.user.lstat(this.#full(path))?.kind
+  }
+
+  sizeOf(path: string): number {
+    return this.node.user.lstat(this.#full(path))?.sizeBytes ?? 0
+  }
+
+  /** Everything in the folder but Holdfast's own, parents first. */
+  paths(kind?: string): readonly string[] {
+    const start = this.node.folderPath.length + 1
+    const all = this.node.user.walk(this.node.folderPath).map((path) => path.slice(start))
+    return all.filter((path) => !isOwnPath(path) && (kind === undefined || this.kindAt(path) === kind))
+  }
+
+  /** Makes the directories above a path; false when something else is in the way. */
+  makeWay(path: string): boolean {
+    const names = path.split('/').slice(0, -1)
+    for (let count = 1; count <= names.length; count++) {
+      const parent = names.slice(0, count).join('/')
+      const kind = this.kindAt(parent)
+      if (kind === undefined) this.node.user.mkdir(this.#full(parent))
+      else if (kind !== 'directory') return false
+    }
+    return true
+  }
+
+  write(path: string, bytes: Uint8Array): void {
+    this.#rewrite(path, (full) => this.node.user.write(full, bytes))
+  }
+
+  /** As editors do that write a temp file and rename it. */
+  replace(path: string, bytes: Uint8Array): void {
+    this.#rewrite(path, (full) => this.node.user.replace(full, bytes, `${full}.tmp.ignored`))
+  }
+
+  append(path: string, bytes: Uint8Array): void {
+    this.#rewrite(path, (full) => this.node.user.append(full, bytes))
+  }
+
+  edit(path: string, offset: number, bytes: Uint8Array): void {
+    this.#rewrite(path, (full) => this.node.user.edit(full, offset, bytes))
+  }
+
+  truncate(path: string, sizeBytes: number): void {
+    this.#rewrite(path, (full) => this.node.user.truncate(full, sizeBytes))
+  }
+
+  /** Moves a file or a tree; replaces a file that is there. */
+  rename(from: string, to: string): void {
+    if (from === to) return
+    const moved = this.#filesAt(from)
+    const replaced = this.#filesAt(to)
+    this.node.user.rename(this.#full(from), this.#full(to))
+    for (const [path, content] of replaced) this.#lose(path, content)
+    for (const [path, content] of moved) {
+      this.#gain(to + path.slice(from.length), content)
+      this.#lose(path, content)
+    }
+  }
+
+  remove(path: string): void {
+    const removed = this.#filesAt(path)
+    this.node.user.remove(this.#full(path))
+    for (const [file, content] of removed) this.#lose(file, content)
+  }
+
+  mkdir(path: string): void {
+    this.node.user.mkdir(this.#full(path))
+  }
+
+  chmod(path: string, mode: number): void {
+    this.node.user.chmod(this.#full(path), mode)
+  }
+
+  touch(path: string, mtimeUs: number): void {
+    this.node.user.touch(this.#full(path), mtimeUs)
+  }
+
+  symlink(target: string, path: string): void {
+    this.node.user.symlink(target, this.#full(path))
+  }
+
+  #rewrite(path: string, work: (full: string) => void): void {
+    const before = contentAt(this.node, path)
+    work(this.#full(path))
+    const after = contentAt(this.node, path)
+    if (before === after) return
+    if (after !== undefined) this.#gain(path, after)
+    if (before !== undefined) this.#lose(path, before)
+  }
+
+  #gain(path: string, content: string): void {
+    if (isIgnoredName(path)) this.ignored.set(path, content)
+    else this.#ledger.owe({ path, content, by: this.node.name, atUs: this.#nowUs() })
+  }
+
+  #lose(path: string, content: string): void {
+    if (isIgnoredName(path)) this.ignored.delete(path)
+    else this.#ledger.discharge(path, content, (other) => contentAt(this.node, other) === content)
+  }
+
+  #filesAt(path: string): readonly (readonly [string, string])[] {
+    const inside = this.kindAt(path) === 'directory' ? this.paths('file').filter((file) => file.startsWith(`${path}/`)) : [path]
+    return inside.flatMap((file) => {
+      const content = contentAt(this.node, file)
+      return content === undefined ? [] : [[file, content] as const]
+    })
+  }
+
+  #full(path: string): string {
+    return `${this.node.folderPath}/${path}`
+  }
+}

@@ -1,0 +1,46 @@
+// What can happen in a simulated world, and how often.
+
+export type ActionName = FileActionName | TreeActionName | NodeActionName
+
+type FileActionName = 'write' | 'replace' | 'append' | 'truncate' | 'edit' | 'renameFile' | 'removeFile' | 'chmod' | 'touch' | 'symlink'
+type TreeActionName = 'moveTree' | 'removeTree' | 'mkdir' | 'changeType' | 'swap' | 'twoSided' | 'race' | 'ignored'
+type NodeActionName = 'pause' | 'resume' | 'restart' | 'kill' | 'crash' | 'start' | 'partition' | 'heal' | 'cut' | 'clock'
+
+/** In proportion; what is left out never happens. */
+export type Weights = Readonly<Partial<Record<ActionName, number>>>
+
+export const fileWeights: Weights = {
+  write: 20,
+  replace: 8,
+  append: 6,
+  truncate: 3,
+  edit: 6,
+  renameFile: 8,
+  removeFile: 6,
+  chmod: 3,
+  touch: 3,
+}
+export const treeWeights: Weights = {
+  symlink: 3,
+  moveTree: 4,
+  removeTree: 2,
+  mkdir: 3,
+  changeType: 2,
+  swap: 2,
+  twoSided: 4,
+  race: 4,
+  ignored: 2,
+}
+export const accidentWeights: Weights = {
+  pause: 1,
+  resume: 2,
+  restart: 1,
+  kill: 1,
+  crash: 1,
+  start: 4,
+  partition: 2,
+  heal: 4,
+  cut: 2,
+  clock: 1,
+}
+export const allWeights: Weights = { ...fileWeights, ...treeWeights, ...accidentWeights }
