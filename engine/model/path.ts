@@ -46,20 +46,18 @@ const shortName = /^holdfa~\d+$/
 
 function utf8Length(text: string): number {
   // Most names are ASCII: only others are worth an array.
-  // oxlint-disable-next-line no-control-regex
   return /^[\0-\x7f]*$/.test(text) ? text.length : utf8(text).length
 }
 
 /** The form from which entry ids are made: NFC, so that macOS's and Linux's spelling of one name are one entry. */
 export function normalisePath(path: RelativePath): RelativePath {
-  // oxlint-disable-next-line no-control-regex
-  return /^[\0-\x7f]*$/.test(path) ? path : (path.normalize('NFC') as RelativePath)
+  return /^[\0-\x7f]*$/.test(path) ? path : (path.normalize('NFC') as RelativePath) // cast: NFC makes no separators
 }
 
 /** The directory that holds `path`; undefined = the root. */
 export function parentOf(path: RelativePath): RelativePath | undefined {
   const at = path.lastIndexOf('/')
-  return at < 0 ? undefined : (path.slice(0, at) as RelativePath)
+  return at < 0 ? undefined : (path.slice(0, at) as RelativePath) // cast: a beginning of a path, whole components
 }
 
 export function baseNameOf(path: RelativePath): string {

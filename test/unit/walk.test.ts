@@ -11,13 +11,8 @@ import { nodeFiles } from '../../engine/platform/node-files.ts'
 import type { Files } from '../../engine/base/files.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
-async function walk(
-  root: string,
-  directories: readonly string[],
-  itemsMax: number = 1000,
-  files: Files = nodeFiles(),
-): Promise<WalkOutput> {
-  const result = await listDirectories({ root, directories, itemsMax }, { files })
+function walk(root: string, directories: readonly string[], itemsMax: number = 1000, files: Files = nodeFiles()): WalkOutput {
+  const result = listDirectories({ root, directories, itemsMax }, { files })
   return structuredClone(result.output, { transfer: [...(result.transfer ?? [])] })
 }
 
@@ -30,7 +25,7 @@ function itemsOf(output: WalkOutput, listing: Listing | undefined): readonly str
   return lines.sort()
 }
 
-it('a directory is listed with what lstat says of each item', async () => {
+it('a directory is listed with what lstat says of each item', () => {
   using directory = temporaryDirectory()
   const root = directory.path
   mkdirSync(`${root}/d`)
@@ -38,7 +33,7 @@ it('a directory is listed with what lstat says of each item', async () => {
   chmodSync(`${root}/a`, 0o640)
   utimesSync(`${root}/a`, 1_600_000_000, 1_600_000_000)
   symlinkSync('/etc', `${root}/l`)
-  const output = await walk(root, [''])
+  const output = walk(root, [''])
   assert.deepEqual(itemsOf(output, output.listings[0]), ['a file', 'd directory', 'l symlink'])
   const at = output.items.names.indexOf('a')
   const stat = nodeFiles().lstat(`${root}/a`)
@@ -49,23 +44,23 @@ it('a directory is listed with what lstat says of each item', async () => {
   assert.deepEqual(output.listings[0]?.problems, [])
 })
 
-it('the own directory is left out at the root and only there', async () => {
+it('the own directory is left out at the root and only there', () => {
   using directory = temporaryDirectory()
   mkdirSync(`${directory.path}/.holdfast/temp`, { recursive: true })
   mkdirSync(`${directory.path}/d/.holdfast`, { recursive: true })
-  const output = await walk(directory.path, ['', 'd'])
+  const output = walk(directory.path, ['', 'd'])
   assert.deepEqual(itemsOf(output, output.listings[0]), ['d directory'])
   assert.deepEqual(itemsOf(output, output.listings[1]), ['.holdfast directory'])
 })
 
-it('nothing is listed through a symlink, at whatever level it stands', async () => {
+it('nothing is listed through a symlink, at whatever level it stands', () => {
   using directory = temporaryDirectory()
   const root = directory.path
   mkdirSync(`${root}/real/sub`, { recursive: true })
   writeFileSync(`${root}/real/sub/x`, '')
   symlinkSync('real', `${root}/link`)
   writeFileSync(`${root}/file`, '')
-  const output = await walk(root, ['link', 'link/sub', 'file', 'file/x', 'none', 'real/none/deeper', 'real/sub'])
+  const output = walk(root, ['link', 'link/sub', 'file', 'file/x', 'none', 'real/none/deeper', 'real/sub'])
   assert.deepEqual(
     output.listings.map((listing) => `${listing.directory} ${listing.outcome} ${listing.count}`),
     [
@@ -80,49 +75,49 @@ it('nothing is listed through a symlink, at whatever level it stands', async () 
   )
 })
 
-it('a root that is gone is missing, not empty', async () => {
+it('a root that is gone is missing, not empty', () => {
   using directory = temporaryDirectory()
-  const output = await walk(`${directory.path}/none`, ['', 'a'])
+  const output = walk(`${directory.path}/none`, ['', 'a'])
   assert.deepEqual(
     output.listings.map((listing) => listing.outcome),
     ['missing', 'missing'],
   )
 })
 
-it('the walk stops once the bound is reached and hands back the rest', async () => {
+it('the walk stops once the bound is reached and hands back the rest', () => {
   using directory = temporaryDirectory()
   const names = ['a', 'b', 'c', 'd']
   for (const name of names) {
     mkdirSync(`${directory.path}/${name}`)
     for (let at = 0; at < 5; at++) writeFileSync(`${directory.path}/${name}/${at}`, '')
   }
-  const output = await walk(directory.path, names, 8)
+  const output = walk(directory.path, names, 8)
   assert.deepEqual(
     output.listings.map((listing) => listing.directory),
     ['a', 'b'],
   )
   assert.deepEqual(output.unvisited, ['c', 'd'])
   assert.equal(output.items.names.length, 10)
-  const one = await walk(directory.path, names, 0)
+  const one = walk(directory.path, names, 0)
   assert.deepEqual(one.unvisited, ['b', 'c', 'd'], 'a walk always gets one directory further')
 })
 
-it('more items than the columns first hold keep their rows', async () => {
+it('more items than the columns first hold keep their rows', () => {
   using directory = temporaryDirectory()
   for (let at = 0; at < 3000; at++) writeFileSync(`${directory.path}/${at}`, 'x'.repeat(at % 7))
-  const { items } = await walk(directory.path, [''])
+  const { items } = walk(directory.path, [''])
   assert.equal(items.names.length, 3000)
   assert.equal(items.sizes.length, 3000)
   items.names.forEach((name, at) => assert.equal(items.sizes[at], Number(name) % 7))
 })
 
-it('names that cannot be synced and special files are told, the others are listed', { skip: process.platform !== 'linux' }, async () => {
+it('names that cannot be synced and special files are told, the others are listed', { skip: process.platform !== 'linux' }, () => {
   using directory = temporaryDirectory()
   writeFileSync(Buffer.concat([Buffer.from(`${directory.path}/`), Buffer.from([0xff])]), '')
   execFileSync('mkfifo', [`${directory.path}/fifo`])
   mkdirSync(`${directory.path}/.Holdfast`)
   writeFileSync(`${directory.path}/ok`, '')
-  const output = await walk(directory.path, [''])
+  const output = walk(directory.path, [''])
   assert.deepEqual(itemsOf(output, output.listings[0]), ['fifo other', 'ok file'])
   assert.deepEqual(output.listings[0]?.problems.map((problem) => `${problem.name} ${problem.reason}`).sort(), [
     '.Holdfast nameInvalid',
@@ -131,19 +126,19 @@ it('names that cannot be synced and special files are told, the others are liste
   ])
 })
 
-it('a path over the limit is told and not listed', async () => {
+it('a path over the limit is told and not listed', () => {
   using directory = temporaryDirectory()
   const levels = Array.from({ length: 11 }, () => 'x'.repeat(255))
   const deep = levels.join('/')
   mkdirSync(`${directory.path}/${deep}/${'y'.repeat(200)}`, { recursive: true })
   writeFileSync(`${directory.path}/${deep}/${'y'.repeat(200)}/${'z'.repeat(56)}`, '')
   writeFileSync(`${directory.path}/${deep}/${'y'.repeat(200)}/${'z'.repeat(55)}`, '')
-  const output = await walk(directory.path, [`${deep}/${'y'.repeat(200)}`])
+  const output = walk(directory.path, [`${deep}/${'y'.repeat(200)}`])
   assert.deepEqual(itemsOf(output, output.listings[0]), [`${'z'.repeat(55)} file`])
   assert.deepEqual(output.listings[0]?.problems, [{ name: 'z'.repeat(56), reason: 'pathTooLong', detail: undefined }])
 })
 
-it('an item that vanishes between listing and looking is told and not listed', async () => {
+it('an item that vanishes between listing and looking is told and not listed', () => {
   using directory = temporaryDirectory()
   writeFileSync(`${directory.path}/a`, '')
   writeFileSync(`${directory.path}/b`, '')
@@ -156,16 +151,16 @@ it('an item that vanishes between listing and looking is told and not listed', a
       return items
     },
   }
-  const output = await walk(directory.path, [''], 1000, files)
+  const output = walk(directory.path, [''], 1000, files)
   assert.deepEqual(itemsOf(output, output.listings[0]), ['b file'])
   assert.deepEqual(output.listings[0]?.problems, [{ name: 'a', reason: 'vanished', detail: undefined }])
 })
 
-it('a directory that cannot be read is unknown, and the others are still listed', { skip: process.getuid?.() === 0 }, async () => {
+it('a directory that cannot be read is unknown, and the others are still listed', { skip: process.getuid?.() === 0 }, () => {
   using directory = temporaryDirectory()
   mkdirSync(`${directory.path}/locked`, { mode: 0 })
   mkdirSync(`${directory.path}/open`)
-  const output = await walk(directory.path, ['locked', 'open'])
+  const output = walk(directory.path, ['locked', 'open'])
   assert.deepEqual(
     output.listings.map((listing) => listing.outcome),
     ['unreadable', 'ok'],

@@ -1,0 +1,72 @@
+// The real watchers on this machine's file system, and how one is chosen.
+
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { it } from 'node:test'
+
+import { EngineError } from '../../engine/base/errors.ts'
+import { silentLog } from '../../engine/base/log.ts'
+import type { OpenWatcher, WatchEvent } from '../../engine/disk/watch.ts'
+import { openFirst, openNativeWatcher, openParcelWatcher, openPortableWatcher, openWatcherAuto } from '../../engine/platform/watchers.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { watcherSuite } from './watcher.ts'
+
+watcherSuite('native', openNativeWatcher, { seesNewTrees: true, seesModes: true })
+// On Linux it does not, which is why it is not the native one there.
+watcherSuite('@parcel/watcher', openParcelWatcher, { seesNewTrees: process.platform !== 'linux', seesModes: true })
+watcherSuite('portable', openPortableWatcher, { seesNewTrees: true, seesModes: false })
+
+const signal = new AbortController().signal
+const refuses =
+  (code: 'DISK_FAILED' | 'PATH_MISSING'): OpenWatcher =>
+  async () => {
+    throw new EngineError(code, 'refused')
+  }
+
+it('the next watcher is taken when one cannot be opened', async () => {
+  using directory = temporaryDirectory()
+  const options = { root: directory.path, isIgnored: () => false, onEvent: () => undefined }
+  const open = openFirst(
+    [
+      ['broken', refuses('DISK_FAILED')],
+      ['portable', openPortableWatcher],
+    ],
+    silentLog,
+  )
+  await using watcher = await open(options, signal)
+  assert.equal(watcher.method, 'portable')
+  await assert.rejects(
+    openFirst(
+      [
+        ['a', refuses('PATH_MISSING')],
+        ['portable', openPortableWatcher],
+      ],
+      silentLog,
+    )(options, signal),
+  )
+  await assert.rejects(openFirst([['a', refuses('DISK_FAILED')]], silentLog)(options, signal))
+})
+
+it('polling is what one gets who asks for it', async () => {
+  using directory = temporaryDirectory()
+  const options = { root: directory.path, isIgnored: () => false, onEvent: () => undefined }
+  await using watcher = await openWatcherAuto('polling', silentLog)(options, signal)
+  assert.equal(watcher.method, 'polling')
+  await using native = await openWatcherAuto('auto', silentLog)(options, signal)
+  assert.equal(native.method, 'native')
+})
+
+it('a burst that may have overflowed the queue of the kernel is told as lost', { skip: process.platform !== 'linux' }, async () => {
+  using directory = temporaryDirectory()
+  const lost = Promise.withResolvers<void>()
+  const options = {
+    root: directory.path,
+    isIgnored: () => false,
+    onEvent: (event: WatchEvent) => (event.kind === 'lost' ? lost.resolve() : undefined),
+  }
+  await using _ = await openNativeWatcher(options, signal)
+  for (let at = 0; at < 5000; at++) writeFileSync(`${directory.path}/${at}`, 'x')
+  const deadline = AbortSignal.timeout(10_000)
+  deadline.addEventListener('abort', () => lost.reject(new Error('nothing was said to be lost')))
+  await lost.promise
+})
