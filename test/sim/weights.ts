@@ -4,7 +4,20 @@ export type ActionName = FileActionName | TreeActionName | NodeActionName
 
 type FileActionName = 'write' | 'replace' | 'append' | 'truncate' | 'edit' | 'renameFile' | 'removeFile' | 'chmod' | 'touch' | 'symlink'
 type TreeActionName = 'moveTree' | 'removeTree' | 'mkdir' | 'changeType' | 'swap' | 'twoSided' | 'race' | 'ignored'
-type NodeActionName = 'pause' | 'resume' | 'restart' | 'kill' | 'crash' | 'start' | 'partition' | 'heal' | 'cut' | 'clock'
+type NodeActionName =
+  | 'pause'
+  | 'resume'
+  | 'restart'
+  | 'kill'
+  | 'crash'
+  | 'killInCall'
+  | 'crashInCall'
+  | 'start'
+  | 'trouble'
+  | 'partition'
+  | 'heal'
+  | 'cut'
+  | 'clock'
 
 /** In proportion; what is left out never happens. */
 export type Weights = Readonly<Partial<Record<ActionName, number>>>
@@ -31,16 +44,21 @@ export const treeWeights: Weights = {
   race: 4,
   ignored: 2,
 }
+/** Processes, power, links and clocks. `killInCall` and `crashInCall` strike before some disk call to come, in the middle of a job. */
 export const accidentWeights: Weights = {
   pause: 1,
   resume: 2,
   restart: 1,
   kill: 1,
   crash: 1,
-  start: 4,
+  killInCall: 1,
+  crashInCall: 1,
+  start: 5,
   partition: 2,
   heal: 4,
   cut: 2,
   clock: 1,
 }
-export const allWeights: Weights = { ...fileWeights, ...treeWeights, ...accidentWeights }
+/** Calls on the folder that fail a few times. */
+export const troubleWeights: Weights = { trouble: 2 }
+export const allWeights: Weights = { ...fileWeights, ...treeWeights, ...accidentWeights, ...troubleWeights }

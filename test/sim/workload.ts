@@ -1,6 +1,7 @@
 // Random people and accidents: what happens to a simulated folder while its nodes try to keep it in step.
 
 import type { SeededRandom } from '../support/seeded-random.ts'
+import type { FaultRule } from './disk-gate.ts'
 import { drawContent, drawDirectory, drawPath } from './contents.ts'
 import type { SimNode } from './node.ts'
 import type { Oracle } from './oracle.ts'
@@ -11,6 +12,17 @@ import type { World } from './world.ts'
 
 /** About as long as a small change takes from one node to the next. */
 const raceMsMax = 150
+
+const callsUntilStrikeMax = 30
+
+const troubles = [
+  { operations: ['datasync'], fault: 'io' },
+  { operations: ['write'], fault: 'noSpace' },
+  { operations: ['rename'], fault: 'busy' },
+  { operations: ['open'], fault: 'denied' },
+  { operations: ['read'], fault: 'io' },
+  { operations: ['readDirectory'], fault: 'io' },
+] as const satisfies readonly Omit<FaultRule, 'path'>[]
 
 const operationLimits = { durationMs: 600_000, stepsMax: 2_000_000 }
 
@@ -62,6 +74,7 @@ export class Workload {
     this.#world.fabric.heal()
     for (const { node } of this.#oracle.people) {
       node.faults.clear()
+      node.faults.beforeCall(undefined)
       await this.#finish(node)
       if (!node.isRunning) await this.#settle(node.start(), `start of ${node.name}`)
       this.#throwFailedStarts()
@@ -86,6 +99,11 @@ export class Workload {
       case 'crash':
       case 'start':
         return await this.#life(person.node, name)
+      case 'killInCall':
+      case 'crashInCall':
+        return this.#strikeInCall(person.node, name)
+      case 'trouble':
+        return this.#trouble(person.node)
       case 'partition':
       case 'heal':
       case 'cut':
@@ -260,6 +278,28 @@ export class Workload {
       this.#oracle.recheck(node)
     }
     return node.name
+  }
+
+  /** Arms an accident before one of the next calls that change the drive. */
+  #strikeInCall(node: SimNode, name: 'killInCall' | 'crashInCall'): string | undefined {
+    if (!node.isRunning) return undefined
+    let left = this.#random.between(1, callsUntilStrikeMax)
+    node.faults.beforeCall((call) => {
+      if (!call.isMutating || --left > 0) return
+      node.faults.beforeCall(undefined)
+      if (name === 'killInCall') node.kill()
+      else node.crash()
+      this.#oracle.recheck(node)
+      this.#world.scheduler.note(`* ${node.name}: ${name} before ${call.operation} ${call.path}`)
+    })
+    return `in ${left} calls`
+  }
+
+  #trouble(node: SimNode): string {
+    const trouble = this.#random.pick(troubles) ?? troubles[0]
+    const times = this.#random.between(1, 4)
+    node.faults.add({ path: node.folderPath, times, ...trouble })
+    return `${trouble.operations.join()} ${trouble.fault}, ${times} times`
   }
 
   #network(name: 'partition' | 'heal' | 'cut'): string | undefined {
