@@ -93,7 +93,10 @@ it('as many jobs run at once as the pool is wide, the next ones in order', async
   const threads = await Promise.all(held)
   assert.notEqual(threads[0], threads[1])
   await Promise.all(queued)
-  assert.deepEqual(order.toSorted((left, right) => left - right), [0, 1, 2, 3])
+  assert.deepEqual(
+    order.toSorted((left, right) => left - right),
+    [0, 1, 2, 3],
+  )
 })
 
 it('a thread is started only for work that finds no idle one', async () => {
