@@ -59,7 +59,7 @@ export class SimJobs<Table extends JobTable> implements Jobs<Table> {
     throwIfAborted(signal)
     const job = this.#table[name]
     if (job === undefined) throw new EngineError('INTERNAL', `there is no job ${name}`)
-    const outcome = await life.guard(this.#attempt(async () => await job(input, { files: this.#parts.files })))
+    const outcome = await this.#attempt(async () => await job(input, { files: this.#parts.files }))
     await this.#pause(workMsMax, `${life.name} ends ${name}`)
     if (outcome.kind === 'failed') throw outcome.error
     return structuredClone(outcome.result.output, { transfer: [...(outcome.result.transfer ?? [])] })

@@ -36,18 +36,4 @@ export class Life {
   check(): void {
     if (this.#isOver) throw new SimCrash(`${this.name} is dead`)
   }
-
-  /** `work`'s outcome while the process lives; never settles once it is dead. */
-  guard<T>(work: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      work.then(
-        (value) => {
-          if (!this.#isOver) resolve(value)
-        },
-        (error: unknown) => {
-          if (!this.#isOver) reject(error)
-        },
-      )
-    })
-  }
 }

@@ -99,7 +99,9 @@ test('a broken connection loses frames from the end only, and always whole', asy
     for (let frame = 0; frame < 20; frame++) void near.send([new Uint8Array(1000 + frame)], signal).catch(() => undefined)
     await scheduler.runFor(seed * 5)
     fabric.breakConnection(left.self, right.self)
+    const before = arrivals.length
     await scheduler.runFor(30_000)
+    assert.equal(arrivals.length, before)
     assert.match(await reading, /CLOSED|gone/)
     assert.deepEqual(
       arrivals,

@@ -24,6 +24,9 @@ export type RunEnd = 'reached' | 'steps' | 'time' | 'idle'
 /** 2026-01-01T00:00:00Z, where every world's wall clock starts. */
 export const epochMs = 1_767_225_600_000
 
+/** Two would do for one yield between two touches of the world (an immediate queued within a turn runs in the next); twice that for safety. */
+const quietTurnsEnough = 4
+
 /** More turns than any honest chain of `setImmediate` needs; beyond it something spins without letting time pass. */
 const turnsMax = 10_000
 
@@ -86,12 +89,12 @@ export class Scheduler {
   /**
    * Lets code run until it only waits for virtual time. A `setImmediate` callback runs after all microtasks and nextTicks,
    * however long their chain, so one turn is enough for code made of promises. Code that itself yields through
-   * `setImmediate` (an abort listener of a library, say) needs one turn per yield: hence turns go on until two in a row in which
-   * nobody touched the world. Two, because an immediate queued within a turn runs only in the next one.
+   * `setImmediate` (a library, say) needs one turn per yield, hence turns go on until several in a row in which nobody touched the
+   * world. Code that yields more often than that without touching anything would be cut short: it must not exist in the engine.
    */
   async drain(): Promise<void> {
     let quietTurns = 0
-    for (let turn = 0; quietTurns < 2; turn++) {
+    for (let turn = 0; quietTurns < quietTurnsEnough; turn++) {
       if (turn >= turnsMax) throw new Error(`the world did not come to rest at ${this.#nowUs} us: something spins without waiting for time`)
       const before = this.#activity
       await new Promise<void>((resolve) => setImmediate(resolve))
