@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'PATH_NOT_DIRECTORY'
   | 'PATH_NOT_WRITABLE'
   | 'PATH_IS_HOME'
+  | 'FOLDER_STOPPED'
   | 'NOT_ALLOWED'
   | 'TIMED_OUT'
   // the node itself

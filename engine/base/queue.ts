@@ -1,5 +1,6 @@
 // The three ways in which parts of the engine wait for each other: a wake-up that carries no data, a bounded queue, a lock.
 
+import type { Clock } from './clock.ts'
 import { EngineError } from './errors.ts'
 
 /** Rejects with `ABORTED` when the signal has been or gets aborted. */
@@ -142,5 +143,73 @@ export class Semaphore {
     const next = this.#waiters.shift()
     if (next !== undefined) next()
     else this.#free++
+  }
+}
+
+/** Waits for a wake-up, at most `durationMs`. */
+export async function waitAtMost(wakeup: Wakeup, clock: Clock, durationMs: number, signal: AbortSignal): Promise<void> {
+  throwIfAborted(signal)
+  const either = new AbortController()
+  const end = AbortSignal.any([signal, either.signal])
+  const both = [wakeup.wait(end), clock.sleep(durationMs, end)]
+  try {
+    await Promise.race(both)
+  } finally {
+    either.abort()
+    await Promise.allSettled(both)
+  }
+}
+
+/**
+ * Runs tasks that belong together: when the first of them ends, in whatever way, the others are aborted and awaited.
+ * Throws what the first one threw.
+ */
+export async function runTogether(signal: AbortSignal, tasks: readonly ((signal: AbortSignal) => Promise<void>)[]): Promise<void> {
+  const ending = new AbortController()
+  const linked = AbortSignal.any([signal, ending.signal])
+  const running = tasks.map((task) => task(linked))
+  try {
+    await Promise.race(running)
+  } finally {
+    ending.abort()
+    await Promise.allSettled(running)
+  }
+}
+
+/** Calls `work` soon after a `ring`, at most once every `intervalMs`; the first ring after a rest is answered at once. */
+export class Coalescer {
+  readonly #clock: Clock
+  readonly #intervalMs: number
+  readonly #work: () => void
+  readonly #signal: AbortSignal
+  #state: 'resting' | 'pausing' | 'rung' = 'resting'
+
+  constructor(clock: Clock, intervalMs: number, signal: AbortSignal, work: () => void) {
+    this.#clock = clock
+    this.#intervalMs = intervalMs
+    this.#signal = signal
+    this.#work = work
+  }
+
+  ring(): void {
+    if (this.#signal.aborted || this.#state === 'rung') return
+    if (this.#state === 'pausing') {
+      this.#state = 'rung'
+      return
+    }
+    this.#state = 'pausing'
+    this.#work()
+    void this.#pause()
+  }
+
+  async #pause(): Promise<void> {
+    try {
+      await this.#clock.sleep(this.#intervalMs, this.#signal)
+    } catch {
+      return // aborted: nobody listens any more
+    }
+    const isRung = this.#state === 'rung'
+    this.#state = 'resting'
+    if (isRung) this.ring()
   }
 }

@@ -84,20 +84,22 @@ export class GroupCommit {
   }
 
   #start(): void {
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined
-    })
+    this.#running ??= this.#run()
   }
 
   async #run(): Promise<void> {
     await Promise.resolve() // calls made in the same turn join the first group
-    for (let next = this.#orders[0]; next !== undefined; next = this.#orders[0]) {
-      if (typeof next === 'function') {
-        this.#orders.shift()
-        await next()
-      } else {
-        await this.#runGroup(this.#takeGroup())
+    try {
+      for (let next = this.#orders[0]; next !== undefined; next = this.#orders[0]) {
+        if (typeof next === 'function') {
+          this.#orders.shift()
+          await next()
+        } else {
+          await this.#runGroup(this.#takeGroup())
+        }
       }
+    } finally {
+      this.#running = undefined // in the same turn as the last look at the orders, or an order in between would wait for ever
     }
   }
 

@@ -198,6 +198,8 @@ async function openActive(parts: RecoveryParts, loaded: Loaded): Promise<ActiveS
     file = parts.files.open(segmentPath(parts.directory, state.number), 'edit')
     if (state.sizeBytes > state.endBytes) file.truncate(state.endBytes)
     await file.datasync()
+    // A next segment that was begun and removed must not come back: its header would say that this one ends where it did then.
+    await parts.files.syncDirectory(parts.directory)
     state.sizeBytes = state.endBytes
     return { state, file, footer }
   } catch (error) {

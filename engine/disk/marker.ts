@@ -41,13 +41,17 @@ export async function prepareFolder(files: Files, root: string): Promise<void> {
   await files.syncDirectory(root)
 }
 
-/** Removes what a crash left among the temp files. To be called before anything is written there. */
-export function clearTemporaries(files: Files, root: string): void {
+/**
+ * Removes what a crash left among the temp files, except those that start with `keptPrefix`: large transfers go on where they
+ * were. To be called before anything is written there.
+ */
+export function clearTemporaries(files: Files, root: string, keptPrefix?: string): void {
   const directory = `${root}/${temporaryDirectory}`
   if (files.lstat(directory)?.kind !== 'directory') return
   for (const item of files.readDirectory(directory)) {
     const path = `${directory}/${item.name}`
     if (item.kind === 'directory' || !item.isValidName) continue
+    if (keptPrefix !== undefined && item.name.startsWith(keptPrefix)) continue
     // Put aside by a move that never ended: the only name of a file may be a person's.
     if (item.name.startsWith(asidePrefix) && files.lstat(path)?.links === 1) files.rename(path, `${root}/${replacedDirectory}/${item.name}`)
     else files.unlink(path)

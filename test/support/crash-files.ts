@@ -28,7 +28,7 @@ export class CrashFiles implements Files {
   syncs = 0
   /** The call with this number does half its work, if it can, and crashes. */
   crashAtCall: number = Infinity
-  /** From now on so many syncs fail; what they were to sync is never durable, as on Linux. */
+  /** From now on so many syncs fail; nobody knows what of theirs is durable, and no later sync makes it so. */
   failingSyncs = 0
   /** So many calls of `write` fail with `writeFault` after half of the bytes. */
   failingWrites = 0
@@ -59,29 +59,45 @@ export class CrashFiles implements Files {
     inode.pending = []
   }
 
-  /** What a new process finds after kill -9: everything written. */
+  /** What a new process finds after kill -9: everything written, and still not more of it on the disk than before. */
   afterKill(): CrashFiles {
-    return this.#copy((inode) => inode.live, this.#names)
+    const inodes = new Map<Inode, Inode>()
+    const copied = (inode: Inode): Inode => {
+      const known = inodes.get(inode) ?? { live: inode.live.slice(), durable: inode.durable.slice(), pending: [...inode.pending] }
+      inodes.set(inode, known)
+      return known
+    }
+    const renamed = (change: NameChange): NameChange => {
+      const also = change.also === undefined ? {} : { also: renamed(change.also) }
+      return { ...change, inode: change.inode === undefined ? undefined : copied(change.inode), ...also }
+    }
+    const files = this.#empty()
+    for (const [path, inode] of this.#names) files.#names.set(path, copied(inode))
+    for (const [path, inode] of this.#durableNames) files.#durableNames.set(path, copied(inode))
+    files.#pendingNames = this.#pendingNames.map(renamed)
+    return files
   }
 
   /** What is on the disk after the power went: synced bytes, and of the others a choice, some of them torn. */
   afterPowerLoss(chance: Chance): CrashFiles {
     const names = new Map(this.#durableNames)
     for (const change of this.#pendingNames) if (chance(2) === 0) applyName(names, change)
-    return this.#copy((inode) => withSome(inode, chance), names)
+    const files = this.#empty()
+    for (const [path, inode] of names) {
+      const bytes = withSome(inode, chance)
+      const copied = { live: bytes.slice(), durable: bytes.slice(), pending: [] }
+      files.#names.set(path, copied)
+      files.#durableNames.set(path, copied)
+    }
+    return files
   }
 
-  #copy(bytesOf: (inode: Inode) => Uint8Array, names: ReadonlyMap<string, Inode>): CrashFiles {
-    const copy = new CrashFiles()
-    for (const directory of this.#directories) copy.#directories.add(directory)
-    for (const [path, inode] of names) {
-      const bytes = bytesOf(inode)
-      const copied = { live: bytes.slice(), durable: bytes.slice(), pending: [] }
-      copy.#names.set(path, copied)
-      copy.#durableNames.set(path, copied)
-    }
-    copy.capacityBytes = this.capacityBytes
-    return copy
+  #empty(): CrashFiles {
+    const files = new CrashFiles()
+    for (const directory of this.#directories) files.#directories.add(directory)
+    files.capacityBytes = this.capacityBytes
+    files.syncs = this.syncs
+    return files
   }
 
   /** Counts a call; true when it is the one to crash in. */
@@ -233,11 +249,11 @@ export class CrashFiles implements Files {
       datasync: async () => {
         check()
         this.#enter(path, true)
-        // What a failed sync could not write is clean to the system afterwards, and never written.
+        // What a failed sync was to write is clean to the system afterwards: no later sync writes it. Every other time it did arrive.
         const pending = inode.pending
         inode.pending = []
+        if (this.failingSyncs === 0 || this.syncs % 2 === 0) for (const change of pending) inode.durable = applied(inode.durable, change)
         this.#failSync(path)
-        for (const change of pending) inode.durable = applied(inode.durable, change)
       },
       setMode: () => undefined,
       setMtime: () => undefined,

@@ -1,0 +1,55 @@
+// The cards of the peers this node knows, its own among them: what members tell each other about names and addresses.
+
+import { bytesKey } from '../base/bytes.ts'
+import type { Index } from '../index/index-store.ts'
+import type { PeerId } from '../model/ids.ts'
+import { parseCard, type NodeCard } from '../sync/cards.ts'
+
+export class CardShelf {
+  readonly #index: Index
+  readonly #own: () => Uint8Array
+  readonly #onChange: (peer: PeerId) => void
+  readonly #parsed = new Map<PeerId, { readonly key: string; readonly card: NodeCard }>()
+  #edition = 0
+
+  constructor(index: Index, own: () => Uint8Array, onChange: (peer: PeerId) => void) {
+    this.#index = index
+    this.#own = own
+    this.#onChange = onChange
+  }
+
+  /** Goes up whenever a card came or changed. */
+  get edition(): number {
+    return this.#edition
+  }
+
+  cardOf(peer: PeerId): NodeCard | undefined {
+    const encoded = this.#index.peers.get(peer)?.card
+    if (encoded === undefined) return undefined
+    const key = bytesKey(encoded.subarray(-32)) // the signature's end: other for every card
+    const known = this.#parsed.get(peer)
+    if (known?.key === key) return known.card
+    const card = parseCard(encoded)
+    if (card !== undefined) this.#parsed.set(peer, { key, card })
+    return card
+  }
+
+  /** This node's own card and those of these peers, encoded. */
+  all(peers: readonly PeerId[]): readonly Uint8Array[] {
+    return [this.#own(), ...peers.flatMap((peer) => this.#index.peers.get(peer)?.card ?? [])]
+  }
+
+  /** Keeps a card that is sound, newer than what is known, and of one of `peers`. */
+  take(encoded: Uint8Array, peers: readonly PeerId[]): void {
+    const card = parseCard(encoded)
+    if (card === undefined || !peers.includes(card.peer)) return
+    const known = this.cardOf(card.peer)
+    if (known !== undefined && known.edition >= card.edition) return
+    this.#index.transact(() => {
+      this.#index.peers.ensure(card.peer, card.name)
+      this.#index.peers.setCard(card.peer, encoded, card.name)
+    })
+    this.#edition++
+    this.#onChange(card.peer)
+  }
+}

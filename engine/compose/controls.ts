@@ -1,0 +1,160 @@
+// What the API can ask of this node, put together from its parts.
+
+import type { Controls, FolderStatus, NodeStatus, PeerStatus, Problem } from '../api/controls.ts'
+import { EngineError } from '../base/errors.ts'
+import { Broadcast } from '../base/queue.ts'
+import { folderIdText, type PeerId } from '../model/ids.ts'
+import type { Index } from '../index/index-store.ts'
+import type { Network } from '../net/network.ts'
+import type { Inviter } from '../share/invite.ts'
+import { askToJoinInTime } from '../share/join.ts'
+import { parseLink } from '../share/link.ts'
+import type { CardShelf } from './card-box.ts'
+import { createFolder, enterFolder } from './folder-birth.ts'
+import type { FolderRegistry } from './folder-registry.ts'
+import type { FolderRuntime } from './folder-runtime.ts'
+import type { EngineWorld } from './parts.ts'
+import type { PeerKeeper } from './peer-keeper.ts'
+import type { Identity } from '../crypto/identity.ts'
+
+export interface ControlParts {
+  readonly world: EngineWorld
+  readonly index: Index
+  readonly network: Network
+  readonly identity: Identity
+  readonly folders: FolderRegistry
+  readonly inviter: Inviter
+  readonly keeper: PeerKeeper
+  readonly cards: CardShelf
+  /** The node's own troubles: the block store's for example. */
+  readonly nodeProblems: () => readonly Problem[]
+  readonly listeners: Set<() => void>
+  readonly stop: () => void
+  readonly signal: AbortSignal
+}
+
+const joinTimeoutMs = 45_000
+const syncedPollMs = 250
+
+export function makeControls(parts: ControlParts): Controls {
+  const { world, network, folders } = parts
+  return {
+    identity: () => ({ peerId: network.self, name: world.name, addresses: network.addresses() }),
+    status: () => nodeStatus(parts),
+    stop: async () => parts.stop(),
+    onChange: (listener) => {
+      parts.listeners.add(listener)
+      return () => void parts.listeners.delete(listener)
+    },
+    addFolder: (request) => createFolder(parts, request),
+    folders: () => folders.all().map((runtime) => runtime.status()),
+    removeFolder: (folder) => folders.remove(folders.find(folder)),
+    pauseFolder: (folder) => folders.find(folder).pause(),
+    resumeFolder: async (folder) => folders.find(folder).resume(),
+    rescanFolder: (folder, signal) => rescan(parts, folders.find(folder), signal),
+    waitSynced: (folder, signal) => waitSynced(parts, folder === undefined ? undefined : folders.find(folder), signal),
+    share: async ({ folder, role }) => parts.inviter.makeLink(folders.find(folder), role ?? 'write'),
+    join: async ({ link: text, path }, signal) => {
+      const link = parseLink(text)
+      const place = await folders.checkPlace(path, true)
+      const both = AbortSignal.any([signal, parts.signal])
+      const joined = await askToJoinInTime(world.clock, joinTimeoutMs, network, link, world.name, both)
+      if (folders.all().some((runtime) => folderIdText(runtime.record.id) === folderIdText(joined.folder))) {
+        throw new EngineError('FOLDER_EXISTS', `this node is a member of ${joined.folderName} already`)
+      }
+      const folder = await enterFolder(parts, joined, link, place)
+      return { folder, state: 'joined' }
+    },
+  }
+}
+
+async function rescan(parts: ControlParts, runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
+  if (runtime.isPaused) throw new EngineError('NOT_ALLOWED', `${runtime.record.name} is paused: resume it first`)
+  if (runtime.isStopped) throw new EngineError('FOLDER_STOPPED', `${runtime.record.name} is stopped: 'holdfast problems' says why`)
+  await runtime.ingest.walkNow(AbortSignal.any([signal, parts.signal]))
+}
+
+/** Walks first: what a person wrote a moment ago counts, whether the watcher has seen it or not. */
+async function waitSynced(parts: ControlParts, only: FolderRuntime | undefined, signal: AbortSignal): Promise<void> {
+  const both = AbortSignal.any([signal, parts.signal])
+  const wanted = (): readonly FolderRuntime[] => (only === undefined ? parts.folders.all() : [only])
+  for (const runtime of wanted()) if (!runtime.isPaused && !runtime.isStopped) await runtime.ingest.walkNow(both)
+  const changed = new Broadcast()
+  const listener = (): void => changed.announce()
+  parts.listeners.add(listener)
+  try {
+    while (!wanted().every((runtime) => runtime.isSynced)) {
+      // The poll is for what rings nobody, a connection that goes for example.
+      const either = new AbortController()
+      const end = AbortSignal.any([both, either.signal])
+      const waits = [changed.wait(end), parts.world.clock.sleep(syncedPollMs, end)]
+      await Promise.race(waits).finally(() => either.abort())
+      await Promise.allSettled(waits)
+    }
+  } finally {
+    parts.listeners.delete(listener)
+  }
+}
+
+function nodeStatus(parts: ControlParts): NodeStatus {
+  const { world, network, folders, signal } = parts
+  const problems = [...parts.nodeProblems(), ...folders.all().flatMap((runtime) => folderProblems(parts, runtime))]
+  const isDegraded = problems.some((problem) => problem.severity === 'error')
+  return {
+    peerId: network.self,
+    name: world.name,
+    version: world.version,
+    state: signal.aborted ? 'stopping' : isDegraded ? 'degraded' : 'ok',
+    folders: folders.all().map((runtime): FolderStatus => runtime.status()),
+    peers: peerStatuses(parts),
+    problems,
+    traffic: network.traffic(),
+  }
+}
+
+function folderProblems(parts: ControlParts, runtime: FolderRuntime): readonly Problem[] {
+  const folder = runtime.record.name
+  const waiting = parts.index.needs.reasons(runtime.handle.row).find(({ reason }) => reason === 'NO_SOURCE')
+  const problems = runtime.problems.all().map((problem): Problem => ({ ...problem, folder }))
+  if (waiting === undefined || runtime.pull.isBusy) return problems
+  return [
+    ...problems,
+    {
+      code: 'NO_SOURCE',
+      severity: 'warning',
+      folder,
+      text: `${waiting.paths} ${waiting.paths === 1 ? 'path waits' : 'paths wait'} for content that no member reachable now has`,
+      next: 'Start the machine that has it, or wait until it has finished its own transfer.',
+    },
+  ]
+}
+
+function peerStatuses(parts: ControlParts): readonly PeerStatus[] {
+  const { index, network, folders, keeper, cards } = parts
+  const connected = network.connectedPeers()
+  const members = new Map<PeerId, { name: string; folders: string[] }>()
+  for (const runtime of folders.all()) {
+    for (const member of runtime.log.members) {
+      if (member.peer === network.self) continue
+      const known = members.get(member.peer)
+      if (known === undefined) members.set(member.peer, { name: member.name, folders: [runtime.record.name] })
+      else known.folders.push(runtime.record.name)
+    }
+  }
+  return [...members].map(([id, member]): PeerStatus => {
+    const card = cards.cardOf(id)
+    const isConnected = connected.includes(id)
+    const lastSeenMs = isConnected ? parts.world.clock.nowMs() : index.peers.get(id)?.lastSeenMs
+    return {
+      id,
+      name: card?.name ?? member.name,
+      connected: isConnected,
+      class: card?.class ?? 'daily',
+      zone: card?.zone ?? '',
+      addresses: isConnected ? network.peerAddresses(id) : keeper.addressesOf(id),
+      folders: member.folders,
+      ...(lastSeenMs === undefined ? {} : { lastSeenMs }),
+    }
+  })
+}
+

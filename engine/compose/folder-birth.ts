@@ -1,0 +1,93 @@
+// How a folder comes to be on this node: made here, or joined. Order matters: the marker is on disk before the row, so that a
+// crash in between leaves a directory that can simply be added again.
+
+import { EngineError } from '../base/errors.ts'
+import { nameOf } from '../model/item.ts'
+import { folderIdText } from '../model/ids.ts'
+import type { FolderRecord } from '../model/folder.ts'
+import { folderIdOf, signEntry } from '../share/admin-log.ts'
+import { encodeEntry } from '../share/folder-log.ts'
+import type { Joined } from '../share/join.ts'
+import type { Link } from '../share/link.ts'
+import type { ControlParts } from './controls.ts'
+import type { FolderRuntime } from './folder-runtime.ts'
+
+type BirthParts = Pick<ControlParts, 'world' | 'index' | 'network' | 'identity' | 'folders' | 'cards' | 'keeper' | 'signal'>
+
+const secretBytes = 32
+const nonceBytes = 16
+const incarnationBytes = 8
+const firstEpoch = 1
+const targetCopiesDefault = 2
+const targetCopiesMax = 16
+
+export async function createFolder(
+  parts: BirthParts,
+  request: { readonly path: string; readonly name?: string; readonly copies?: number },
+): Promise<{ id: string; name: string; path: string }> {
+  const { world, index, identity, folders } = parts
+  const targetCopies = request.copies ?? targetCopiesDefault
+  if (!Number.isInteger(targetCopies) || targetCopies < 1 || targetCopies > targetCopiesMax) {
+    throw new EngineError('BAD_ARGUMENT', `--copies is a number from 1 to ${targetCopiesMax}`)
+  }
+  const place = await folders.checkPlace(request.path, false)
+  const name = request.name ?? (nameOf(place.path) || 'folder')
+  folders.checkName(name)
+  const nowMs = world.clock.nowMs()
+  const nonce = world.random.bytes(nonceBytes)
+  const first = signEntry(identity, undefined, { kind: 'created', folderName: name, nonce, nodeName: world.name, targetCopies }, nowMs)
+  const id = folderIdOf(first)
+  await world.jobs.run(
+    'establishRoot',
+    { root: place.path, marker: { folder: folderIdText(id), createdMs: nowMs } },
+    { signal: parts.signal },
+  )
+  const secrets = {
+    accessSecret: world.random.bytes(secretBytes),
+    folderSecret: world.random.bytes(secretBytes),
+    epochs: [{ epoch: firstEpoch, secret: world.random.bytes(secretBytes) }],
+  }
+  const incarnation = world.random.bytes(incarnationBytes)
+  const runtime = folders.add((): FolderRecord => {
+    const record = index.folders.insert({ id, name, path: place.path, secrets, incarnation, createdMs: nowMs, targetCopies })
+    index.folders.appendLog(record.row, 0, encodeEntry(first))
+    return record
+  })
+  begin(parts, runtime)
+  return { id: folderIdText(id), name, path: place.path }
+}
+
+/** Writes down a folder that was joined, and begins. */
+export async function enterFolder(
+  parts: BirthParts,
+  joined: Joined,
+  link: Link,
+  place: { readonly path: string; readonly isMissing: boolean },
+): Promise<{ id: string; name: string; path: string }> {
+  const { world, index, network, folders, cards } = parts
+  if (place.isMissing) await world.jobs.run('makePlace', { path: place.path }, { signal: parts.signal })
+  await world.jobs.run(
+    'establishRoot',
+    { root: place.path, marker: { folder: folderIdText(joined.folder), createdMs: joined.createdMs } },
+    { signal: parts.signal },
+  )
+  const name = folders.freeName(joined.folderName)
+  const { folder: id, secrets, targetCopies } = joined
+  const incarnation = world.random.bytes(incarnationBytes)
+  const runtime = folders.add((): FolderRecord => {
+    const record = index.folders.insert({ id, name, path: place.path, secrets, incarnation, createdMs: joined.createdMs, targetCopies })
+    joined.log.forEach((entry, position) => index.folders.appendLog(record.row, position, encodeEntry(entry)))
+    index.peers.ensure(link.inviter, '')
+    index.peers.setAddresses(link.inviter, link.addresses)
+    return record
+  })
+  for (const card of joined.cards) cards.take(card, [...runtime.peers, network.self])
+  begin(parts, runtime)
+  return { id: folderIdText(id), name, path: place.path }
+}
+
+function begin(parts: BirthParts, runtime: FolderRuntime): void {
+  runtime.start()
+  parts.keeper.refresh(parts.signal)
+  runtime.connectionsChanged()
+}

@@ -1,0 +1,135 @@
+// The folders of this node: finding one by what a person typed, adding and removing, and refusing places that cannot be one.
+
+import { assert } from '../base/assert.ts'
+import { EngineError } from '../base/errors.ts'
+import type { FolderRecord } from '../model/folder.ts'
+import { folderIdText } from '../model/ids.ts'
+import type { PlaceState } from '../disk/folder-jobs.ts'
+import { FolderRuntime, type RuntimeParts } from './folder-runtime.ts'
+
+const idPrefixLettersMin = 4
+const nameUnitsMax = 128
+
+export class FolderRegistry {
+  readonly #parts: RuntimeParts
+  readonly #folders = new Map<number, FolderRuntime>()
+
+  constructor(parts: RuntimeParts) {
+    this.#parts = parts
+  }
+
+  /** Opens every folder in the index; `start` begins their work. */
+  open(): void {
+    for (const record of this.#parts.index.folders.all()) this.#folders.set(record.row, new FolderRuntime(this.#parts, record))
+  }
+
+  all(): readonly FolderRuntime[] {
+    return [...this.#folders.values()]
+  }
+
+  byRow(row: number): FolderRuntime | undefined {
+    return this.#folders.get(row)
+  }
+
+  /** By name, path or id prefix. Throws `UNKNOWN_FOLDER`, `AMBIGUOUS_FOLDER`. */
+  find(text: string): FolderRuntime {
+    const path = text.length > 1 && text.endsWith('/') ? text.slice(0, -1) : text
+    const byId = (runtime: FolderRuntime): boolean =>
+      text.length >= idPrefixLettersMin && folderIdText(runtime.record.id).startsWith(text.toLowerCase())
+    for (const fits of [
+      (runtime: FolderRuntime) => runtime.record.name === text,
+      (runtime: FolderRuntime) => runtime.record.path === path,
+      byId,
+    ]) {
+      const found = this.all().filter(fits)
+      if (found.length > 1) {
+        throw new EngineError('AMBIGUOUS_FOLDER', `${text} fits ${found.length} folders: give the path or more of the id, as 'holdfast folder list' shows them`)
+      }
+      if (found[0] !== undefined) return found[0]
+    }
+    throw new EngineError('UNKNOWN_FOLDER', `there is no folder ${text} on this node: 'holdfast folder list' shows them`)
+  }
+
+  /** Writes the folder down and opens it. */
+  add(insert: () => FolderRecord): FolderRuntime {
+    const record = this.#parts.index.transact(insert)
+    const runtime = new FolderRuntime(this.#parts, record)
+    this.#folders.set(record.row, runtime)
+    return runtime
+  }
+
+  /** Stops the folder and forgets it; its files stay. */
+  async remove(runtime: FolderRuntime): Promise<void> {
+    await runtime.stop()
+    const { index } = this.#parts
+    const { row } = runtime.handle
+    this.#folders.delete(row)
+    index.transact(() => {
+      index.items.removeAllHomes(row)
+      index.folders.remove(row)
+    })
+    index.forgetCaches()
+  }
+
+  /** Gives the place as the file system knows it. Throws what is wrong with it as a folder. */
+  async checkPlace(path: string, mayBeMissing: boolean): Promise<{ readonly path: string; readonly isMissing: boolean }> {
+    const { world } = this.#parts
+    if (!path.startsWith('/') && !/^[a-z]:/i.test(path)) throw new EngineError('BAD_ARGUMENT', `${path} is not an absolute path`)
+    const clean = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
+    const signal = new AbortController().signal
+    const { state, realPath } = await world.jobs.run('inspectPlace', { path: clean }, { signal })
+    refusePlace(state, clean, mayBeMissing)
+    if (isSameOrBelow(realPath, world.home) || isSameOrBelow(world.home, realPath)) {
+      throw new EngineError('PATH_IS_HOME', `${clean} is, holds or is inside Holdfast's own home ${world.home}: choose another directory`)
+    }
+    for (const other of this.all()) {
+      const { name, path: otherPath } = other.record
+      if (otherPath === realPath) throw new EngineError('FOLDER_EXISTS', `${clean} is the folder ${name} already`)
+      if (isSameOrBelow(realPath, otherPath) || isSameOrBelow(otherPath, realPath)) {
+        throw new EngineError('FOLDER_NESTED', `${clean} and the folder ${name} (${otherPath}) lie inside one another: choose a directory outside it`)
+      }
+    }
+    return { path: realPath, isMissing: state === 'missing' }
+  }
+
+  /** Throws `FOLDER_EXISTS` when the name is taken, `BAD_ARGUMENT` when it cannot be one. */
+  checkName(name: string): void {
+    if (name === '' || name.length > nameUnitsMax || /[\0-\x1f/]/.test(name)) {
+      throw new EngineError('BAD_ARGUMENT', `a folder's name has 1 to ${nameUnitsMax} characters and no slash: give another with --name`)
+    }
+    if (this.all().some((runtime) => runtime.record.name === name)) {
+      throw new EngineError('FOLDER_EXISTS', `there is a folder named ${name} on this node already: give another with --name`)
+    }
+  }
+
+  /** A name that is free here, from the one wanted. */
+  freeName(wanted: string): string {
+    const names = new Set(this.all().map((runtime) => runtime.record.name))
+    for (let number = 2; ; number++) {
+      const name = number === 2 && !names.has(wanted) ? wanted : `${wanted} (${number})`
+      if (!names.has(name)) return name
+      assert(number < 10_000, 'a free name is found')
+    }
+  }
+}
+
+function refusePlace(state: PlaceState, path: string, mayBeMissing: boolean): void {
+  switch (state) {
+    case 'directory':
+      return
+    case 'missing':
+      if (mayBeMissing) return
+      throw new EngineError('PATH_MISSING', `${path} does not exist: make the directory first, or name one that is there`)
+    case 'parentMissing':
+      throw new EngineError('PATH_MISSING', `${path} cannot be made, because the directory it would be in does not exist: make that first`)
+    case 'notDirectory':
+      throw new EngineError('PATH_NOT_DIRECTORY', `${path} is not a directory: name the directory whose content is to be synced`)
+    case 'notWritable':
+      throw new EngineError('PATH_NOT_WRITABLE', `${path} cannot be written to by the user that runs Holdfast: change its permissions, or name another`)
+  }
+}
+
+function isSameOrBelow(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`)
+}
+

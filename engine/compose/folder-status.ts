@@ -1,0 +1,84 @@
+// A folder's status as people and programs see it, from rows and from what its flows are at.
+
+import type { FolderState, FolderStatus, Progress } from '../api/controls.ts'
+import type { Index } from '../index/index-store.ts'
+import { folderIdText, type PeerId } from '../model/ids.ts'
+import type { FolderRuntime } from './folder-runtime.ts'
+
+export interface RuntimeFacts {
+  readonly isPaused: boolean
+  readonly stopReason: string | undefined
+  readonly watcher: string
+  readonly connected: readonly PeerId[]
+  readonly self: PeerId
+  /** Monotonic. */
+  readonly nowMs: number
+}
+
+export function describeFolder(index: Index, runtime: FolderRuntime, facts: RuntimeFacts): FolderStatus {
+  const { handle, log, exchange } = runtime
+  const { record } = handle
+  const totals = index.items.totals(handle.row)
+  const needs = index.needs.totals(handle.row)
+  const newest = index.entries.lastRowOf(handle.row)
+  const inStep = facts.connected.filter((peer) => {
+    const progress = exchange.subscribers.get(peer)
+    return progress !== undefined && progress.needs === 0 && progress.cursor >= newest
+  })
+  const progress = progressOf(runtime, needs, facts.nowMs)
+  return {
+    id: folderIdText(record.id),
+    name: record.name,
+    path: record.path,
+    role: log.roleOf(facts.self) ?? 'read',
+    state: stateOf(index, runtime, facts, needs.paths),
+    files: totals.files,
+    bytes: totals.bytes,
+    directories: totals.directories,
+    needFiles: needs.paths,
+    needBytes: needs.bytes,
+    // Receipts come with replica placement; until then a copy is a member that says, now, that it has applied everything.
+    copies: { target: record.targetCopies, min: (needs.paths === 0 ? 1 : 0) + inStep.length },
+    watcher: facts.watcher,
+    ...(progress === undefined ? {} : { progress }),
+  }
+}
+
+function stateOf(index: Index, runtime: FolderRuntime, facts: RuntimeFacts, needs: number): FolderState {
+  if (facts.isPaused) return 'paused'
+  if (facts.stopReason !== undefined) return 'stopped'
+  if (runtime.ingest.isWalking || !runtime.ingest.hasWalked) return 'scanning'
+  if (needs > 0) {
+    const reasons = index.needs.reasons(runtime.handle.row)
+    const waiting = reasons.filter(({ reason }) => reason === 'NO_SOURCE').reduce((total, { paths }) => total + paths, 0)
+    return waiting === needs && !runtime.pull.isBusy ? 'waiting' : 'syncing'
+  }
+  return runtime.ingest.isBusy || runtime.pull.isBusy ? 'syncing' : 'idle'
+}
+
+function progressOf(runtime: FolderRuntime, needs: { readonly paths: number; readonly bytes: number }, nowMs: number): Progress | undefined {
+  const scan = runtime.ingest.progress
+  if (scan !== undefined && runtime.ingest.isWalking) {
+    return withRate('scan', scan.filesDone, scan.filesFound, scan.bytesDone, scan.bytesFound, nowMs - scan.startedMs)
+  }
+  const transfer = runtime.pull.progress
+  if (transfer === undefined || needs.paths === 0) return undefined
+  const bytesTotal = Math.max(transfer.bytesDone, transfer.bytesDoneCommitted + needs.bytes)
+  return withRate('transfer', transfer.filesDone, transfer.filesDone + needs.paths, transfer.bytesDone, bytesTotal, nowMs - transfer.startedMs)
+}
+
+function withRate(
+  activity: Progress['activity'],
+  filesDone: number,
+  filesTotal: number,
+  bytesDone: number,
+  bytesTotal: number,
+  elapsedMs: number,
+): Progress {
+  const seconds = Math.max(elapsedMs, 1) / 1000
+  const base = { activity, filesDone, filesTotal, bytesDone, bytesTotal, bytesPerSecond: Math.round(bytesDone / seconds) }
+  // Small files take their time by count, large ones by bytes: whichever is further behind tells how long it takes.
+  const shares = [filesTotal > 0 ? filesDone / filesTotal : 1, bytesTotal > 0 ? bytesDone / bytesTotal : 1]
+  const share = Math.min(...shares)
+  return share <= 0 ? base : { ...base, secondsLeft: Math.round((seconds * (1 - share)) / share) }
+}

@@ -1,0 +1,34 @@
+// What the engine is handed: its whole world. node.ts hands in Node's, the simulator a simulated one.
+
+import type { Clock, Random } from '../base/clock.ts'
+import type { Files } from '../base/files.ts'
+import type { Jobs } from '../base/jobs.ts'
+import type { Log } from '../base/log.ts'
+import type { NodeClass } from '../api/controls.ts'
+import type { Identity } from '../crypto/identity.ts'
+import type { OpenWatcher } from '../disk/watch.ts'
+import type { EngineJobs } from '../job-table.ts'
+import type { Network } from '../net/network.ts'
+
+export interface EngineWorld {
+  readonly clock: Clock
+  readonly random: Random
+  /** For start-up and the block store; everything else on disk goes through jobs. */
+  readonly files: Files
+  readonly jobs: Jobs<EngineJobs> & Partial<AsyncDisposable>
+  readonly log: Log
+  readonly openWatcher: OpenWatcher
+  /** Opens the network as this identity; `seed` is its private key. */
+  readonly openNetwork: (identity: Identity, seed: Uint8Array, signal: AbortSignal) => Promise<Network>
+  /** Absolute paths, '/'-separated. */
+  readonly home: string
+  readonly databasePath: string
+  readonly lockPath: string
+  readonly keyPath: string
+  readonly segmentsPath: string
+  readonly name: string
+  readonly zone: string
+  readonly class: NodeClass
+  readonly capacityBytes: number
+  readonly version: string
+}

@@ -1,0 +1,141 @@
+// The composition root: builds a node from the world it is handed, and takes it down in order. Nothing else constructs flows
+// and stores; node.ts hands in Node's world, the simulator a simulated one.
+
+import type { Controls, Problem } from './api/controls.ts'
+import { messageOf } from './base/errors.ts'
+import { Coalescer } from './base/queue.ts'
+import { openSegmentStore } from './blocks/segment-store.ts'
+import type { BlockStore } from './blocks/store.ts'
+import { CardShelf } from './compose/card-box.ts'
+import { makeControls } from './compose/controls.ts'
+import { FolderRegistry } from './compose/folder-registry.ts'
+import { loadIdentitySeed } from './compose/identity-file.ts'
+import type { EngineWorld } from './compose/parts.ts'
+import { PeerKeeper } from './compose/peer-keeper.ts'
+import { routeChannels } from './compose/router.ts'
+import { createIdentity } from './crypto/identity.ts'
+import { lockHome } from './index/home-lock.ts'
+import { openIndex, type Index } from './index/index-store.ts'
+import type { PeerId } from './model/ids.ts'
+import type { Network } from './net/network.ts'
+import { Inviter } from './share/invite.ts'
+import { signCard } from './sync/cards.ts'
+
+export interface Engine extends AsyncDisposable {
+  readonly controls: Controls
+  /** Resolves when the node was asked to stop through its controls. */
+  readonly stopped: Promise<void>
+}
+
+const changeIntervalMs = 100
+
+/** Throws `ALREADY_RUNNING`, `HOME_TOO_NEW`, `DATABASE_CORRUPT`, `HOME_UNUSABLE`, `PORT_IN_USE`, and what the block store throws. */
+export async function openEngine(world: EngineWorld, signal: AbortSignal): Promise<Engine> {
+  await using stack = new AsyncDisposableStack()
+  stack.use(lockHome(world.lockPath, world.home))
+  const index = stack.use(openIndex(world.databasePath, world.random))
+  const seed = await loadIdentitySeed(world.files, world.keyPath, world.random)
+  const identity = createIdentity(seed)
+  const store = stack.use(await openStore(world, signal))
+  const network = stack.use(await world.openNetwork(identity, seed, signal))
+  const ending = new AbortController()
+  const listeners = new Set<() => void>()
+  const changed = new Coalescer(world.clock, changeIntervalMs, ending.signal, () => {
+    for (const listener of listeners) listener()
+  })
+  const cards = new CardShelf(
+    index,
+    () => signCard(identity, ownCard(world, network, startedMs)),
+    () => keeper.refresh(ending.signal),
+  )
+  const startedMs = world.clock.nowMs()
+  const folders = new FolderRegistry({
+    world,
+    index,
+    network,
+    identity,
+    store,
+    cards,
+    events: { changed: () => changed.ring(), membersChanged: () => refresh() },
+  })
+  const members = (): readonly PeerId[] => [...new Set(folders.all().flatMap((runtime) => runtime.peers))]
+  const keeper = new PeerKeeper({ ...world, index, network, cards, members })
+  const refresh = (): void => {
+    keeper.refresh(ending.signal)
+    for (const runtime of folders.all()) runtime.connectionsChanged()
+  }
+  const inviter = new Inviter({
+    ...world,
+    index,
+    network,
+    signer: identity,
+    cards: () => cards.all(members()),
+    folderOf: (row) => folders.byRow(row),
+  })
+  folders.open()
+  routeChannels({ network, folders, inviter, clock: world.clock, log: world.log }, ending.signal)
+  stack.defer(listenToNetwork(world, index, network, keeper, refresh))
+  for (const runtime of folders.all()) runtime.start()
+  refresh()
+
+  let onStop = (): void => undefined
+  const stopped = new Promise<void>((resolve) => (onStop = resolve))
+  const nodeProblems = (): readonly Problem[] => storeProblems(store)
+  const parts = { world, index, network, identity, folders, inviter, keeper, cards, nodeProblems, listeners, stop: onStop, signal: ending.signal }
+  stack.defer(async () => {
+    ending.abort()
+    await Promise.all(folders.all().map((runtime) => runtime.stop()))
+  })
+  const owned = stack.move()
+  return { controls: makeControls(parts), stopped, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+async function openStore(world: EngineWorld, signal: AbortSignal): Promise<BlockStore> {
+  const { files, clock, random, log, segmentsPath: directory } = world
+  const create = files.lstat(directory) === undefined
+  if (create) files.makeDirectory(directory, 0o700)
+  return openSegmentStore({ files, directory, clock, random, log, create }, signal)
+}
+
+function ownCard(world: EngineWorld, network: Network, edition: number): Parameters<typeof signCard>[1] {
+  return {
+    edition,
+    name: world.name,
+    zone: world.zone,
+    class: world.class,
+    capacityBytes: world.capacityBytes,
+    addresses: network.addresses().slice(0, 16),
+    software: `holdfast/${world.version}`,
+  }
+}
+
+function listenToNetwork(world: EngineWorld, index: Index, network: Network, keeper: PeerKeeper, refresh: () => void): () => void {
+  return network.onEvent((event) => {
+    switch (event.kind) {
+      case 'discovered':
+        keeper.discovered(event.peer, event.addresses)
+        return
+      case 'connected':
+      case 'disconnected':
+        try {
+          index.transact(() => index.peers.setSeen(event.peer, world.clock.nowMs()))
+        } catch (error) {
+          world.log.warn('could not note when a peer was seen', { error: messageOf(error) })
+        }
+        refresh()
+    }
+  })
+}
+
+function storeProblems(store: BlockStore): readonly Problem[] {
+  const health = store.health()
+  if (health.state !== 'readOnly') return []
+  return [
+    {
+      code: 'STORE_READ_ONLY',
+      severity: 'error',
+      text: `the block store takes no more writes: ${health.reason}. Replaced content is kept in the folders' .holdfast/replaced meanwhile.`,
+      next: 'Check the disk of the home directory, then restart the daemon.',
+    },
+  ]
+}

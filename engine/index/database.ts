@@ -1,0 +1,110 @@
+// One SQLite file, opened safely: integrity check, migrations, WAL with full sync, transactions that cannot span an await.
+// Full sync because a sequence number that left this node must never be given out again after a power cut.
+
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { EngineError, messageOf } from '../base/errors.ts'
+import { migrations } from './migrations.ts'
+
+export type Row = Readonly<Record<string, unknown>>
+export type Value = string | number | bigint | Uint8Array | null
+
+const cacheKiB = 16 * 1024
+const busyTimeoutMs = 5000
+
+export class Database implements Disposable {
+  readonly #database: DatabaseSync
+  #isInTransaction = false
+
+  constructor(database: DatabaseSync) {
+    this.#database = database
+  }
+
+  prepare(sql: string): StatementSync {
+    return this.#database.prepare(sql)
+  }
+
+  /** Runs `work` as one transaction; nested calls join the outer one. `work` is synchronous by type: no await inside. */
+  transact<T>(work: () => T): T {
+    if (this.#isInTransaction) return work()
+    this.#database.exec('begin immediate')
+    this.#isInTransaction = true
+    try {
+      const result = work()
+      this.#database.exec('commit')
+      return result
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('rollback')
+      throw wrapDatabaseError(error)
+    } finally {
+      this.#isInTransaction = false
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#database.isOpen) this.#database.close()
+  }
+}
+
+/** A full disk is an answer, not an accident; anything else is passed on as it is. */
+function wrapDatabaseError(error: unknown): unknown {
+  if (messageOf(error).includes('database or disk is full')) {
+    return new EngineError('NO_SPACE', 'the index could not be written: the disk of the home directory is full; free some space there', {
+      cause: error,
+    })
+  }
+  return error
+}
+
+/**
+ * Opens or makes the index. Throws `DATABASE_CORRUPT` when the file is not a sound database, `HOME_TOO_NEW` when a newer
+ * version of Holdfast has written it. Neither changes the file.
+ */
+export function openDatabase(path: string): Database {
+  let raw: DatabaseSync | undefined
+  try {
+    raw = new DatabaseSync(path)
+    raw.exec(`pragma busy_timeout = ${busyTimeoutMs}`)
+    checkIntegrity(raw, path)
+    migrate(raw, path)
+    return new Database(raw)
+  } catch (error) {
+    raw?.close()
+    if (error instanceof EngineError) throw error
+    throw corrupt(path, messageOf(error), error)
+  }
+}
+
+function checkIntegrity(raw: DatabaseSync, path: string): void {
+  // quick_check reads every page once; the full check also compares indexes with rows, which takes minutes at ten million.
+  const rows = raw.prepare('pragma quick_check(1)').all()
+  const verdict = rows[0]?.['quick_check']
+  if (verdict !== 'ok') throw corrupt(path, String(verdict))
+}
+
+function migrate(raw: DatabaseSync, path: string): void {
+  const version = Number(raw.prepare('pragma user_version').get()?.['user_version'] ?? 0)
+  if (version > migrations.length) {
+    throw new EngineError(
+      'HOME_TOO_NEW',
+      `the index ${path} was written by a newer version of Holdfast (format ${version}, this program knows ${migrations.length}): update Holdfast, or use another --home`,
+    )
+  }
+  raw.exec('pragma journal_mode = wal')
+  raw.exec('pragma synchronous = full')
+  raw.exec('pragma foreign_keys = on')
+  raw.exec(`pragma cache_size = -${cacheKiB}`)
+  for (let step = version; step < migrations.length; step++) {
+    raw.exec('begin immediate')
+    raw.exec(migrations[step] ?? '')
+    raw.exec(`pragma user_version = ${step + 1}`)
+    raw.exec('commit')
+  }
+}
+
+function corrupt(path: string, detail: string, cause?: unknown): EngineError {
+  return new EngineError(
+    'DATABASE_CORRUPT',
+    `the index ${path} is damaged (${detail}); nothing was changed. Move it aside and start again: it is rebuilt from the folders once they are joined again`,
+    { cause },
+  )
+}

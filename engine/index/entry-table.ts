@@ -1,0 +1,186 @@
+// Current entries and the change sets that prove them, authors and how far each is known.
+
+import type { StatementSync } from 'node:sqlite'
+import { assert } from '../base/assert.ts'
+import { bytesKey, equalBytes } from '../base/bytes.ts'
+import { decodeEntry, type Entry } from '../model/entry.ts'
+import { parseAuthorId, type AuthorId, type EntryId } from '../model/ids.ts'
+import { bytesOf, numberOf, shortKeyOf } from './columns.ts'
+import type { Database, Row } from './database.ts'
+
+/** A current entry as it is stored. */
+export interface EntryRow {
+  readonly rowSeq: number
+  /** Row number of the author. */
+  readonly author: number
+  readonly seq: number
+  /** The bytes the author signed. */
+  readonly bytes: Uint8Array
+  readonly entry: Entry
+}
+
+export interface AuthorRow {
+  readonly row: number
+  readonly authorId: AuthorId
+  readonly nodeKey: Uint8Array
+  readonly incarnation: Uint8Array
+  readonly head: number
+}
+
+/** An entry on its way to a peer. */
+export interface OutgoingEntry {
+  readonly rowSeq: number
+  readonly author: number
+  readonly seq: number
+  readonly bytes: Uint8Array
+}
+
+const rowCounterName = 'entry_row_seq'
+
+export class EntryTable {
+  readonly #database: Database
+  readonly #insert: StatementSync
+  readonly #byPath: StatementSync
+  readonly #remove: StatementSync
+  readonly #after: StatementSync
+  readonly #insertAuthor: StatementSync
+  readonly #authors: StatementSync
+  readonly #raiseHead: StatementSync
+  readonly #insertSet: StatementSync
+  readonly #setFor: StatementSync
+  readonly #saveCounter: StatementSync
+  readonly #lastOf: StatementSync
+  #rowSeq: number
+  #authorsByFolder: Map<number, Map<string, AuthorRow>> = new Map()
+
+  constructor(database: Database) {
+    this.#database = database
+    this.#insert = database.prepare('insert into entry (row_seq, folder, path_key, author, seq, bytes) values (?, ?, ?, ?, ?, ?)')
+    this.#byPath = database.prepare('select row_seq, author, seq, bytes from entry where folder = ? and path_key = ? order by row_seq')
+    this.#remove = database.prepare('delete from entry where row_seq = ?')
+    this.#after = database.prepare('select row_seq, author, seq, bytes from entry where row_seq > ? and folder = ? order by row_seq limit ?')
+    this.#insertAuthor = database.prepare('insert into author (folder, author_id, node_key, incarnation) values (?, ?, ?, ?)')
+    this.#authors = database.prepare('select id, author_id, node_key, incarnation, head from author where folder = ?')
+    this.#raiseHead = database.prepare('update author set head = ? where id = ? and head < ?')
+    this.#insertSet = database.prepare('insert or ignore into change_set (author, first_seq, entries, bytes) values (?, ?, ?, ?)')
+    this.#setFor = database.prepare('select bytes, first_seq from change_set where author = ? and first_seq <= ? order by first_seq desc limit 1')
+    this.#lastOf = database.prepare('select row_seq from entry where folder = ? order by row_seq desc limit 1')
+    this.#saveCounter = database.prepare('insert into fact (name, value) values (?, ?) on conflict do update set value = excluded.value')
+    const counter = database.prepare('select value from fact where name = ?').get(rowCounterName)?.['value']
+    this.#rowSeq = typeof counter === 'number' ? counter : 0
+  }
+
+  /** The newest row number given out. */
+  get lastRowSeq(): number {
+    return this.#rowSeq
+  }
+
+  /** The current entries of one path, oldest row first. */
+  siblings(folderRow: number, entryId: EntryId): readonly EntryRow[] {
+    return this.siblingsByKey(folderRow, shortKeyOf(entryId)).filter((row) => equalBytes(row.entry.entryId, entryId))
+  }
+
+  /** As `siblings`, for every path that shares this short key. */
+  siblingsByKey(folderRow: number, pathKey: number): readonly EntryRow[] {
+    return this.#byPath.all(folderRow, pathKey).map(parseEntryRow)
+  }
+
+  /** Inside a transaction; `saveCounter` before it ends. */
+  insert(folderRow: number, entry: Entry, bytes: Uint8Array, author: number, seq: number): void {
+    this.#insert.run(++this.#rowSeq, folderRow, shortKeyOf(entry.entryId), author, seq, bytes)
+  }
+
+  remove(rowSeq: number): void {
+    this.#remove.run(rowSeq)
+  }
+
+  /** Makes the row numbers given out since the last call durable with this transaction. */
+  saveCounter(): void {
+    this.#saveCounter.run(rowCounterName, this.#rowSeq)
+  }
+
+  /** Entries that this node learnt of after `rowSeq`, in that order. */
+  after(folderRow: number, rowSeq: number, limit: number): readonly OutgoingEntry[] {
+    return this.#after.all(rowSeq, folderRow, limit).map((row) => ({
+      rowSeq: numberOf(row, 'row_seq'),
+      author: numberOf(row, 'author'),
+      seq: numberOf(row, 'seq'),
+      bytes: bytesOf(row, 'bytes'),
+    }))
+  }
+
+  /** The newest row of one folder; 0 when it has none. */
+  lastRowOf(folderRow: number): number {
+    const row = this.#lastOf.get(folderRow)?.['row_seq']
+    return typeof row === 'number' ? row : 0
+  }
+
+  authors(folderRow: number): readonly AuthorRow[] {
+    return [...this.#authorMap(folderRow).values()]
+  }
+
+  author(folderRow: number, authorId: AuthorId): AuthorRow | undefined {
+    return this.#authorMap(folderRow).get(bytesKey(authorId))
+  }
+
+  /** The author's row, made when it is not there yet. */
+  ensureAuthor(folderRow: number, authorId: AuthorId, nodeKey: Uint8Array, incarnation: Uint8Array): AuthorRow {
+    const known = this.author(folderRow, authorId)
+    if (known !== undefined) return known
+    const done = this.#insertAuthor.run(folderRow, authorId, nodeKey, incarnation)
+    const author: AuthorRow = { row: Number(done.lastInsertRowid), authorId, nodeKey, incarnation, head: 0 }
+    this.#authorMap(folderRow).set(bytesKey(authorId), author)
+    return author
+  }
+
+  raiseHead(folderRow: number, author: AuthorRow, head: number): void {
+    if (this.#raiseHead.run(head, author.row, head).changes === 1) {
+      this.#authorMap(folderRow).set(bytesKey(author.authorId), { ...author, head })
+    }
+  }
+
+  /** Forgets what is cached: after a rollback, and when a folder goes. */
+  forgetCaches(): void {
+    this.#authorsByFolder = new Map()
+    const counter = this.#database.prepare('select value from fact where name = ?').get(rowCounterName)?.['value']
+    this.#rowSeq = typeof counter === 'number' ? counter : 0
+  }
+
+  insertChangeSet(author: number, firstSeq: number, entries: number, bytes: Uint8Array): void {
+    this.#insertSet.run(author, firstSeq, entries, bytes)
+  }
+
+  /** The change set that holds this sequence number: its encoded bytes and first number. */
+  changeSetFor(author: number, seq: number): { readonly bytes: Uint8Array; readonly firstSeq: number } {
+    const row = this.#setFor.get(author, seq)
+    assert(row !== undefined, 'a stored entry has its change set')
+    return { bytes: bytesOf(row, 'bytes'), firstSeq: numberOf(row, 'first_seq') }
+  }
+
+  #authorMap(folderRow: number): Map<string, AuthorRow> {
+    const known = this.#authorsByFolder.get(folderRow)
+    if (known !== undefined) return known
+    const map = new Map(this.#authors.all(folderRow).map(parseAuthorRow).map((author) => [bytesKey(author.authorId), author]))
+    this.#authorsByFolder.set(folderRow, map)
+    return map
+  }
+}
+
+function parseEntryRow(row: Row): EntryRow {
+  const bytes = bytesOf(row, 'bytes')
+  const entry = decodeEntry(bytes)
+  assert(entry !== undefined, 'a stored entry can be decoded')
+  return { rowSeq: numberOf(row, 'row_seq'), author: numberOf(row, 'author'), seq: numberOf(row, 'seq'), bytes, entry }
+}
+
+function parseAuthorRow(row: Row): AuthorRow {
+  const authorId = parseAuthorId(bytesOf(row, 'author_id'))
+  assert(authorId !== undefined, 'a stored author id is one')
+  return {
+    row: numberOf(row, 'id'),
+    authorId,
+    nodeKey: bytesOf(row, 'node_key'),
+    incarnation: bytesOf(row, 'incarnation'),
+    head: numberOf(row, 'head'),
+  }
+}

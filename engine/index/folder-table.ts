@@ -1,0 +1,165 @@
+// Folders this node is a member of, the admin logs, and invitations.
+
+import type { StatementSync } from 'node:sqlite'
+import { assert } from '../base/assert.ts'
+import { concatBytes } from '../base/bytes.ts'
+import type { EpochSecret, FolderRecord, Role } from '../model/folder.ts'
+import { parseFolderId, type FolderId, type PeerId } from '../model/ids.ts'
+import { bytesOf, numberOf, optionalTextOf, textOf } from './columns.ts'
+import type { Database, Row } from './database.ts'
+
+export interface LinkRecord {
+  readonly linkId: Uint8Array
+  readonly folderRow: number
+  readonly secret: Uint8Array
+  readonly role: Role
+  readonly usesLeft: number
+  readonly usedBy: string | undefined
+}
+
+const epochBytes = 36
+
+export class FolderTable {
+  readonly #insert: StatementSync
+  readonly #all: StatementSync
+  readonly #setPaused: StatementSync
+  readonly #remove: StatementSync
+  readonly #takeSeqs: StatementSync
+  readonly #appendLog: StatementSync
+  readonly #log: StatementSync
+  readonly #insertLink: StatementSync
+  readonly #link: StatementSync
+  readonly #useLink: StatementSync
+
+  constructor(database: Database) {
+    this.#insert = database.prepare(
+      `insert into folder (folder_id, name, path, access_secret, folder_secret, epochs, incarnation, created_ms, target_copies)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    this.#all = database.prepare('select * from folder order by id')
+    this.#setPaused = database.prepare('update folder set is_paused = ? where id = ?')
+    this.#remove = database.prepare('delete from folder where id = ?')
+    this.#takeSeqs = database.prepare('update folder set next_seq = next_seq + ? where id = ? returning next_seq')
+    this.#appendLog = database.prepare('insert into log_entry (folder, position, bytes) values (?, ?, ?)')
+    this.#log = database.prepare('select bytes from log_entry where folder = ? order by position')
+    this.#insertLink = database.prepare('insert into link (link_id, folder, secret, role, uses_left, created_ms) values (?, ?, ?, ?, ?, ?)')
+    this.#link = database.prepare('select * from link where link_id = ?')
+    this.#useLink = database.prepare('update link set uses_left = uses_left - 1, used_by = ? where link_id = ? and uses_left > 0')
+  }
+
+  /** Its row number is the result's `row`. */
+  insert(folder: Omit<FolderRecord, 'row' | 'isPaused'>): FolderRecord {
+    const { secrets } = folder
+    const done = this.#insert.run(
+      folder.id,
+      folder.name,
+      folder.path,
+      secrets.accessSecret,
+      secrets.folderSecret,
+      packEpochs(secrets.epochs),
+      folder.incarnation,
+      folder.createdMs,
+      folder.targetCopies,
+    )
+    return { ...folder, row: Number(done.lastInsertRowid), isPaused: false }
+  }
+
+  all(): readonly FolderRecord[] {
+    return this.#all.all().map(parseFolder)
+  }
+
+  setPaused(row: number, isPaused: boolean): void {
+    this.#setPaused.run(isPaused ? 1 : 0, row)
+  }
+
+  /** Everything the index has of the folder goes with it. */
+  remove(row: number): void {
+    this.#remove.run(row)
+  }
+
+  /** Gives out `count` sequence numbers, never to be given again, and returns the first. Inside the transaction that uses them. */
+  takeSeqs(row: number, count: number): number {
+    const next = this.#takeSeqs.get(count, row)
+    assert(next !== undefined, 'the folder is in the index')
+    return numberOf(next, 'next_seq') - count
+  }
+
+  appendLog(row: number, position: number, bytes: Uint8Array): void {
+    this.#appendLog.run(row, position, bytes)
+  }
+
+  /** Signed log entries, encoded, from the first. */
+  log(row: number): readonly Uint8Array[] {
+    return this.#log.all(row).map((entry) => bytesOf(entry, 'bytes'))
+  }
+
+  insertLink(link: Omit<LinkRecord, 'usedBy'>, createdMs: number): void {
+    this.#insertLink.run(link.linkId, link.folderRow, link.secret, link.role, link.usesLeft, createdMs)
+  }
+
+  link(linkId: Uint8Array): LinkRecord | undefined {
+    const row = this.#link.get(linkId)
+    return row === undefined ? undefined : parseLink(row)
+  }
+
+  /** False when no use was left. */
+  useLink(linkId: Uint8Array, peer: PeerId): boolean {
+    return this.#useLink.run(peer, linkId).changes === 1
+  }
+}
+
+function packEpochs(epochs: readonly EpochSecret[]): Uint8Array {
+  return concatBytes(
+    epochs.map(({ epoch, secret }) => {
+      const bytes = new Uint8Array(epochBytes)
+      new DataView(bytes.buffer).setUint32(0, epoch)
+      bytes.set(secret, 4)
+      return bytes
+    }),
+  )
+}
+
+function parseEpochs(bytes: Uint8Array): readonly EpochSecret[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const epochs: EpochSecret[] = []
+  for (let at = 0; at + epochBytes <= bytes.length; at += epochBytes) {
+    epochs.push({ epoch: view.getUint32(at), secret: bytes.slice(at + 4, at + epochBytes) })
+  }
+  return epochs
+}
+
+function parseFolder(row: Row): FolderRecord {
+  const id: FolderId | undefined = parseFolderId(bytesOf(row, 'folder_id'))
+  assert(id !== undefined, 'a stored folder id is one')
+  return {
+    row: numberOf(row, 'id'),
+    id,
+    name: textOf(row, 'name'),
+    path: textOf(row, 'path'),
+    isPaused: numberOf(row, 'is_paused') === 1,
+    secrets: {
+      accessSecret: bytesOf(row, 'access_secret'),
+      folderSecret: bytesOf(row, 'folder_secret'),
+      epochs: parseEpochs(bytesOf(row, 'epochs')),
+    },
+    incarnation: bytesOf(row, 'incarnation'),
+    createdMs: numberOf(row, 'created_ms'),
+    targetCopies: numberOf(row, 'target_copies'),
+  }
+}
+
+function parseLink(row: Row): LinkRecord {
+  return {
+    linkId: bytesOf(row, 'link_id'),
+    folderRow: numberOf(row, 'folder'),
+    secret: bytesOf(row, 'secret'),
+    role: parseRole(textOf(row, 'role')),
+    usesLeft: numberOf(row, 'uses_left'),
+    usedBy: optionalTextOf(row, 'used_by'),
+  }
+}
+
+function parseRole(text: string): Role {
+  assert(text === 'owner' || text === 'write' || text === 'read' || text === 'host', 'a stored role is one')
+  return text
+}

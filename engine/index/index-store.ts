@@ -1,0 +1,68 @@
+// The index: every table over one database. Flows are handed this and use the tables they need.
+
+import type { Random } from '../base/clock.ts'
+import { openDatabase, type Database } from './database.ts'
+import { EntryTable } from './entry-table.ts'
+import { FolderTable } from './folder-table.ts'
+import { HistoryTable } from './history-table.ts'
+import { ItemTable } from './item-table.ts'
+import { NeedTable } from './need-table.ts'
+import { PeerTable } from './peer-table.ts'
+
+export interface Index extends Disposable {
+  /** 16 random bytes made with the database: whose row order a peer's cursor means. */
+  readonly indexId: Uint8Array
+  readonly folders: FolderTable
+  readonly entries: EntryTable
+  readonly items: ItemTable
+  readonly needs: NeedTable
+  readonly peers: PeerTable
+  readonly history: HistoryTable
+  /** One transaction per fact; `work` cannot await. What it threw is thrown on, and nothing of it stays. */
+  transact<T>(work: () => T): T
+  /** What is kept in memory of rows is read again: after a folder went. */
+  forgetCaches(): void
+}
+
+const indexIdBytes = 16
+const indexIdName = 'index_id'
+
+/** Throws `DATABASE_CORRUPT`, `HOME_TOO_NEW`. */
+export function openIndex(path: string, random: Random): Index {
+  const database = openDatabase(path)
+  const entries = new EntryTable(database)
+  const needs = new NeedTable(database)
+  const items = new ItemTable(database)
+  const forgetCaches = (): void => {
+    entries.forgetCaches()
+    needs.forgetCaches()
+    items.forgetCaches()
+  }
+  return {
+    forgetCaches,
+    indexId: ensureIndexId(database, random),
+    folders: new FolderTable(database),
+    entries,
+    items,
+    needs,
+    peers: new PeerTable(database),
+    history: new HistoryTable(database),
+    transact: (work) => {
+      try {
+        return database.transact(work)
+      } catch (error) {
+        forgetCaches() // they may name rows of the transaction that is gone
+        throw error
+      }
+    },
+    [Symbol.dispose]: () => database[Symbol.dispose](),
+  }
+}
+
+function ensureIndexId(database: Database, random: Random): Uint8Array {
+  const known = database.prepare('select value from fact where name = ?').get(indexIdName)?.['value']
+  if (known instanceof Uint8Array) return known
+  const made = random.bytes(indexIdBytes)
+  database.prepare('insert into fact (name, value) values (?, ?)').run(indexIdName, made)
+  return made
+}

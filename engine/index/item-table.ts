@@ -1,0 +1,240 @@
+// What is applied on disk here, and which file holds which block.
+
+import type { StatementSync } from 'node:sqlite'
+import { equalBytes, fromUtf8, utf8 } from '../base/bytes.ts'
+import { assert, present } from '../base/assert.ts'
+import { BlockList } from '../model/block-list.ts'
+import { packVector, parsePackedVector } from '../model/entry.ts'
+import type { BlockId, EntryId } from '../model/ids.ts'
+import { directoryOf, childPath, nameOf, type Item } from '../model/item.ts'
+import type { EntryKind } from '../model/meta.ts'
+import { parseRelativePath } from '../model/path.ts'
+import { bytesOf, numberOf, shortKeyOf, textOf } from './columns.ts'
+import type { Database, Row } from './database.ts'
+
+export interface ItemRow extends Item {
+  readonly row: number
+  readonly folderRow: number
+}
+
+/** Where a block can be read: in this file, from this offset. */
+export interface BlockHome {
+  readonly item: ItemRow
+  readonly at: number
+  readonly offset: number
+}
+
+export interface ItemTotals {
+  readonly files: number
+  readonly bytes: number
+  readonly directories: number
+}
+
+const kindNumbers: Readonly<Record<EntryKind, number>> = { file: 1, directory: 2, symlink: 3 }
+const kindNames: readonly (EntryKind | undefined)[] = [undefined, 'file', 'directory', 'symlink']
+
+export class ItemTable {
+  readonly #insert: StatementSync
+  readonly #update: StatementSync
+  readonly #remove: StatementSync
+  readonly #byKey: StatementSync
+  readonly #byPath: StatementSync
+  readonly #children: StatementSync
+  readonly #directoriesBelow: StatementSync
+  readonly #below: StatementSync
+  readonly #byInode: StatementSync
+  readonly #page: StatementSync
+  readonly #totals: StatementSync
+  readonly #insertHome: StatementSync
+  readonly #removeHome: StatementSync
+  readonly #homes: StatementSync
+  readonly #removeHomes: StatementSync
+  /** By folder, counted once and kept: `status` asks often, and a count over a million rows takes a tenth of a second. */
+  readonly #counted = new Map<number, ItemTotals>()
+
+  constructor(database: Database) {
+    this.#insert = database.prepare(
+      `insert into item (folder, path_key, directory, name, kind, size_bytes, mtime_us, ctime_us, inode, mode, chunk_class, is_leftover, vector, content_vector, blocks)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    this.#update = database.prepare(
+      `update item set kind = ?, size_bytes = ?, mtime_us = ?, ctime_us = ?, inode = ?, mode = ?, chunk_class = ?, is_leftover = ?, vector = ?, content_vector = ?, blocks = ?
+       where id = ?`,
+    )
+    this.#remove = database.prepare('delete from item where id = ?')
+    this.#byKey = database.prepare('select * from item where folder = ? and path_key = ?')
+    this.#byPath = database.prepare('select * from item where folder = ? and directory = ? and name = ?')
+    this.#children = database.prepare('select * from item where folder = ? and directory = ?')
+    this.#directoriesBelow = database.prepare(
+      `select directory, name from item where folder = ? and kind = 2 and (directory = ? or (directory >= ? and directory < ?))`,
+    )
+    this.#below = database.prepare(`select * from item where folder = ? and (directory = ? or (directory >= ? and directory < ?)) order by directory, name`)
+    this.#byInode = database.prepare('select * from item where inode = ? and folder = ? limit 4')
+    this.#page = database.prepare('select * from item where folder = ? and id > ? order by id limit ?')
+    this.#totals = database.prepare(
+      `select count(*) filter (where kind <> 2) as files, total(size_bytes) filter (where kind = 1) as bytes,
+       count(*) filter (where kind = 2) as directories from item where folder = ?`,
+    )
+    this.#insertHome = database.prepare('insert or ignore into block_home (block_key, item) values (?, ?)')
+    this.#removeHome = database.prepare('delete from block_home where block_key = ? and item = ?')
+    this.#homes = database.prepare(
+      'select item.* from block_home join item on item.id = block_home.item where block_key = ? and item.folder = ? limit 8',
+    )
+    this.#removeHomes = database.prepare('delete from block_home where item in (select id from item where folder = ?)')
+  }
+
+  byEntry(folderRow: number, entryId: EntryId, path: string): ItemRow | undefined {
+    return this.byKey(folderRow, shortKeyOf(entryId)).find((item) => item.path === path)
+  }
+
+  /** Items whose path shares this short key: nearly always none or one. */
+  byKey(folderRow: number, pathKey: number): readonly ItemRow[] {
+    return this.#byKey.all(folderRow, pathKey).map(parseItem)
+  }
+
+  byPath(folderRow: number, path: string): ItemRow | undefined {
+    const row = this.#byPath.get(folderRow, directoryOf(path), nameOf(path))
+    return row === undefined ? undefined : parseItem(row)
+  }
+
+  /** The direct children of a directory ('' = the root), by name. */
+  children(folderRow: number, directory: string): Map<string, ItemRow> {
+    return new Map(this.#children.all(folderRow, directory).map((row) => [textOf(row, 'name'), parseItem(row)]))
+  }
+
+  /** All items below a directory, not the directory itself; parents before children. */
+  below(folderRow: number, directory: string): readonly ItemRow[] {
+    const [from, to] = rangeBelow(directory)
+    return this.#below.all(folderRow, directory, from, to).map(parseItem)
+  }
+
+  directoriesBelow(folderRow: number, directory: string): readonly string[] {
+    const [from, to] = rangeBelow(directory)
+    return this.#directoriesBelow.all(folderRow, directory, from, to).map((row) => childPath(textOf(row, 'directory'), textOf(row, 'name')))
+  }
+
+  byInode(folderRow: number, inode: number): readonly ItemRow[] {
+    return this.#byInode.all(inode, folderRow).map(parseItem)
+  }
+
+  page(folderRow: number, afterRow: number, limit: number): readonly ItemRow[] {
+    return this.#page.all(folderRow, afterRow, limit).map(parseItem)
+  }
+
+  totals(folderRow: number): ItemTotals {
+    const known = this.#counted.get(folderRow)
+    if (known !== undefined) return known
+    const row = present(this.#totals.get(folderRow), 'an aggregate gives a row')
+    const counted = { files: numberOf(row, 'files'), bytes: numberOf(row, 'bytes'), directories: numberOf(row, 'directories') }
+    this.#counted.set(folderRow, counted)
+    return counted
+  }
+
+  /** After a rollback. */
+  forgetCaches(): void {
+    this.#counted.clear()
+  }
+
+  #count(folderRow: number, item: Item, sign: 1 | -1): void {
+    const totals = this.totals(folderRow)
+    const isDirectory = item.kind === 'directory'
+    this.#counted.set(folderRow, {
+      files: totals.files + (isDirectory ? 0 : sign),
+      bytes: totals.bytes + (item.kind === 'file' ? sign * item.sizeBytes : 0),
+      directories: totals.directories + (isDirectory ? sign : 0),
+    })
+  }
+
+  /** Makes or replaces the item of a path; `previous` is what `byPath` gave. Inside a transaction. */
+  put(folderRow: number, entryId: EntryId, item: Item, previous: ItemRow | undefined): void {
+    const blocks = item.kind === 'symlink' ? utf8(item.linkTarget ?? '') : item.blocks.bytes
+    const shared = [
+      kindNumbers[item.kind],
+      item.sizeBytes,
+      item.mtimeUs,
+      item.ctimeUs,
+      item.inode,
+      item.mode,
+      item.chunkClass,
+      item.isLeftover ? 1 : 0,
+      packVector(item.vector),
+      item.contentVector === undefined ? null : packVector(item.contentVector),
+      blocks,
+    ] as const
+    if (previous !== undefined) this.#count(folderRow, previous, -1)
+    this.#count(folderRow, item, 1)
+    if (previous === undefined) {
+      const done = this.#insert.run(folderRow, shortKeyOf(entryId), directoryOf(item.path), nameOf(item.path), ...shared)
+      this.#addHomes(Number(done.lastInsertRowid), item.blocks)
+      return
+    }
+    this.#update.run(...shared, previous.row)
+    if (previous.blocks.equals(item.blocks)) return
+    this.#dropHomes(previous)
+    this.#addHomes(previous.row, item.blocks)
+  }
+
+  remove(item: ItemRow): void {
+    this.#count(item.folderRow, item, -1)
+    this.#dropHomes(item)
+    this.#remove.run(item.row)
+  }
+
+  /** Before the folder's row goes: block homes hang on items, not on folders. */
+  removeAllHomes(folderRow: number): void {
+    this.#removeHomes.run(folderRow)
+  }
+
+  /** A file that holds the block, as far as the index knows; the reader checks. */
+  homeOf(folderRow: number, id: BlockId): BlockHome | undefined {
+    const hash = id.subarray(1)
+    for (const row of this.#homes.all(shortKeyOf(id), folderRow)) {
+      const item = parseItem(row)
+      let offset = 0
+      for (let at = 0; at < item.blocks.count; at++) {
+        if (equalBytes(item.blocks.hash(at), hash)) return { item, at, offset }
+        offset += item.blocks.lengthBytes(at)
+      }
+    }
+    return undefined
+  }
+
+  #addHomes(itemRow: number, blocks: BlockList): void {
+    for (let at = 0; at < blocks.count; at++) this.#insertHome.run(shortKeyOf(blocks.id(at)), itemRow)
+  }
+
+  #dropHomes(item: ItemRow): void {
+    for (let at = 0; at < item.blocks.count; at++) this.#removeHome.run(shortKeyOf(item.blocks.id(at)), item.row)
+  }
+}
+
+/** The range of `directory` columns strictly below a directory: '0' is the character after '/'. */
+function rangeBelow(directory: string): readonly [string, string] {
+  return directory === '' ? ['', '\u{10FFFF}'] : [`${directory}/`, `${directory}0`]
+}
+
+function parseItem(row: Row): ItemRow {
+  const kind = kindNames[numberOf(row, 'kind')]
+  assert(kind !== undefined, 'a stored kind is one')
+  const path = parseRelativePath(childPath(textOf(row, 'directory'), textOf(row, 'name')))
+  assert(path !== undefined, 'a stored path is one')
+  const blocks = bytesOf(row, 'blocks')
+  const contentVector = row['content_vector']
+  return {
+    row: numberOf(row, 'id'),
+    folderRow: numberOf(row, 'folder'),
+    path,
+    kind,
+    sizeBytes: numberOf(row, 'size_bytes'),
+    mtimeUs: numberOf(row, 'mtime_us'),
+    ctimeUs: numberOf(row, 'ctime_us'),
+    inode: numberOf(row, 'inode'),
+    mode: numberOf(row, 'mode'),
+    chunkClass: numberOf(row, 'chunk_class'),
+    isLeftover: numberOf(row, 'is_leftover') === 1,
+    vector: parsePackedVector(bytesOf(row, 'vector')),
+    blocks: kind === 'file' ? new BlockList(blocks) : BlockList.empty,
+    linkTarget: kind === 'symlink' ? fromUtf8(blocks) : undefined,
+    contentVector: contentVector instanceof Uint8Array ? parsePackedVector(contentVector) : undefined,
+  }
+}

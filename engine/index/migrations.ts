@@ -1,0 +1,148 @@
+// The index's schema, one numbered step after the other. A step that has landed never changes: the next one mends it.
+// `pragma user_version` is the number of steps taken. docs/disk-format.md describes the result.
+
+export const migrations: readonly string[] = [
+  /* 1 */ `
+  -- One row each of what this database knows about itself.
+  create table fact (name text primary key, value blob not null) without rowid;
+
+  create table folder (
+    id integer primary key,
+    folder_id blob not null unique,
+    name text not null,
+    path text not null,
+    is_paused integer not null default 0,
+    access_secret blob not null,
+    folder_secret blob not null,
+    epochs blob not null,          -- (epoch u32, 32 bytes) each
+    incarnation blob not null,
+    next_seq integer not null default 1,
+    created_ms integer not null,
+    target_copies integer not null
+  );
+
+  create table author (
+    id integer primary key,
+    folder integer not null references folder(id) on delete cascade,
+    author_id blob not null,
+    node_key blob not null,
+    incarnation blob not null,
+    head integer not null default 0, -- everything up to here is known, or something that supersedes it
+    unique (folder, author_id)
+  );
+
+  create table change_set (
+    author integer not null references author(id) on delete cascade,
+    first_seq integer not null,
+    entries integer not null,
+    bytes blob not null,
+    primary key (author, first_seq)
+  ) without rowid;
+
+  -- Current entries; several of one path are siblings. The row number is the order in which this node learnt of them: what a
+  -- subscriber's cursor counts. It is never used again (counter in fact).
+  create table entry (
+    row_seq integer primary key,
+    folder integer not null references folder(id) on delete cascade,
+    path_key integer not null,     -- first 48 bits of the entry id's hash; collisions are sorted out by the bytes
+    author integer not null,
+    seq integer not null,
+    bytes blob not null
+  );
+  create index entry_path on entry (folder, path_key);
+
+  -- What is applied on disk here.
+  create table item (
+    id integer primary key,
+    folder integer not null references folder(id) on delete cascade,
+    path_key integer not null,
+    directory text not null,
+    name text not null,
+    kind integer not null,         -- 1 file, 2 directory, 3 symlink
+    size_bytes integer not null,
+    mtime_us integer not null,
+    ctime_us integer not null,
+    inode integer not null,
+    mode integer not null,
+    chunk_class integer not null,
+    is_leftover integer not null default 0, -- a directory whose deletion was applied except for ignored files in it
+    vector blob not null,          -- the version that is on disk
+    content_vector blob,           -- the version in which the content last changed; null = vector
+    blocks blob not null,          -- packed block list; a symlink's target
+    unique (folder, directory, name)
+  );
+  create index item_path on item (folder, path_key);
+  create index item_inode on item (inode);
+
+  -- Which file holds a block: first 48 bits of the block's hash. The list in the item has the rest.
+  create table block_home (
+    block_key integer not null,
+    item integer not null,
+    primary key (block_key, item)
+  ) without rowid;
+
+  -- Paths whose entries and disk are to be brought together. Kept in the order of work: parents before children for what
+  -- appears, children before parents for what goes.
+  create table need (
+    folder integer not null references folder(id) on delete cascade,
+    rank integer not null,
+    path_key integer not null,
+    bytes integer not null,
+    retry_ms integer not null default 0,
+    attempts integer not null default 0,
+    reason text not null default '',
+    primary key (folder, rank, path_key)
+  ) without rowid;
+  create index need_path on need (folder, path_key);
+
+  create table log_entry (
+    folder integer not null references folder(id) on delete cascade,
+    position integer not null,
+    bytes blob not null,
+    primary key (folder, position)
+  ) without rowid;
+
+  create table link (
+    link_id blob primary key,
+    folder integer not null references folder(id) on delete cascade,
+    secret blob not null,
+    role text not null,
+    uses_left integer not null,
+    created_ms integer not null,
+    used_by text
+  ) without rowid;
+
+  create table peer (
+    peer_id text primary key,
+    name text not null default '',
+    addresses text not null default '[]',
+    last_seen_ms integer,
+    card blob
+  ) without rowid;
+
+  create table cursor (
+    folder integer not null references folder(id) on delete cascade,
+    peer_id text not null,
+    index_id blob not null,
+    position integer not null,
+    primary key (folder, peer_id)
+  ) without rowid;
+
+  -- Content replaced or deleted by a change from elsewhere: parked in the folder's own directory first, then as blocks.
+  create table history (
+    id integer primary key,
+    folder integer not null references folder(id) on delete cascade,
+    path text not null,
+    parked text,                   -- name in .holdfast/replaced; null once the blocks are stored
+    kind integer not null,
+    size_bytes integer not null,
+    mtime_us integer not null,
+    mode integer not null,
+    vector blob not null,
+    blocks blob not null,
+    replaced_ms integer not null
+  );
+  create index history_path on history (folder, path);
+  create index history_parked on history (folder) where parked is not null;
+  `,
+]

@@ -1,0 +1,58 @@
+// The jobs that run off the main thread. With engine.ts the only place that knows all of them; worker.ts runs them in threads.
+
+import { inspectPlace, inspectRoot, establishRoot, makePlace, tidyRoot, unpark } from './disk/folder-jobs.ts'
+import { readSettings } from './disk/read-settings.ts'
+import { statPaths } from './disk/stat-paths.ts'
+import { listDirectories } from './disk/walk.ts'
+import { dropParked } from './sync/archive.ts'
+import { checkEntries } from './sync/check-entries-job.ts'
+import { ingestBatch, ingestWindow } from './sync/ingest-job.ts'
+import { checkLarge, dropTemporaries, fillLarge, finishLarge, prepareLarge } from './sync/large-file-job.ts'
+import { publishBatch } from './sync/publish-job.ts'
+import { sealRanges } from './transfer/seal-ranges-job.ts'
+
+export type EngineJobs = {
+  readonly checkEntries: typeof checkEntries
+  readonly checkLarge: typeof checkLarge
+  readonly dropParked: typeof dropParked
+  readonly dropTemporaries: typeof dropTemporaries
+  readonly establishRoot: typeof establishRoot
+  readonly fillLarge: typeof fillLarge
+  readonly finishLarge: typeof finishLarge
+  readonly ingestBatch: typeof ingestBatch
+  readonly ingestWindow: typeof ingestWindow
+  readonly inspectPlace: typeof inspectPlace
+  readonly inspectRoot: typeof inspectRoot
+  readonly listDirectories: typeof listDirectories
+  readonly makePlace: typeof makePlace
+  readonly prepareLarge: typeof prepareLarge
+  readonly publishBatch: typeof publishBatch
+  readonly readSettings: typeof readSettings
+  readonly sealRanges: typeof sealRanges
+  readonly statPaths: typeof statPaths
+  readonly tidyRoot: typeof tidyRoot
+  readonly unpark: typeof unpark
+}
+
+export const jobTable: EngineJobs = {
+  checkEntries,
+  checkLarge,
+  dropParked,
+  dropTemporaries,
+  establishRoot,
+  fillLarge,
+  finishLarge,
+  ingestBatch,
+  ingestWindow,
+  inspectPlace,
+  inspectRoot,
+  listDirectories,
+  makePlace,
+  prepareLarge,
+  publishBatch,
+  readSettings,
+  sealRanges,
+  statPaths,
+  tidyRoot,
+  unpark,
+}

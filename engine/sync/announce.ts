@@ -1,0 +1,114 @@
+// The sending half of the exchange: what this index learnt, in the order in which it did, to one subscriber for as long as the
+// channel lives. Superseded entries are simply not there any more, so nothing has to be compacted.
+
+import { bytesKey, equalBytes } from '../base/bytes.ts'
+import { present } from '../base/assert.ts'
+import { Broadcast } from '../base/queue.ts'
+import type { Index } from '../index/index-store.ts'
+import type { OutgoingEntry } from '../index/entry-table.ts'
+import { changeSetMessage, decodeChangeSet, entryHashBytes } from '../model/change-set.ts'
+import type { Channel } from '../net/network.ts'
+import type { Subscribe } from '../model/wire/exchange_pb.ts'
+import { sendIndexFrame } from './exchange-frames.ts'
+import { batchEntriesMax } from './receive.ts'
+
+/** One batch: bounded by count and by bytes, whichever comes first; a single large entry goes alone. */
+const batchBytesMax = 1024 * 1024
+
+type SendBatch = Extract<Parameters<typeof sendIndexFrame>[1], { case: 'batch' }>['value']
+
+/** What one folder's announcers wait on: rings when entries were written or received, or blocks can be had. */
+export class FolderNews {
+  readonly #news = new Broadcast()
+  #haveCounter = 0
+
+  ring(): void {
+    this.#news.announce()
+  }
+
+  /** More blocks can be had from this node than before. */
+  ringHave(): void {
+    this.#haveCounter++
+    this.#news.announce()
+  }
+
+  get haveCounter(): number {
+    return this.#haveCounter
+  }
+
+  async wait(signal: AbortSignal): Promise<void> {
+    await this.#news.wait(signal)
+  }
+}
+
+export interface Announcement {
+  readonly index: Index
+  readonly folderRow: number
+  readonly news: FolderNews
+  /** Whatever else is new for this peer (admin log, cards), as frames; none when nothing is. */
+  readonly others: () => readonly Parameters<typeof sendIndexFrame>[1][]
+}
+
+/** Sends until the channel closes or `signal` aborts. `subscribe` is the peer's word for what it has. */
+export async function announceTo(channel: Channel, announcement: Announcement, subscribe: Subscribe, signal: AbortSignal): Promise<void> {
+  const { index, folderRow, news, others } = announcement
+  const isOurs = equalBytes(subscribe.indexId, index.indexId)
+  let cursor = isOurs ? Math.min(Number(subscribe.cursor), index.entries.lastRowSeq) : 0
+  const heads = new Map(subscribe.heads.map((head) => [bytesKey(head.author), Number(head.seq)]))
+  let sentHave = -1
+  let caughtUpAt = -1
+  for (;;) {
+    // Listening starts before the rows are read: a ring in between is not missed.
+    const ring = news.wait(signal)
+    ring.catch(() => undefined) // awaited below unless a send fails first
+    for (const frame of others()) await sendIndexFrame(channel, frame, signal)
+    if (caughtUpAt !== index.entries.lastRowSeq) {
+      const newest = index.entries.lastRowSeq
+      const { batch, last } = makeBatch(index, folderRow, index.entries.after(folderRow, cursor, batchEntriesMax), heads, cursor)
+      if (batch.caughtUp) caughtUpAt = newest
+      cursor = last
+      await sendIndexFrame(channel, { case: 'batch', value: batch }, signal)
+    } else if (news.haveCounter !== sentHave) {
+      sentHave = news.haveCounter
+      await sendIndexFrame(channel, { case: 'have', value: { counter: BigInt(sentHave) } }, signal)
+    } else await ring
+  }
+}
+
+function makeBatch(
+  index: Index,
+  folderRow: number,
+  rows: readonly OutgoingEntry[],
+  peerHeads: ReadonlyMap<string, number>,
+  cursor: number,
+): { batch: SendBatch & { caughtUp: boolean }; last: number } {
+  const authors = new Map(index.entries.authors(folderRow).map((author) => [author.row, author]))
+  // Newest first: neighbours in row order nearly always share a set.
+  const places: { author: number; firstSeq: number; endSeq: number; at: number }[] = []
+  const sets: ReturnType<typeof changeSetMessage>[] = []
+  const entries: { set: number; position: number; entry: Uint8Array }[] = []
+  let bytes = 0
+  let last = cursor
+  let taken = 0
+  for (const row of rows) {
+    if (bytes > 0 && bytes + row.bytes.length > batchBytesMax) break
+    taken++
+    last = row.rowSeq
+    const author = present(authors.get(row.author), 'a stored entry has its author')
+    if (row.seq <= (peerHeads.get(bytesKey(author.authorId)) ?? 0)) continue
+    let place = places.find((known) => known.author === row.author && row.seq >= known.firstSeq && row.seq < known.endSeq)
+    if (place === undefined) {
+      const stored = index.entries.changeSetFor(row.author, row.seq)
+      const set = present(decodeChangeSet(stored.bytes), 'a stored change set can be decoded')
+      place = { author: row.author, firstSeq: set.firstSeq, endSeq: set.firstSeq + set.hashes.length / entryHashBytes, at: sets.length }
+      places.unshift(place)
+      sets.push(changeSetMessage(set))
+      bytes += stored.bytes.length
+    }
+    entries.push({ set: place.at, position: row.seq - place.firstSeq, entry: row.bytes })
+    bytes += row.bytes.length
+  }
+  const caughtUp = taken === rows.length && rows.length < batchEntriesMax
+  const heads = caughtUp ? [...authors.values()].map((author) => ({ author: author.authorId, seq: BigInt(author.head) })) : []
+  return { batch: { sets, entries, cursor: BigInt(last), caughtUp, heads }, last }
+}

@@ -1,0 +1,70 @@
+// Node cards: what a node says of itself to the members of its folders, signed so that anyone may pass it on.
+
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { peerIdOf } from '../crypto/identity.ts'
+import type { Signer } from '../crypto/sign.ts'
+import { verify } from '../crypto/sign.ts'
+import type { PeerId } from '../model/ids.ts'
+import { CardBodySchema, CardSchema } from '../model/wire/exchange_pb.ts'
+
+export interface NodeCard {
+  readonly peer: PeerId
+  /** A higher one replaces a lower one. */
+  readonly edition: number
+  readonly name: string
+  readonly zone: string
+  readonly class: NodeClass
+  readonly capacityBytes: number
+  readonly addresses: readonly string[]
+  readonly software: string
+}
+
+export type NodeClass = 'always-on' | 'daily' | 'occasional'
+
+const cardContext = 'node-card'
+const cardVersion = 1
+const cardBytesMax = 16 * 1024
+const textUnitsMax = 256
+const addressesMax = 32
+const classNumbers: Readonly<Record<NodeClass, number>> = { 'always-on': 1, daily: 2, occasional: 3 }
+const classNames: readonly (NodeClass | undefined)[] = [undefined, 'always-on', 'daily', 'occasional']
+
+/** The encoded signed card. */
+export function signCard(signer: Signer, card: Omit<NodeCard, 'peer'>): Uint8Array {
+  const body = toBinary(
+    CardBodySchema,
+    create(CardBodySchema, {
+      version: cardVersion,
+      nodeKey: signer.publicKey,
+      edition: BigInt(card.edition),
+      name: card.name,
+      zone: card.zone,
+      class: classNumbers[card.class],
+      capacityBytes: BigInt(card.capacityBytes),
+      addresses: [...card.addresses],
+      software: card.software,
+    }),
+  )
+  return toBinary(CardSchema, create(CardSchema, { body, signature: signer.sign(cardContext, body) }))
+}
+
+/** undefined when it is malformed, over its bounds, of a newer format or not signed by the node it names. */
+export function parseCard(bytes: Uint8Array): NodeCard | undefined {
+  if (bytes.length > cardBytesMax) return undefined
+  try {
+    const card = fromBinary(CardSchema, bytes)
+    const body = fromBinary(CardBodySchema, card.body)
+    const nodeClass = classNames[body.class]
+    const edition = Number(body.edition)
+    const capacityBytes = Number(body.capacityBytes)
+    const texts = [body.name, body.zone, body.software, ...body.addresses]
+    if (body.version !== cardVersion || nodeClass === undefined || body.addresses.length > addressesMax) return undefined
+    if (!Number.isSafeInteger(edition) || !Number.isSafeInteger(capacityBytes)) return undefined
+    if (texts.some((text) => text.length > textUnitsMax)) return undefined
+    if (!verify(body.nodeKey, cardContext, card.body, card.signature)) return undefined
+    const { name, zone, addresses, software } = body
+    return { peer: peerIdOf(body.nodeKey), edition, name, zone, class: nodeClass, capacityBytes, addresses, software }
+  } catch {
+    return undefined // malformed protobuf
+  }
+}

@@ -1,0 +1,248 @@
+// One folder's conversation with its members: subscribes to each connected one, and serves those that subscribe here.
+// Both begin by proving membership; a stranger gets a closed channel and learns nothing.
+
+import { fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
+import type { Random } from '../base/clock.ts'
+import { EngineError } from '../base/errors.ts'
+import { Broadcast, runTogether } from '../base/queue.ts'
+import type { PeerId } from '../model/ids.ts'
+import { CardSchema, type Card, type Hello, type IndexFrameSchema, type Subscribe, type SubscribeSchema } from '../model/wire/exchange_pb.ts'
+import type { Channel, Network } from '../net/network.ts'
+import { isProof, proofNonceBytes, proveMembership } from '../transfer/membership-proof.ts'
+import { announceTo, type FolderNews } from './announce.ts'
+import { indexProtocol, receiveIndexFrame, sendIndexFrame, type IndexFrameKind } from './exchange-frames.ts'
+import { receiveBatch, type ReceiveParts } from './receive.ts'
+
+type OutgoingFrame = MessageInitShape<typeof IndexFrameSchema>['kind'] & {}
+
+/** The admin log as the exchange needs it; share/ has it. */
+export interface FolderLog {
+  readonly length: number
+  /** Encoded signed entries from a position on. */
+  entriesFrom(position: number): readonly { readonly body: Uint8Array; readonly signature: Uint8Array }[]
+  /** Checks and appends what is new. Throws `PEER_MISBEHAVED` or `BAD_SIGNATURE`. */
+  extend(firstPosition: number, entries: readonly { readonly body: Uint8Array; readonly signature: Uint8Array }[]): void
+  isMember(peer: PeerId): boolean
+}
+
+/** Cards of the folder's members, encoded; share/ and the engine keep them. */
+export interface CardBox {
+  /** Changes whenever `all` does. */
+  readonly edition: number
+  all(): readonly Uint8Array[]
+  take(encoded: Uint8Array): void
+}
+
+export interface ExchangeParts extends ReceiveParts {
+  readonly network: Network
+  readonly random: Random
+  readonly folderLog: FolderLog
+  readonly cards: CardBox
+  readonly news: FolderNews
+  readonly events: ExchangeEvents
+}
+
+export interface ExchangeEvents {
+  /** Entries came: paths may be needed. */
+  received(entries: number): void
+  /** A peer has more blocks than before. */
+  peerHas(peer: PeerId): void
+  /** What a peer said of how far it is, or a subscription began or ended. */
+  changed(): void
+}
+
+/** How far a subscriber of this node is. */
+export interface PeerProgress {
+  /** Rows of this index that it has committed. */
+  readonly cursor: number
+  /** Paths it knows of and has not applied. */
+  readonly needs: number
+}
+
+export class Exchange {
+  readonly #parts: ExchangeParts
+  readonly #subscribers = new Map<PeerId, PeerProgress>()
+  readonly #caughtUp = new Set<PeerId>()
+  readonly #needsChanged = new Broadcast()
+
+  constructor(parts: ExchangeParts) {
+    this.#parts = parts
+  }
+
+  /** Peers that subscribe to this folder here, and how far they are. */
+  get subscribers(): ReadonlyMap<PeerId, PeerProgress> {
+    return this.#subscribers
+  }
+
+  /** True when everything that the peer knew of the folder a moment ago is known here. */
+  isCaughtUpWith(peer: PeerId): boolean {
+    return this.#caughtUp.has(peer)
+  }
+
+  /** Tells the members how many paths are still to be applied here. */
+  needsChanged(): void {
+    this.#needsChanged.announce()
+  }
+
+  /** Subscribes to a connected peer; ends with the channel. Throws what ended it. */
+  async subscribe(peer: PeerId, signal: AbortSignal): Promise<void> {
+    const { network, random, handle, folderLog } = this.#parts
+    const channel = await network.open(peer, indexProtocol, signal)
+    try {
+      const nonce = random.bytes(proofNonceBytes)
+      const proof = proveMembership(handle.accessKey, { protocol: indexProtocol.name, prover: network.self, verifier: peer, nonce })
+      await sendIndexFrame(channel, { case: 'hello', value: { version: 1, nonce, proof, logLength: BigInt(folderLog.length) } }, signal)
+      const welcome = await receiveIndexFrame(channel, signal)
+      if (welcome?.case !== 'welcome') throw new EngineError('NOT_A_MEMBER', `${peer} does not share this folder, or does not know yet that this node does`)
+      const answer = { protocol: indexProtocol.name, prover: peer, verifier: network.self, nonce }
+      if (!isProof(handle.accessKey, answer, welcome.value.proof)) throw new EngineError('NOT_A_MEMBER', `${peer} could not prove that it shares this folder`)
+      const theirs = Number(welcome.value.logLength)
+      if (theirs < folderLog.length) await sendIndexFrame(channel, this.#logFrame(theirs), signal)
+      const { indexId } = welcome.value
+      const subscribe = this.#subscribeMessage(peer, indexId)
+      await sendIndexFrame(channel, { case: 'subscribe', value: subscribe }, signal)
+      let cursor = Number(subscribe.cursor)
+      await runTogether(signal, [
+        async (both) => {
+          for (;;) {
+            const frame = await receiveIndexFrame(channel, both)
+            if (frame === undefined) return
+            const committed = await this.#take(peer, indexId, frame, both)
+            if (committed === undefined) continue
+            cursor = committed
+            this.#needsChanged.announce()
+          }
+        },
+        (both) => this.#sendAcks(channel, () => cursor, both),
+      ])
+    } finally {
+      this.#caughtUp.delete(peer)
+      channel.abort()
+      this.#parts.events.changed()
+    }
+  }
+
+  /** Serves a subscriber whose hello was recognised as this folder's. Ends with the channel. */
+  async serve(channel: Channel, hello: Hello, signal: AbortSignal): Promise<void> {
+    const { network, handle, folderLog, index, news } = this.#parts
+    const { peer } = channel
+    const proof = proveMembership(handle.accessKey, { protocol: indexProtocol.name, prover: network.self, verifier: peer, nonce: hello.nonce })
+    await sendIndexFrame(channel, { case: 'welcome', value: { proof, logLength: BigInt(folderLog.length), indexId: index.indexId } }, signal)
+    const theirs = Number(hello.logLength)
+    if (theirs < folderLog.length && folderLog.isMember(peer)) await sendIndexFrame(channel, this.#logFrame(theirs), signal)
+    const subscribe = await this.#awaitSubscribe(channel, signal)
+    if (subscribe === undefined) return
+    if (!folderLog.isMember(peer)) throw new EngineError('NOT_A_MEMBER', `${peer} is not a member of this folder`)
+    this.#subscribers.set(peer, { cursor: 0, needs: 0 })
+    try {
+      await runTogether(signal, [
+        (both) => announceTo(channel, { index, folderRow: handle.row, news, others: this.#otherNews() }, subscribe, both),
+        (both) => this.#takeAcks(channel, both),
+      ])
+    } finally {
+      this.#subscribers.delete(peer)
+      this.#parts.events.changed()
+    }
+  }
+
+  #subscribeMessage(peer: PeerId, indexId: Uint8Array): MessageInitShape<typeof SubscribeSchema> {
+    const { index, handle } = this.#parts
+    const known = index.peers.cursor(handle.row, peer)
+    const isSame = known !== undefined && known.indexId.every((byte, at) => byte === indexId[at])
+    const heads = index.entries.authors(handle.row).map((author) => ({ author: author.authorId, seq: BigInt(author.head) }))
+    return { indexId, cursor: BigInt(isSame ? known.position : 0), heads }
+  }
+
+  async #awaitSubscribe(channel: Channel, signal: AbortSignal): Promise<Subscribe | undefined> {
+    for (;;) {
+      const frame = await receiveIndexFrame(channel, signal)
+      if (frame === undefined) return undefined
+      if (frame.case === 'subscribe') return frame.value
+      if (frame.case === 'log') this.#parts.folderLog.extend(Number(frame.value.firstPosition), frame.value.entries)
+      else throw new EngineError('PEER_MISBEHAVED', `${channel.peer} spoke out of turn; the connection for this folder was closed`)
+    }
+  }
+
+  /** Handles one frame of a subscription; gives the cursor after a committed batch. */
+  async #take(peer: PeerId, indexId: Uint8Array, frame: IndexFrameKind, signal: AbortSignal): Promise<number | undefined> {
+    const { folderLog, cards, events } = this.#parts
+    switch (frame.case) {
+      case 'batch': {
+        const stored = await receiveBatch(this.#parts, peer, indexId, frame.value, signal)
+        if (frame.value.caughtUp) this.#caughtUp.add(peer)
+        else this.#caughtUp.delete(peer)
+        if (stored > 0) events.received(stored)
+        else events.changed()
+        return Number(frame.value.cursor)
+      }
+      case 'log':
+        folderLog.extend(Number(frame.value.firstPosition), frame.value.entries)
+        return undefined
+      case 'have':
+        events.peerHas(peer)
+        return undefined
+      case 'card':
+        cards.take(encodeCard(frame.value))
+        return undefined
+      default:
+        throw new EngineError('PEER_MISBEHAVED', `${peer} spoke out of turn; the connection for this folder was closed`)
+    }
+  }
+
+  async #sendAcks(channel: Channel, cursorNow: () => number, signal: AbortSignal): Promise<void> {
+    const { index, handle } = this.#parts
+    let sent = ''
+    for (;;) {
+      const changed = this.#needsChanged.wait(signal)
+      changed.catch(() => undefined) // awaited below unless the send fails first
+      const cursor = cursorNow()
+      const needs = index.needs.count(handle.row)
+      if (sent !== `${cursor}/${needs}`) {
+        sent = `${cursor}/${needs}`
+        await sendIndexFrame(channel, { case: 'ack', value: { cursor: BigInt(cursor), needs: BigInt(needs) } }, signal)
+      }
+      await changed
+    }
+  }
+
+  async #takeAcks(channel: Channel, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const frame = await receiveIndexFrame(channel, signal)
+      if (frame === undefined) return
+      if (frame.case === 'ack') {
+        this.#subscribers.set(channel.peer, { cursor: Number(frame.value.cursor), needs: Number(frame.value.needs) })
+        this.#parts.events.changed()
+      } else if (frame.case === 'log') this.#parts.folderLog.extend(Number(frame.value.firstPosition), frame.value.entries)
+      else if (frame.case === 'card') this.#parts.cards.take(encodeCard(frame.value))
+      else throw new EngineError('PEER_MISBEHAVED', `${channel.peer} spoke out of turn; the connection for this folder was closed`)
+    }
+  }
+
+  #logFrame(position: number): OutgoingFrame {
+    const entries = this.#parts.folderLog.entriesFrom(position)
+    return { case: 'log', value: { firstPosition: BigInt(position), entries: [...entries] } }
+  }
+
+  /** Log entries and cards that came up since the subscriber was last told. */
+  #otherNews(): () => readonly OutgoingFrame[] {
+    const { folderLog, cards } = this.#parts
+    let logSent = folderLog.length
+    let cardsSent = -1
+    return () => {
+      const frames: OutgoingFrame[] = []
+      if (folderLog.length > logSent) {
+        frames.push(this.#logFrame(logSent))
+        logSent = folderLog.length
+      }
+      if (cards.edition !== cardsSent) {
+        cardsSent = cards.edition
+        for (const card of cards.all()) frames.push({ case: 'card', value: fromBinary(CardSchema, card) })
+      }
+      return frames
+    }
+  }
+}
+
+function encodeCard(card: Card): Uint8Array {
+  return toBinary(CardSchema, card)
+}

@@ -1,0 +1,62 @@
+// A folder as the flows work on it: its record, its keys derived once, and the author under which this node writes in it.
+
+import { deriveAccessKey, deriveEpochKeys, deriveFolderKeys, entryIdOf, expandGearKey } from '../crypto/keys.ts'
+import { blake3 } from '../crypto/hash.ts'
+import type { Identity } from '../crypto/identity.ts'
+import { concatBytes } from '../base/bytes.ts'
+import { assert, present } from '../base/assert.ts'
+import { authorIdBytes, idVersion, parseAuthorId, type AuthorId, type EntryId } from '../model/ids.ts'
+import type { EpochSecret, FolderRecord } from '../model/folder.ts'
+import { normalisePath, type RelativePath } from '../model/path.ts'
+import type { JobKeys } from './job-keys.ts'
+
+export interface MetaKey {
+  readonly epoch: number
+  readonly metaKey: Uint8Array
+}
+
+export interface FolderHandle {
+  readonly record: FolderRecord
+  /** Row number in the index. */
+  readonly row: number
+  /** Absolute path of the tree. */
+  readonly root: string
+  readonly identity: Identity
+  readonly authorId: AuthorId
+  readonly accessKey: Uint8Array
+  /** For worker jobs that read and write content, of the current epoch. */
+  readonly jobKeys: JobKeys
+  /** Of every epoch, for opening what others sealed. */
+  readonly metaKeys: readonly MetaKey[]
+}
+
+export function openFolderHandle(record: FolderRecord, identity: Identity): FolderHandle {
+  const { nameKey, gearKey } = deriveFolderKeys(record.secrets.folderSecret)
+  const latest: EpochSecret = present(record.secrets.epochs.at(-1), 'a reader has the secret of an epoch')
+  const epochKeys = record.secrets.epochs.map(({ epoch, secret }) => ({ epoch, keys: deriveEpochKeys(secret) }))
+  const current = present(epochKeys.at(-1), 'a reader has the secret of an epoch').keys
+  return {
+    record,
+    row: record.row,
+    root: record.path,
+    identity,
+    authorId: authorIdOf(identity.publicKey, record.incarnation),
+    accessKey: deriveAccessKey(record.secrets.accessSecret),
+    jobKeys: { nameKey, gearMaterial: expandGearKey(gearKey), epoch: latest.epoch, sealKey: current.sealKey, metaKey: current.metaKey },
+    metaKeys: epochKeys.map(({ epoch, keys }) => ({ epoch, metaKey: keys.metaKey })),
+  }
+}
+
+/** The author that a node's key and an incarnation make. */
+export function authorIdOf(nodeKey: Uint8Array, incarnation: Uint8Array): AuthorId {
+  const id = new Uint8Array(authorIdBytes)
+  id[0] = idVersion
+  id.set(blake3(concatBytes([nodeKey, incarnation])).subarray(0, authorIdBytes - 1), 1)
+  const parsed = parseAuthorId(id)
+  assert(parsed !== undefined, 'an author id made here is one')
+  return parsed
+}
+
+export function entryIdOfPath(handle: FolderHandle, path: RelativePath): EntryId {
+  return entryIdOf(handle.jobKeys.nameKey, normalisePath(path))
+}

@@ -1,0 +1,252 @@
+// From what a worker read to rows: one transaction that turns changed paths into entries and items. Optimistic: a path whose
+// item moved on since it was looked at is given back to be looked at again.
+
+import type { FileStat } from '../base/files.ts'
+import { sealMeta } from '../crypto/seal.ts'
+import type { Index } from '../index/index-store.ts'
+import { needRank } from '../index/need-table.ts'
+import type { ItemRow } from '../index/item-table.ts'
+import { shortKeyOf } from '../index/columns.ts'
+import { BlockList } from '../model/block-list.ts'
+import type { EntryId } from '../model/ids.ts'
+import type { Item } from '../model/item.ts'
+import { encodeMeta, type EntryKind, type Meta } from '../model/meta.ts'
+import { normalisePath, type RelativePath } from '../model/path.ts'
+import { compareVectors, emptyVector, joinVectors, type VersionVector } from '../model/vector.ts'
+import { blockRefsOf, writeEntries, type EntryDraft } from './author.ts'
+import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
+import { packedKeys } from './ingest-job.ts'
+import { isSameContent } from './reconcile.ts'
+import { openVersions, type OpenedVersion } from './versions.ts'
+
+/** A path as it was found, with the item it was compared to. */
+export interface FoundPath {
+  readonly path: RelativePath
+  /** undefined = the index had nothing there. */
+  readonly item: ItemRow | undefined
+  readonly found: FoundState
+}
+
+export type FoundState =
+  | {
+      readonly kind: EntryKind
+      readonly stat: FileStat
+      readonly chunkClass: number
+      readonly blocks: BlockList
+      readonly linkTarget: string | undefined
+      /** The sealed part for a change of content. */
+      readonly sealed: Uint8Array
+    }
+  | { readonly kind: 'missing' }
+
+export interface IngestOutcome {
+  /** Entries written in this node's name. */
+  readonly written: number
+  /** Paths that moved on meanwhile: look again. */
+  readonly again: readonly RelativePath[]
+  /** True when some path is to be reconciled with what others wrote. */
+  readonly hasNeeds: boolean
+}
+
+interface Plan {
+  readonly found: FoundPath
+  readonly entryId: EntryId
+  readonly draft: EntryDraft
+  readonly contentVector: VersionVector | undefined
+}
+
+/** Commits what was found, appearances before removals as given. */
+export function commitFound(index: Index, handle: FolderHandle, paths: readonly FoundPath[], timeMs: number): IngestOutcome {
+  return index.transact(() => {
+    const again: RelativePath[] = []
+    const plans: Plan[] = []
+    for (const found of paths) {
+      if (!isStillBase(index.items.byPath(handle.row, found.path), found.item)) again.push(found.path)
+      else {
+        const plan = planPath(index, handle, found)
+        if (plan !== undefined) plans.push(plan)
+      }
+    }
+    const written = writeEntries(
+      index,
+      handle,
+      plans.map((plan) => plan.draft),
+      timeMs,
+    )
+    let hasNeeds = false
+    plans.forEach((plan, at) => {
+      const result = written[at]
+      if (result === undefined) return
+      recordItem(index, handle, plan, result.vector)
+      const pathKey = shortKeyOf(plan.entryId)
+      if (result.concurrent.length === 0) index.needs.clear(handle.row, pathKey)
+      else {
+        index.needs.put(handle.row, pathKey, needRank(depthOf(plan.found.path), false), 0)
+        hasNeeds = true
+      }
+    })
+    return { written: plans.length, again, hasNeeds }
+  })
+}
+
+export function depthOf(path: string): number {
+  return path.split('/').length - 1
+}
+
+function isStillBase(current: ItemRow | undefined, seen: ItemRow | undefined): boolean {
+  if (current === undefined || seen === undefined) return current === seen
+  return current.row === seen.row && compareVectors(current.vector, seen.vector) === 'equal'
+}
+
+/** What to write for one path; undefined when no entry is needed (the item row is then brought up to date here). */
+function planPath(index: Index, handle: FolderHandle, found: FoundPath): Plan | undefined {
+  const entryId = entryIdOfPath(handle, found.path)
+  const { item } = found
+  if (found.found.kind === 'missing') return planRemoval(index, handle, found, entryId)
+  const isSame = item !== undefined && isSameContent(item, { ...found.found, kind: found.found.kind })
+  if (isSame && !item.isLeftover && hasSameAttributes(item, found.found.kind, found.found.stat)) {
+    index.items.put(handle.row, entryId, { ...item, ...statColumns(found.found.stat) }, item)
+    return undefined
+  }
+  const siblings = index.entries.siblings(handle.row, entryId)
+  const opened = siblings.length === 0 ? [] : openVersions(handle.metaKeys, siblings)
+  const equal = opened.find((version) => isFoundVersion(version, found.found))
+  if (equal !== undefined) {
+    adopt(index, handle, found, entryId, equal, siblings.length)
+    return undefined
+  }
+  const base = item?.vector ?? baseOfUnknown(index, handle, entryId, opened)
+  const contentVector = isSame ? (item.contentVector ?? item.vector) : undefined
+  const sealed = isSame ? sealAttributes(handle, found, entryId, item, opened) : found.found.sealed
+  const draft: EntryDraft = { entryId, base, kind: 'change', deleted: false, blocks: blockRefsOf(found.found.blocks), sealed }
+  return { found, entryId, draft, contentVector }
+}
+
+/**
+ * What a new path has seen: the deletion that is applied here, if there was one. A version that is known but not applied yet
+ * has not been seen by whoever made this file: the two are concurrent.
+ */
+function baseOfUnknown(index: Index, handle: FolderHandle, entryId: EntryId, siblings: readonly OpenedVersion[]): VersionVector {
+  if (siblings.length === 0 || index.needs.has(handle.row, shortKeyOf(entryId))) return emptyVector
+  return siblings.map((version) => version.vector).reduce(joinVectors)
+}
+
+function planRemoval(index: Index, handle: FolderHandle, found: FoundPath, entryId: EntryId): Plan | undefined {
+  const { item } = found
+  if (item === undefined) return undefined
+  if (item.isLeftover) {
+    index.items.remove(item)
+    return undefined
+  }
+  const meta: Meta = {
+    path: normalisePath(found.path),
+    kind: item.kind,
+    sizeBytes: 0,
+    mtimeUs: 0,
+    mode: 0,
+    chunkClass: 0,
+    blockKeys: new Uint8Array(0),
+    blockLengths: [],
+    linkTarget: item.linkTarget,
+    contentVector: undefined,
+    editor: handle.authorId,
+  }
+  const sealed = sealMeta(handle.jobKeys.metaKey, entryId, encodeMeta(meta))
+  const draft: EntryDraft = { entryId, base: item.vector, kind: 'change', deleted: true, blocks: [], sealed }
+  return { found, entryId, draft, contentVector: undefined }
+}
+
+/** The found content is a version that is known already: it becomes what is applied here, and nothing is written. */
+function adopt(
+  index: Index,
+  handle: FolderHandle,
+  found: FoundPath,
+  entryId: EntryId,
+  version: OpenedVersion,
+  siblings: number,
+): void {
+  if (found.found.kind === 'missing') return
+  index.items.put(handle.row, entryId, itemOf(found.path, found.found, version.vector, version.meta.contentVector), found.item)
+  if (siblings === 1) index.needs.clear(handle.row, shortKeyOf(entryId))
+}
+
+function isFoundVersion(version: OpenedVersion, found: FoundState): boolean {
+  if (version.state === undefined || found.kind === 'missing') return false
+  return isSameContent(version.state, found) && hasSameAttributes(version.state, found.kind, found.stat)
+}
+
+/** Attributes that are synced: permission bits of files and directories, times of files. */
+export function hasSameAttributes(
+  known: { readonly mode: number; readonly mtimeUs: number },
+  kind: EntryKind,
+  stat: Pick<FileStat, 'mode' | 'mtimeUs'>,
+): boolean {
+  switch (kind) {
+    case 'file':
+      return known.mode === stat.mode && known.mtimeUs === stat.mtimeUs
+    case 'directory':
+      return known.mode === stat.mode
+    case 'symlink':
+      return true
+  }
+}
+
+function sealAttributes(
+  handle: FolderHandle,
+  found: FoundPath,
+  entryId: EntryId,
+  item: ItemRow,
+  siblings: readonly OpenedVersion[],
+): Uint8Array {
+  const state = found.found
+  if (state.kind === 'missing') return new Uint8Array(0)
+  const applied = siblings.find((version) => compareVectors(version.vector, item.vector) === 'equal')
+  const meta: Meta = {
+    path: normalisePath(found.path),
+    kind: state.kind,
+    sizeBytes: state.kind === 'file' ? state.stat.sizeBytes : 0,
+    mtimeUs: state.kind === 'directory' ? 0 : state.stat.mtimeUs,
+    mode: state.kind === 'symlink' ? 0 : state.stat.mode,
+    chunkClass: item.chunkClass,
+    blockKeys: packedKeys(item.blocks),
+    blockLengths: Array.from({ length: item.blocks.count }, (_, at) => item.blocks.lengthBytes(at)),
+    linkTarget: state.linkTarget,
+    contentVector: item.contentVector ?? item.vector,
+    editor: applied?.editor,
+  }
+  return sealMeta(handle.jobKeys.metaKey, entryId, encodeMeta(meta))
+}
+
+function recordItem(index: Index, handle: FolderHandle, plan: Plan, vector: VersionVector): void {
+  const { found, entryId, contentVector } = plan
+  if (found.found.kind === 'missing') {
+    if (found.item !== undefined) index.items.remove(found.item)
+    return
+  }
+  index.items.put(handle.row, entryId, itemOf(found.path, found.found, vector, contentVector), found.item)
+}
+
+function itemOf(
+  path: RelativePath,
+  found: Exclude<FoundState, { kind: 'missing' }>,
+  vector: VersionVector,
+  contentVector: VersionVector | undefined,
+): Item {
+  return {
+    path,
+    kind: found.kind,
+    ...statColumns(found.stat),
+    sizeBytes: found.kind === 'file' ? found.stat.sizeBytes : 0,
+    chunkClass: found.chunkClass,
+    isLeftover: false,
+    vector,
+    contentVector,
+    blocks: found.blocks,
+    linkTarget: found.linkTarget,
+  }
+}
+
+/** What an item remembers of a stat. */
+export function statColumns(stat: FileStat): Pick<Item, 'mtimeUs' | 'ctimeUs' | 'inode' | 'mode'> {
+  return { mtimeUs: stat.mtimeUs, ctimeUs: stat.ctimeUs, inode: stat.inode, mode: stat.mode }
+}

@@ -1,0 +1,127 @@
+// Brings concurrent versions of a path together by writing the outcome: the joined version under the path's own name, and the
+// losers under their conflict names. Members that do this apart write the same versions.
+
+import { utf8 } from '../base/bytes.ts'
+import { blake3 } from '../crypto/hash.ts'
+import { sealMeta } from '../crypto/seal.ts'
+import { shortKeyOf } from '../index/columns.ts'
+import type { Index } from '../index/index-store.ts'
+import { needRank } from '../index/need-table.ts'
+import { BlockList } from '../model/block-list.ts'
+import { encodeMeta } from '../model/meta.ts'
+import type { RelativePath } from '../model/path.ts'
+import { compareVectors, joinVectors, type VersionVector } from '../model/vector.ts'
+import { blockRefsOf, writeEntries, type EntryDraft } from './author.ts'
+import { conflictPath } from './conflict-name.ts'
+import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
+import { depthOf } from './ingest-commit.ts'
+import { packedKeys } from './ingest-job.ts'
+import { mergeOf } from './pull-plan.ts'
+import type { PathState, Version } from './reconcile.ts'
+import { openVersions, type OpenedVersion } from './versions.ts'
+
+interface MergeDraft {
+  readonly draft: EntryDraft
+  readonly path: RelativePath
+  readonly isRemoval: boolean
+  readonly sizeBytes: number
+}
+
+/** Writes the outcome for each group of concurrent versions, in one transaction. */
+export function writeMerges(index: Index, handle: FolderHandle, groups: readonly (readonly OpenedVersion[])[], timeMs: number): void {
+  index.transact(() => {
+    const drafts = groups.flatMap((versions) => draftsOf(index, handle, versions))
+    const written = writeEntries(
+      index,
+      handle,
+      drafts.map(({ draft }) => draft),
+      timeMs,
+    )
+    drafts.forEach(({ draft, path, isRemoval, sizeBytes }, at) => {
+      const isAlone = written[at]?.concurrent.length === 0
+      index.needs.put(handle.row, shortKeyOf(draft.entryId), needRank(depthOf(path), isRemoval && isAlone), sizeBytes)
+    })
+  })
+}
+
+function draftsOf(index: Index, handle: FolderHandle, versions: readonly OpenedVersion[]): readonly MergeDraft[] {
+  const resolution = mergeOf(versions)
+  const path = versions[0]?.meta.path
+  if (resolution === undefined || path === undefined) return []
+  const drafts = [draftOf(handle, path, resolution.merged, resolution.merged.vector)]
+  for (const loser of resolution.losers) {
+    const copy = copyOf(index, handle, path, loser)
+    if (copy !== undefined) drafts.push(copy)
+  }
+  return drafts
+}
+
+/** The conflict copy of a losing version; undefined when it is written already. Its vector is the loser's: one version for all. */
+function copyOf(index: Index, handle: FolderHandle, path: RelativePath, loser: Version): MergeDraft | undefined {
+  const { state } = loser
+  if (state === undefined) return undefined
+  const content = state.kind === 'symlink' ? utf8(state.linkTarget ?? '') : state.blocks.bytes
+  const copyPath = conflictPath(path, state.mtimeUs, loser.editor, blake3(content))
+  if (copyPath === undefined) return undefined
+  const known = openVersions(handle.metaKeys, index.entries.siblings(handle.row, entryIdOfPath(handle, copyPath)))
+  const isWritten = known.some((version) => {
+    const order = compareVectors(loser.contentVector, version.vector)
+    return order === 'before' || order === 'equal'
+  })
+  return isWritten ? undefined : draftOf(handle, copyPath, { ...loser, state: { ...state, path: copyPath } }, loser.contentVector)
+}
+
+function draftOf(handle: FolderHandle, path: RelativePath, version: Version, vector: VersionVector): MergeDraft {
+  const entryId = entryIdOfPath(handle, path)
+  const { state } = version
+  const isSameVersion = compareVectors(version.contentVector, vector) === 'equal'
+  const meta = encodeMeta({
+    path,
+    kind: state?.kind ?? 'file',
+    sizeBytes: state?.sizeBytes ?? 0,
+    mtimeUs: state?.mtimeUs ?? 0,
+    mode: state?.mode ?? 0,
+    chunkClass: state?.chunkClass ?? 0,
+    blockKeys: state === undefined ? new Uint8Array(0) : packedKeys(state.blocks),
+    blockLengths: state === undefined ? [] : Array.from({ length: state.blocks.count }, (_, at) => state.blocks.lengthBytes(at)),
+    linkTarget: state?.linkTarget,
+    contentVector: isSameVersion || state === undefined ? undefined : version.contentVector,
+    editor: version.editor,
+  })
+  const draft: EntryDraft = {
+    entryId,
+    base: vector,
+    kind: 'join',
+    deleted: state === undefined,
+    blocks: state === undefined ? [] : blockRefsOf(state.blocks),
+    sealed: sealMeta(handle.jobKeys.metaKey, entryId, meta),
+  }
+  return { draft, path, isRemoval: state === undefined, sizeBytes: state?.sizeBytes ?? 0 }
+}
+
+/** Lets a directory live again that was deleted elsewhere while something was put into it here. */
+export function reviveDirectory(index: Index, handle: FolderHandle, path: RelativePath, timeMs: number): void {
+  index.transact(() => {
+    const entryId = entryIdOfPath(handle, path)
+    const siblings = openVersions(handle.metaKeys, index.entries.siblings(handle.row, entryId))
+    const base = siblings.map((version) => version.vector).reduce(joinVectors, [])
+    const state: PathState = { ...emptyDirectory, path }
+    const vector = base
+    const { draft } = draftOf(handle, path, { vector, contentVector: vector, editor: handle.authorId, state }, vector)
+    const item = index.items.byPath(handle.row, path)
+    writeEntries(index, handle, [{ ...draft, base: item === undefined ? base : joinVectors(base, item.vector), kind: 'change' }], timeMs)
+    index.needs.put(handle.row, shortKeyOf(entryId), needRank(depthOf(path), false), 0)
+  })
+}
+
+const revivedMode = 0o755
+
+const emptyDirectory = {
+  kind: 'directory' as const,
+  sizeBytes: 0,
+  mtimeUs: 0,
+  mode: revivedMode,
+  chunkClass: 0,
+  blocks: BlockList.empty,
+  linkTarget: undefined,
+}

@@ -1,0 +1,135 @@
+// One member as a source of blocks: a channel with requests under way, answered in the order in which they were sent.
+
+import type { Random } from '../base/clock.ts'
+import { present } from '../base/assert.ts'
+import { concatBytes } from '../base/bytes.ts'
+import { EngineError } from '../base/errors.ts'
+import { abortable } from '../base/queue.ts'
+import type { BlockRef } from '../model/entry.ts'
+import type { PeerId } from '../model/ids.ts'
+import type { BlocksPart } from '../model/wire/exchange_pb.ts'
+import type { Channel, Network } from '../net/network.ts'
+import { blocksProtocol, receiveBlocksFrame, sendBlocksFrame } from './blocks-frames.ts'
+import { isProof, proofNonceBytes, proveMembership } from './membership-proof.ts'
+
+interface Request {
+  readonly id: number
+  readonly blocks: readonly BlockRef[]
+  readonly answers: (Uint8Array | undefined)[]
+  readonly resolve: (answers: readonly (Uint8Array | undefined)[]) => void
+  readonly reject: (error: unknown) => void
+}
+
+export class BlockSource {
+  readonly #network: Network
+  readonly #peer: PeerId
+  readonly #accessKey: Uint8Array
+  readonly #random: Random
+  readonly #ending = new AbortController()
+  readonly #requests = new Map<number, Request>()
+  #channel: Promise<Channel> | undefined
+  #nextRequest = 1
+  #bytesUnderWay = 0
+
+  constructor(network: Network, peer: PeerId, accessKey: Uint8Array, random: Random) {
+    this.#network = network
+    this.#peer = peer
+    this.#accessKey = accessKey
+    this.#random = random
+  }
+
+  get bytesUnderWay(): number {
+    return this.#bytesUnderWay
+  }
+
+  /**
+   * The sealed bytes of each block, undefined where the peer does not have it. The bytes have the length that was asked for and
+   * are not checked otherwise. Throws when the peer is gone or misbehaves; then the source is of no more use.
+   */
+  async get(blocks: readonly BlockRef[], signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[]> {
+    const bytes = blocks.reduce((total, block) => total + block.storedBytes, 0)
+    this.#bytesUnderWay += bytes
+    try {
+      this.#channel ??= this.#open()
+      const channel = await this.#channel
+      const id = this.#nextRequest++
+      const answered = abortable<readonly (Uint8Array | undefined)[]>((resolve, reject) => {
+        this.#requests.set(id, { id, blocks, answers: [], resolve, reject })
+      }, AbortSignal.any([signal, this.#ending.signal]))
+      answered.catch(() => undefined) // awaited below unless the send fails first
+      await sendBlocksFrame(channel, { case: 'getMany', value: { request: id, ids: concatBytes(blocks.map((block) => block.id)) } }, signal)
+      return await answered
+    } finally {
+      this.#bytesUnderWay -= bytes
+    }
+  }
+
+  close(): void {
+    this.#ending.abort()
+    this.#fail(new EngineError('CLOSED', 'the source was closed'))
+    this.#channel?.then(
+      (channel) => channel.abort(),
+      () => undefined, // it never opened
+    )
+  }
+
+  async #open(): Promise<Channel> {
+    const { signal } = this.#ending
+    const channel = await this.#network.open(this.#peer, blocksProtocol, signal)
+    try {
+      const nonce = this.#random.bytes(proofNonceBytes)
+      const protocol = blocksProtocol.name
+      const proof = proveMembership(this.#accessKey, { protocol, prover: this.#network.self, verifier: this.#peer, nonce })
+      await sendBlocksFrame(channel, { case: 'hello', value: { version: 1, nonce, proof } }, signal)
+      const welcome = await receiveBlocksFrame(channel, signal)
+      if (welcome?.case !== 'welcome') throw new EngineError('NOT_A_MEMBER', `${this.#peer} does not serve this folder`)
+      if (!isProof(this.#accessKey, { protocol, prover: this.#peer, verifier: this.#network.self, nonce }, welcome.value.proof)) {
+        throw new EngineError('NOT_A_MEMBER', `${this.#peer} could not prove that it shares this folder`)
+      }
+    } catch (error) {
+      channel.abort()
+      throw error
+    }
+    this.#read(channel).catch((error: unknown) => {
+      channel.abort()
+      this.#ending.abort()
+      this.#fail(error)
+    })
+    return channel
+  }
+
+  async #read(channel: Channel): Promise<void> {
+    for (;;) {
+      const frame = await receiveBlocksFrame(channel, this.#ending.signal)
+      if (frame === undefined) throw new EngineError('CLOSED', `${this.#peer} closed the connection`)
+      if (frame.case !== 'part') throw this.#misbehaved('spoke out of turn')
+      this.#takePart(frame.value)
+    }
+  }
+
+  #takePart(part: BlocksPart): void {
+    const request = this.#requests.get(part.request)
+    if (request === undefined || part.lengths.length === 0) throw this.#misbehaved('answered what was not asked')
+    let at = 0
+    for (const length of part.lengths) {
+      const block = request.blocks[request.answers.length]
+      if (block === undefined) throw this.#misbehaved('answered more than was asked')
+      if (length === 0) request.answers.push(undefined)
+      else if (length === block.storedBytes && at + length <= part.payload.length) request.answers.push(part.payload.subarray(at, at + length))
+      else throw this.#misbehaved('sent a block of another length than its entry says')
+      at += length
+    }
+    if (request.answers.length < request.blocks.length) return
+    this.#requests.delete(part.request)
+    present(request, 'a request is answered once').resolve(request.answers)
+  }
+
+  #fail(error: unknown): void {
+    for (const request of this.#requests.values()) request.reject(error)
+    this.#requests.clear()
+  }
+
+  #misbehaved(what: string): EngineError {
+    return new EngineError('PEER_MISBEHAVED', `${this.#peer} ${what}; it is left alone for a while and another member is asked`)
+  }
+}

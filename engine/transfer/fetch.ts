@@ -1,0 +1,157 @@
+// Fetches blocks from whichever members have them: many ids a request, several requests under way at once, the next member
+// asked for what one lacks. What comes back is not checked here: the job that opens it does, and reports who lied.
+
+import type { Clock, Random } from '../base/clock.ts'
+import { bytesKey } from '../base/bytes.ts'
+import { EngineError } from '../base/errors.ts'
+import type { BlockRef } from '../model/entry.ts'
+import type { PeerId } from '../model/ids.ts'
+import type { Network } from '../net/network.ts'
+import { requestIdsMax } from './blocks-frames.ts'
+import { BlockSource } from './block-source.ts'
+
+export interface FetchedBlock {
+  readonly bytes: Uint8Array
+  readonly from: PeerId
+}
+
+/** One request asks for about this much: several fit under way, and a slow peer holds up little. */
+const requestBytesTarget = 2 * 1024 * 1024
+/** A peer that sent wrong bytes, or broke off, is left alone for this long. */
+const distrustMs = 60_000
+const retryMs = 2000
+
+export class Fetcher {
+  readonly #network: Network
+  readonly #accessKey: Uint8Array
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #sources = new Map<PeerId, BlockSource>()
+  /** Blocks that a peer said it lacks, until it says that it has more. */
+  readonly #lacking = new Map<PeerId, Set<string>>()
+  readonly #restUntilMs = new Map<PeerId, number>()
+  #peers: readonly PeerId[] = []
+
+  constructor(network: Network, accessKey: Uint8Array, clock: Clock, random: Random) {
+    this.#network = network
+    this.#accessKey = accessKey
+    this.#clock = clock
+    this.#random = random
+  }
+
+  /** Who can be asked now: connected members of the folder. */
+  setPeers(peers: readonly PeerId[]): void {
+    this.#peers = peers
+    for (const [peer, source] of this.#sources) {
+      if (peers.includes(peer)) continue
+      source.close()
+      this.#sources.delete(peer)
+      this.#lacking.delete(peer)
+    }
+  }
+
+  /** The peer has more blocks than before. */
+  peerHas(peer: PeerId): void {
+    this.#lacking.delete(peer)
+  }
+
+  /** The peer sent bytes that are not the block: others are asked for a while. */
+  distrust(peer: PeerId): void {
+    this.#rest(peer, distrustMs)
+  }
+
+  /** True when nobody is left who could be asked for this block now. */
+  isUnavailable(block: BlockRef): boolean {
+    return this.#candidates(block).length === 0
+  }
+
+  close(): void {
+    this.setPeers([])
+  }
+
+  /** One result a block, in their order: undefined where no reachable member has it now. Throws only `ABORTED`. */
+  async fetch(blocks: readonly BlockRef[], signal: AbortSignal): Promise<readonly (FetchedBlock | undefined)[]> {
+    const results = Array.from<FetchedBlock | undefined>({ length: blocks.length })
+    let open = blocks.map((_, at) => at)
+    while (open.length > 0) {
+      const assigned = this.#assign(blocks, open)
+      if (assigned.length === 0) break
+      await Promise.all(assigned.map((request) => this.#ask(request.peer, request.places, blocks, results, signal)))
+      open = open.filter((at) => results[at] === undefined)
+    }
+    return results
+  }
+
+  /** Deals the open blocks out in requests to the peers with the least under way. */
+  #assign(blocks: readonly BlockRef[], open: readonly number[]): readonly { peer: PeerId; places: number[] }[] {
+    const loads = new Map(this.#peers.map((peer) => [peer, this.#sources.get(peer)?.bytesUnderWay ?? 0]))
+    const requests: { peer: PeerId; places: number[]; bytes: number }[] = []
+    for (const at of open) {
+      const block = blocks[at]
+      if (block === undefined) continue
+      const candidates = this.#candidates(block)
+      const peer = candidates.toSorted((left, right) => (loads.get(left) ?? 0) - (loads.get(right) ?? 0))[0]
+      if (peer === undefined) continue
+      const last = requests.findLast((request) => request.peer === peer)
+      loads.set(peer, (loads.get(peer) ?? 0) + block.storedBytes)
+      if (last !== undefined && last.bytes < requestBytesTarget && last.places.length < requestIdsMax) {
+        last.places.push(at)
+        last.bytes += block.storedBytes
+      } else requests.push({ peer, places: [at], bytes: block.storedBytes })
+    }
+    return requests
+  }
+
+  #candidates(block: BlockRef): readonly PeerId[] {
+    const nowMs = this.#clock.monotonicMs()
+    const name = bytesKey(block.id)
+    return this.#peers.filter((peer) => {
+      if ((this.#restUntilMs.get(peer) ?? 0) > nowMs) return false
+      return this.#lacking.get(peer)?.has(name) !== true
+    })
+  }
+
+  async #ask(
+    peer: PeerId,
+    places: readonly number[],
+    blocks: readonly BlockRef[],
+    results: (FetchedBlock | undefined)[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const wanted = places.flatMap((at) => blocks[at] ?? [])
+    try {
+      const answers = await this.#source(peer).get(wanted, signal)
+      for (const [at, bytes] of answers.entries()) {
+        const place = places[at]
+        const block = wanted[at]
+        if (place === undefined || block === undefined) continue
+        if (bytes === undefined) this.#noteLacking(peer, block)
+        else results[place] = { bytes, from: peer }
+      }
+    } catch (error) {
+      if (signal.aborted) throw error
+      const isLie = error instanceof EngineError && (error.code === 'PEER_MISBEHAVED' || error.code === 'FRAME_TOO_LARGE')
+      this.#sources.get(peer)?.close()
+      this.#sources.delete(peer)
+      this.#rest(peer, isLie ? distrustMs : retryMs)
+    }
+  }
+
+  #source(peer: PeerId): BlockSource {
+    const known = this.#sources.get(peer)
+    if (known !== undefined) return known
+    const made = new BlockSource(this.#network, peer, this.#accessKey, this.#random)
+    this.#sources.set(peer, made)
+    return made
+  }
+
+  #noteLacking(peer: PeerId, block: BlockRef): void {
+    const known = this.#lacking.get(peer) ?? new Set()
+    known.add(bytesKey(block.id))
+    this.#lacking.set(peer, known)
+  }
+
+  #rest(peer: PeerId, durationMs: number): void {
+    this.#restUntilMs.set(peer, this.#clock.monotonicMs() + durationMs)
+  }
+}

@@ -1,0 +1,110 @@
+// Worker job that serves blocks from the user's own files: reads ranges, seals them again, and gives only what still is the
+// block that was asked for. A file that changed simply does not hold the block any more.
+
+import { equalBytes } from '../base/bytes.ts'
+import { FilesError, type Files, type OpenFile } from '../base/files.ts'
+import type { JobResult, JobWorld } from '../base/jobs.ts'
+import { blockKeyOf, blockOverheadBytes, resealBlockInto } from '../crypto/seal.ts'
+import type { BlockId } from '../model/ids.ts'
+
+export interface SealRange {
+  readonly path: string
+  readonly offset: number
+  readonly lengthBytes: number
+  readonly id: BlockId
+  readonly key: Uint8Array
+}
+
+export interface SealRangesInput {
+  readonly root: string
+  readonly sealKey: Uint8Array
+  readonly ranges: readonly SealRange[]
+}
+
+export interface SealRangesOutput {
+  /** The sealed blocks one after the other. */
+  readonly payload: Uint8Array
+  /** By range; 0 = the file does not hold the block any more. */
+  readonly lengths: readonly number[]
+}
+
+export function sealRanges(input: SealRangesInput, { files }: JobWorld): JobResult<SealRangesOutput> {
+  const room = input.ranges.reduce((total, range) => total + range.lengthBytes + blockOverheadBytes, 0)
+  const payload = new Uint8Array(room)
+  const opener = new RangeOpener(files, input.root)
+  const lengths: number[] = []
+  let at = 0
+  try {
+    for (const range of input.ranges) {
+      const plaintext = opener.read(range)
+      const length = plaintext === undefined ? 0 : sealInto(payload, at, input.sealKey, range, plaintext)
+      lengths.push(length)
+      at += length
+    }
+  } finally {
+    opener.close()
+  }
+  return { output: { payload: payload.subarray(0, at), lengths }, transfer: [payload.buffer] }
+}
+
+function sealInto(payload: Uint8Array, at: number, sealKey: Uint8Array, range: SealRange, plaintext: Uint8Array): number {
+  if (!equalBytes(blockKeyOf(sealKey, plaintext), range.key)) return 0
+  const id = resealBlockInto(payload, at, range.key, plaintext)
+  return equalBytes(id, range.id) ? plaintext.length + blockOverheadBytes : 0
+}
+
+/** Reads ranges; neighbours are nearly always of one file, so the last one stays open. */
+export class RangeOpener {
+  readonly #files: Files
+  readonly #root: string
+  readonly #realDirectories = new Map<string, boolean>()
+  #path: string | undefined
+  #file: OpenFile | undefined
+  #scratch = new Uint8Array(0)
+
+  constructor(files: Files, root: string) {
+    this.#files = files
+    this.#root = root
+  }
+
+  /** The bytes, valid until the next call; undefined when the file is not there, too short or cannot be read. */
+  read(range: { readonly path: string; readonly offset: number; readonly lengthBytes: number }): Uint8Array | undefined {
+    try {
+      const file = this.#open(range.path)
+      if (file === undefined) return undefined
+      if (this.#scratch.length < range.lengthBytes) this.#scratch = new Uint8Array(range.lengthBytes)
+      const target = this.#scratch.subarray(0, range.lengthBytes)
+      return file.read(target, range.offset) === range.lengthBytes ? target : undefined
+    } catch (error) {
+      if (error instanceof FilesError) return undefined // whatever it is, the block cannot be had here now
+      throw error
+    }
+  }
+
+  close(): void {
+    this.#file?.close()
+    this.#file = undefined
+    this.#path = undefined
+  }
+
+  #open(path: string): OpenFile | undefined {
+    if (this.#path === path) return this.#file
+    this.close()
+    if (!this.#isBelowRealDirectories(path)) return undefined
+    this.#file = this.#files.open(`${this.#root}/${path}`, 'read')
+    this.#path = path
+    return this.#file
+  }
+
+  /** Nothing is read through a symlink: a directory replaced by one would leak what lies outside the folder. */
+  #isBelowRealDirectories(path: string): boolean {
+    const slash = path.lastIndexOf('/')
+    if (slash < 0) return true
+    const directory = path.slice(0, slash)
+    const known = this.#realDirectories.get(directory)
+    if (known !== undefined) return known
+    const isReal = this.#isBelowRealDirectories(directory) && this.#files.lstat(`${this.#root}/${directory}`)?.kind === 'directory'
+    this.#realDirectories.set(directory, isReal)
+    return isReal
+  }
+}

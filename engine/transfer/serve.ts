@@ -1,0 +1,128 @@
+// Serves blocks to members: from the user's files where they are, from the block store otherwise. A block that turns out
+// to be gone is said to be absent, and its path is looked at.
+
+import { present } from '../base/assert.ts'
+import { concatBytes } from '../base/bytes.ts'
+import { EngineError } from '../base/errors.ts'
+import type { Jobs } from '../base/jobs.ts'
+import type { BlockStore } from '../blocks/store.ts'
+import type { Index } from '../index/index-store.ts'
+import { sealOverheadBytes } from '../model/block-list.ts'
+import type { FolderRecord } from '../model/folder.ts'
+import { hashIdBytes, parseBlockId, type BlockId } from '../model/ids.ts'
+import type { GetMany } from '../model/wire/exchange_pb.ts'
+import type { Channel } from '../net/network.ts'
+import { partBytesTarget, receiveBlocksFrame, requestIdsMax, sendBlocksPart } from './blocks-frames.ts'
+import type { sealRanges, SealRange } from './seal-ranges-job.ts'
+
+export interface ServeParts {
+  readonly index: Index
+  readonly store: BlockStore
+  readonly jobs: Jobs<{ readonly sealRanges: typeof sealRanges }>
+  readonly folder: FolderRecord
+  readonly sealKey: Uint8Array
+  /** A file did not hold what the index said: look at it. */
+  readonly onStale: (path: string) => void
+}
+
+/** Blocks in one part: bounds the time of one job where files are tiny. */
+const partBlocksMax = 512
+
+type Source = { readonly kind: 'file'; readonly range: SealRange } | { readonly kind: 'store'; readonly id: BlockId } | { readonly kind: 'absent' }
+
+interface Part {
+  readonly lengths: readonly number[]
+  readonly payload: Uint8Array
+}
+
+/** Answers requests until the peer closes or `signal` aborts. The peer's membership has been checked. */
+export async function serveBlocks(channel: Channel, parts: ServeParts, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const frame = await receiveBlocksFrame(channel, signal)
+    if (frame === undefined) return
+    if (frame.case !== 'getMany') throw new EngineError('PEER_MISBEHAVED', `${channel.peer} spoke out of turn; the connection for its blocks was closed`)
+    await answer(channel, parts, frame.value, signal)
+  }
+}
+
+async function answer(channel: Channel, parts: ServeParts, request: GetMany, signal: AbortSignal): Promise<void> {
+  const slices = slicesOf(parseIds(request.ids, channel), parts)
+  // One part is sealed while the one before it is sent.
+  let next = makePart(parts, slices[0], signal)
+  for (let at = 0; at < slices.length; at++) {
+    const part = await next
+    next = makePart(parts, slices[at + 1], signal)
+    next.catch(() => undefined) // awaited in the next round unless sending fails first
+    await sendBlocksPart(channel, { request: request.request, ...part }, signal)
+  }
+}
+
+function parseIds(bytes: Uint8Array, channel: Channel): readonly BlockId[] {
+  const count = bytes.length / hashIdBytes
+  const ids: BlockId[] = []
+  for (let at = 0; at < Math.min(count, requestIdsMax); at++) {
+    const id = parseBlockId(bytes.slice(at * hashIdBytes, (at + 1) * hashIdBytes))
+    if (id !== undefined) ids.push(id)
+  }
+  if (ids.length === count && count > 0) return ids
+  throw new EngineError('PEER_MISBEHAVED', `${channel.peer} sent a request that is malformed or over the limit`)
+}
+
+function slicesOf(ids: readonly BlockId[], parts: ServeParts): readonly (readonly Source[])[] {
+  const slices: Source[][] = []
+  let slice: Source[] = []
+  let bytes = 0
+  for (const id of ids) {
+    const source = sourceOf(parts, id)
+    slice.push(source)
+    bytes += source.kind === 'file' ? source.range.lengthBytes + sealOverheadBytes : 0
+    if (bytes < partBytesTarget && slice.length < partBlocksMax) continue
+    slices.push(slice)
+    slice = []
+    bytes = 0
+  }
+  if (slice.length > 0) slices.push(slice)
+  return slices
+}
+
+function sourceOf({ index, store, folder }: ServeParts, id: BlockId): Source {
+  const home = index.items.homeOf(folder.row, id)
+  if (home !== undefined) {
+    const { item, at, offset } = home
+    const range = { path: item.path, offset, lengthBytes: item.blocks.lengthBytes(at), id, key: item.blocks.key(at) }
+    return { kind: 'file', range }
+  }
+  return store.has(folder.id, id) ? { kind: 'store', id } : { kind: 'absent' }
+}
+
+async function makePart(parts: ServeParts, slice: readonly Source[] | undefined, signal: AbortSignal): Promise<Part> {
+  if (slice === undefined) return { lengths: [], payload: new Uint8Array(0) }
+  const ranges = slice.flatMap((source) => (source.kind === 'file' ? [source.range] : []))
+  const sealed =
+    ranges.length === 0
+      ? { payload: new Uint8Array(0), lengths: [] }
+      : await parts.jobs.run('sealRanges', { root: parts.folder.path, sealKey: parts.sealKey, ranges }, { signal })
+  sealed.lengths.forEach((length, at) => {
+    if (length === 0) parts.onStale(present(ranges[at], 'a length a range').path)
+  })
+  if (ranges.length === slice.length) return sealed
+  return mixPart(parts, slice, sealed)
+}
+
+/** Puts blocks of the store between those of files, in the order asked. */
+async function mixPart(parts: ServeParts, slice: readonly Source[], sealed: Part): Promise<Part> {
+  const pieces: Uint8Array[] = []
+  const lengths: number[] = []
+  let fileAt = 0
+  let payloadAt = 0
+  for (const source of slice) {
+    if (source.kind === 'file') {
+      const length = sealed.lengths[fileAt++] ?? 0
+      pieces.push(sealed.payload.subarray(payloadAt, payloadAt + length))
+      payloadAt += length
+    } else if (source.kind === 'store') pieces.push((await parts.store.get(parts.folder.id, source.id)) ?? new Uint8Array(0))
+    else pieces.push(new Uint8Array(0))
+    lengths.push(present(pieces.at(-1), 'a piece was pushed').length)
+  }
+  return { lengths, payload: concatBytes(pieces) }
+}

@@ -1,0 +1,215 @@
+// The segment store on a disk that fails, is full or goes away: what it answers, what it keeps, when it stops.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { EngineError, type ErrorCode } from '../../engine/base/errors.ts'
+import type { StoredBlock } from '../../engine/blocks/store.ts'
+import { never, openSmallStore, testBlock, testFolder } from '../support/blocks.ts'
+import { CrashFiles } from '../support/crash-files.ts'
+
+const folder = testFolder(1)
+
+function isCode(code: ErrorCode): (error: unknown) => boolean {
+  return (error) => error instanceof EngineError && error.code === code
+}
+
+function many(from: number, to: number, lengthBytes = 200): StoredBlock[] {
+  return Array.from({ length: to - from }, (_, at) => testBlock(from + at, lengthBytes))
+}
+
+describe('group commit', () => {
+  it('syncs once for puts that are made at the same time', async () => {
+    const files = new CrashFiles()
+    await using store = await openSmallStore(files, { groupBlocksMax: 64, groupBytesMax: 100_000, segmentBytes: 1_000_000 })
+    const before = files.syncs
+    await Promise.all(many(0, 50).map((block) => store.put([block])))
+    assert.equal(files.syncs - before, 1)
+  })
+
+  it('starts a new group at the limit of blocks and of bytes', async () => {
+    const files = new CrashFiles()
+    await using store = await openSmallStore(files, { groupBlocksMax: 10, groupBytesMax: 2000, segmentBytes: 1_000_000 })
+    const before = files.syncs
+    await store.put(many(0, 25, 20))
+    assert.equal(files.syncs - before, 3)
+    await store.put(many(25, 28, 1500))
+    assert.equal(files.syncs - before, 6)
+  })
+
+  it('says nothing of a block before it is durable', async () => {
+    const files = new CrashFiles()
+    await using store = await openSmallStore(files)
+    const put = store.put(many(0, 1))
+    assert.equal(store.has(folder, testBlock(0, 200).id), false)
+    await put
+    assert.equal(store.has(folder, testBlock(0, 200).id), true)
+  })
+})
+
+describe('a sync that fails', () => {
+  it('once, costs nothing: the group is written again in a new segment, the old one is not written any more', async () => {
+    const files = new CrashFiles()
+    {
+      await using store = await openSmallStore(files)
+      await store.put(many(0, 2))
+      const sizeBefore = files.bytesOf('/store/0000000001.segment').length
+      files.failingSyncs = 1
+      await store.put(many(2, 4))
+      assert.deepEqual(store.health(), { state: 'ok' })
+      await store.put(many(4, 5))
+      assert.equal(files.bytesOf('/store/0000000001.segment').length, sizeBefore)
+      assert.ok(files.paths().includes('/store/0000000002.segment'))
+    }
+    await using again = await openSmallStore(files.afterPowerLoss(() => 0), {}, false)
+    assert.equal(again.totals().blocks, 5)
+    assert.equal(again.quarantine().count, 0)
+  })
+
+  it('twice in a row, makes the store read-only: reads are served, nothing else', async () => {
+    const files = new CrashFiles()
+    const store = await openSmallStore(files)
+    await store.put(many(0, 2))
+    files.failingSyncs = Infinity
+    await assert.rejects(store.put(many(2, 4)), isCode('DISK_FAILED'))
+    assert.equal(store.health().state, 'readOnly')
+    files.failingSyncs = 0
+    await assert.rejects(store.put(many(2, 4)), isCode('STORE_READ_ONLY'))
+    await assert.rejects(store.remove(folder, [testBlock(0, 200).id]), isCode('STORE_READ_ONLY'))
+    await assert.rejects(store.compact(never), isCode('STORE_READ_ONLY'))
+    assert.deepEqual(await store.get(folder, testBlock(1, 200).id), testBlock(1, 200).bytes)
+    assert.equal(store.has(folder, testBlock(2, 200).id), false)
+    await store[Symbol.asyncDispose]()
+  })
+})
+
+describe('a full disk', () => {
+  it('refuses blocks at every size it may stop at, keeps what is there, and goes on when there is room', async () => {
+    const files = new CrashFiles()
+    await using store = await openSmallStore(files)
+    await store.put(many(0, 3))
+    const usedBytes = files.usedBytes()
+    for (let room = 0; room < 900; room += 37) {
+      files.capacityBytes = usedBytes + room
+      await assert.rejects(store.put(many(10, 14, 250)), isCode('NO_SPACE'), `${room} bytes of room`)
+      assert.equal(store.totals().blocks, 3)
+      assert.deepEqual(store.health(), { state: 'ok' })
+      for (const how of ['kill', 'powerLoss'] as const) {
+        const left = how === 'kill' ? files.afterKill() : files.afterPowerLoss(() => 0)
+        left.capacityBytes = Infinity
+        await using opened = await openSmallStore(left, {}, false)
+        for (const block of many(0, 3)) assert.deepEqual(await opened.get(folder, block.id), block.bytes)
+        assert.equal(opened.quarantine().count, 0)
+      }
+    }
+    files.capacityBytes = Infinity
+    await store.put(many(10, 14, 250))
+    for (const block of [...many(0, 3), ...many(10, 14, 250)]) assert.deepEqual(await store.get(folder, block.id), block.bytes)
+  })
+
+  it('still lets blocks be removed, by giving up the reserve, which blocks cannot use', async () => {
+    const files = new CrashFiles()
+    await using store = await openSmallStore(files, { segmentBytes: 1_000_000 })
+    await store.put(many(0, 8))
+    files.capacityBytes = files.usedBytes()
+    await assert.rejects(store.put(many(8, 9)), isCode('NO_SPACE'))
+    await store.remove(folder, [testBlock(0, 200).id, testBlock(1, 200).id])
+    assert.equal(store.has(folder, testBlock(0, 200).id), false)
+    assert.ok(!files.paths().includes('/store/reserve'))
+    await assert.rejects(store.put(many(8, 9)), isCode('NO_SPACE'))
+    await store.remove(folder, [testBlock(2, 200).id])
+    files.capacityBytes = Infinity
+    await store.put(many(8, 9))
+    assert.equal(files.bytesOf('/store/reserve').length, 1000)
+    assert.deepEqual(store.health(), { state: 'ok' })
+  })
+
+  it('gets room back from compaction of what was removed', async () => {
+    const files = new CrashFiles()
+    await using store = await openSmallStore(files)
+    await store.put(many(0, 20))
+    files.capacityBytes = files.usedBytes()
+    await store.remove(folder, many(0, 18).map((block) => block.id))
+    const report = await store.compact(never)
+    assert.ok(report.segments > 0)
+    await store.put(many(30, 34))
+    for (const block of [...many(18, 20), ...many(30, 34)]) assert.deepEqual(await store.get(folder, block.id), block.bytes)
+  })
+})
+
+describe('a disk that goes away or takes no writes', () => {
+  it('loses no block: reads say so, and are answered again when it is back', async () => {
+    const files = new CrashFiles()
+    await using store = await openSmallStore(files)
+    await store.put(many(0, 2))
+    files.isUnplugged = true
+    await assert.rejects(store.get(folder, testBlock(0, 200).id), isCode('DISK_FAILED'))
+    files.isUnplugged = false
+    assert.equal(store.has(folder, testBlock(0, 200).id), true)
+    assert.deepEqual(await store.get(folder, testBlock(0, 200).id), testBlock(0, 200).bytes)
+    assert.equal(store.quarantine().count, 0)
+  })
+
+  it('read-only from the start gives a store that serves reads', async () => {
+    const files = new CrashFiles()
+    {
+      await using store = await openSmallStore(files)
+      await store.put(many(0, 2))
+    }
+    files.isReadOnly = true
+    await using store = await openSmallStore(files, {}, false)
+    assert.deepEqual(await store.get(folder, testBlock(1, 200).id), testBlock(1, 200).bytes)
+    await assert.rejects(store.put(many(2, 3)), (error) => isCode('DISK_FAILED')(error) || isCode('STORE_READ_ONLY')(error))
+    assert.equal(store.health().state, 'readOnly')
+  })
+})
+
+describe('compaction', () => {
+  it('gives back the space of removed blocks and keeps the others', async () => {
+    const files = new CrashFiles()
+    await using store = await openSmallStore(files)
+    await store.put(many(0, 40))
+    await store.remove(folder, many(0, 36).map((block) => block.id))
+    const before = store.totals()
+    const report = await store.compact(never)
+    assert.ok(store.totals().diskBytes < before.diskBytes / 2, `${before.diskBytes} → ${store.totals().diskBytes}`)
+    assert.ok(report.freedBytes > 0)
+    assert.equal(store.totals().blocks, 4)
+    for (const block of many(36, 40)) assert.deepEqual(await store.get(folder, block.id), block.bytes)
+  })
+
+  it('keeps a tombstone as long as the put that it kills is on the disk', async () => {
+    const files = new CrashFiles()
+    const victim = testBlock(0, 200)
+    {
+      await using store = await openSmallStore(files)
+      await store.put(many(0, 8)) // the first segment, which stays: nearly all of it is live
+      await store.put(many(8, 10))
+      await store.remove(folder, [victim.id])
+      await store.put(many(10, 16))
+      await store.remove(folder, many(8, 16).map((block) => block.id))
+      for (let round = 0; round < 4; round++) {
+        await store.put(many(20 + round * 8, 28 + round * 8))
+        await store.remove(folder, many(20 + round * 8, 28 + round * 8).map((block) => block.id))
+        await store.compact(never)
+      }
+    }
+    assert.ok(files.paths().includes('/store/0000000001.segment'))
+    assert.ok(!files.paths().includes('/store/0000000002.segment'))
+    await using again = await openSmallStore(files, {}, false)
+    assert.equal(again.has(folder, victim.id), false)
+    assert.equal(again.totals().blocks, 7)
+  })
+
+  it('stops when it is told to and leaves a whole store', async () => {
+    const files = new CrashFiles()
+    await using store = await openSmallStore(files)
+    await store.put(many(0, 40))
+    await store.remove(folder, many(0, 30).map((block) => block.id))
+    const stop = new AbortController()
+    const compaction = store.compact(stop.signal)
+    stop.abort()
+    await assert.rejects(compaction, isCode('ABORTED'))
+    for (const block of many(30, 40)) assert.deepEqual(await store.get(folder, block.id), block.bytes)
+  })
+})
