@@ -11,7 +11,11 @@ import { nodeRandom } from './platform/node-random.ts'
 import { openThreadJobs } from './platform/thread-jobs.ts'
 import { openWatcherAuto } from './platform/watchers.ts'
 import type { EngineJobs } from './job-table.ts'
+import { errorCodeOf } from './base/errors.ts'
+import type { Log } from './base/log.ts'
 import { openLibp2pNetwork } from './net/libp2p-network.ts'
+import type { Network } from './net/network.ts'
+import { readPorts, rememberPorts, withPorts } from './platform/listen-memory.ts'
 
 /** Two are enough to keep a small machine's cores busy beside the main thread; more threads cost memory each. */
 const workerThreads = 2
@@ -31,8 +35,7 @@ export async function openNode(config: NodeConfig, signal: AbortSignal): Promise
         jobs,
         log,
         openWatcher: openWatcherAuto(config.watch, log),
-        openNetwork: (_identity, seed, until) =>
-          openLibp2pNetwork({ identityKey: seed, listen: config.listen, discovery: config.discovery, log }, until),
+        openNetwork: (_identity, seed, until) => openNetwork(config, paths.ports, seed, log, until),
         home: config.home,
         databasePath: paths.database,
         lockPath: paths.lock,
@@ -49,6 +52,19 @@ export async function openNode(config: NodeConfig, signal: AbortSignal): Promise
   )
   const owned = stack.move()
   return { controls: engine.controls, stopped: engine.stopped, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+/** Listens where it did last time; on any free port where somebody else has taken that one meanwhile. */
+async function openNetwork(config: NodeConfig, portsPath: string, identityKey: Uint8Array, log: Log, signal: AbortSignal): Promise<Network> {
+  const { listen, discovery } = config
+  const remembered = withPorts(listen, readPorts(portsPath))
+  const network = await openLibp2pNetwork({ identityKey, listen: remembered, discovery, log }, signal).catch((error: unknown) => {
+    if (errorCodeOf(error) !== 'PORT_IN_USE' || remembered.every((address, at) => address === listen[at])) throw error
+    log.warn('the ports used before are taken: listening on others', { addresses: remembered.join(' ') })
+    return openLibp2pNetwork({ identityKey, listen, discovery, log }, signal)
+  })
+  rememberPorts(portsPath, listen, network.addresses())
+  return network
 }
 
 function readVersion(): string {

@@ -13,8 +13,8 @@ const numbersPerRow = 4 // folder number, segment, offset, payload bytes
 const firstTableBits = 10
 /** Above this share of used slots the table doubles. */
 const loadMax = 0.7
-/** Slots behind the last home slot, since runs do not wrap around: order would be lost. */
-const slackSlots = 256
+/** Slots behind the last home slot, since runs do not wrap around: order would be lost. More when ids crowd there. */
+const slackSlotsMin = 256
 
 interface Page {
   readonly ids: Uint8Array
@@ -30,7 +30,7 @@ export class MemorySegmentIndex implements SegmentIndex {
   #rowsUsed = 0
   #tableBits = firstTableBits
   /** Row number + 1; 0 is an empty slot. */
-  #slots = new Uint32Array((1 << firstTableBits) + slackSlots)
+  #slots = new Uint32Array((1 << firstTableBits) + slackSlotsMin)
   readonly #folderNumbers = new Map<string, number>()
   readonly #liveBySegment = new Map<number, { blocks: number; payloadBytes: number }>()
   #blocks = 0
@@ -80,7 +80,7 @@ export class MemorySegmentIndex implements SegmentIndex {
   #put(folder: FolderId, id: BlockId, location: BlockLocation): void {
     if (this.#blocks + 1 > loadMax * (1 << this.#tableBits)) this.#grow()
     const folderNumber = this.#numberFolder(folder)
-    let slot = this.#find(id, folderNumber)
+    const slot = this.#find(id, folderNumber)
     if (slot.isHere) {
       this.#count(this.#locationOf(this.#rowAt(slot.at)), -1)
       this.#setLocation(this.#rowAt(slot.at), location)
@@ -90,10 +90,7 @@ export class MemorySegmentIndex implements SegmentIndex {
       page.ids.set(id, (row % rowsPerPage) * hashIdBytes)
       page.numbers[(row % rowsPerPage) * numbersPerRow] = folderNumber
       this.#setLocation(row, location)
-      while (!this.#insertAt(slot.at, row + 1)) {
-        this.#grow()
-        slot = this.#find(id, folderNumber)
-      }
+      this.#insertAt(slot.at, row + 1)
     }
     this.#count(location, 1)
   }
@@ -129,21 +126,25 @@ export class MemorySegmentIndex implements SegmentIndex {
     return { at, isHere: false }
   }
 
-  /** Shifts the rest of the run by one slot; false when it would run out of the table. */
-  #insertAt(at: number, value: number): boolean {
+  /** Shifts the rest of the run by one slot. */
+  #insertAt(at: number, value: number): void {
     let empty = at
     while (empty < this.#slots.length && this.#slots[empty] !== 0) empty++
-    if (empty >= this.#slots.length) return false
+    if (empty === this.#slots.length) {
+      const longer = new Uint32Array(this.#slots.length + slackSlotsMin)
+      longer.set(this.#slots)
+      this.#slots = longer
+    }
     this.#slots.copyWithin(at + 1, at, empty)
     this.#slots[at] = value
-    return true
   }
 
   #grow(): void {
     assert(this.#tableBits < 30, 'an index in memory has fewer than half a billion rows')
     const old = this.#slots
+    const slackSlots = old.length - 2 ** this.#tableBits
     this.#tableBits++
-    this.#slots = new Uint32Array(2 ** this.#tableBits + slackSlots)
+    this.#slots = new Uint32Array(2 ** this.#tableBits + slackSlots) // runs only get shorter, so the slack is enough
     let free = 0
     for (const held of old) {
       if (held === 0) continue

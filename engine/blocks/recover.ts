@@ -24,6 +24,8 @@ export interface RecoveryParts {
   readonly table: SegmentTable
   readonly handles: ReadHandles
   readonly quarantine: Quarantine
+  /** At most so many bytes at the end of the log were not synced when the node stopped: one group. */
+  readonly unsyncedBytesMax: number
 }
 
 /** The segment that goes on being written. */
@@ -197,6 +199,7 @@ async function openActive(parts: RecoveryParts, loaded: Loaded): Promise<ActiveS
   try {
     file = parts.files.open(segmentPath(parts.directory, state.number), 'edit')
     if (state.sizeBytes > state.endBytes) file.truncate(state.endBytes)
+    rewrite(file, Math.max(0, state.endBytes - parts.unsyncedBytesMax), state.endBytes)
     await file.datasync()
     // A next segment that was begun and removed must not come back: its header would say that this one ends where it did then.
     await parts.files.syncDirectory(parts.directory)
@@ -209,3 +212,17 @@ async function openActive(parts: RecoveryParts, loaded: Loaded): Promise<ActiveS
     return undefined
   }
 }
+
+/**
+ * Writes bytes over themselves. When a sync failed just before the node was killed, the system holds them as clean though they are on no
+ * disk, and a sync alone would do nothing and succeed.
+ */
+function rewrite(file: OpenFile, fromBytes: number, toBytes: number): void {
+  const buffer = new Uint8Array(Math.min(rewriteBytesMax, toBytes - fromBytes))
+  for (let at = fromBytes; at < toBytes; at += buffer.length) {
+    const bytes = buffer.subarray(0, file.read(buffer.subarray(0, Math.min(buffer.length, toBytes - at)), at))
+    file.write(bytes, at)
+  }
+}
+
+const rewriteBytesMax = 1024 * 1024

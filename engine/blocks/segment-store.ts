@@ -61,7 +61,8 @@ export async function openSegmentStore(options: SegmentStoreOptions, signal: Abo
   const handles = new ReadHandles(files, directory, limits.openSegmentsMax)
   let segments: SegmentLog | undefined
   try {
-    const recovery = { files, directory, storeId, clock, log, index, table, handles, quarantine }
+    const unsyncedBytesMax = limits.groupBytesMax + recordBytesOf(limits.blockBytesMax)
+    const recovery = { files, directory, storeId, clock, log, index, table, handles, quarantine, unsyncedBytesMax }
     const active = await recoverSegments(recovery, signal)
     segments = new SegmentLog({ files, directory, storeId, limits, log, table }, active)
     const reserve = new Reserve({ files, directory, random }, limits.reserveBytes)

@@ -4,7 +4,7 @@
 import type { FolderStatus } from '../api/controls.ts'
 import { EngineError, errorCodeOf, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { Broadcast, Coalescer, runTogether } from '../base/queue.ts'
+import { Broadcast, Coalescer, runTogether, waitAtMost, Wakeup } from '../base/queue.ts'
 import type { BlockStore } from '../blocks/store.ts'
 import { blake3 } from '../crypto/hash.ts'
 import type { Identity } from '../crypto/identity.ts'
@@ -66,6 +66,8 @@ export class FolderRuntime {
   readonly #archive: Archive
   readonly #have: Coalescer
   readonly #subscriptions = new Map<PeerId, Promise<void>>()
+  /** Rung when a peer subscribes here: it knows the folder now, so a subscription to it is worth another try. */
+  readonly #ready = new Map<PeerId, Wakeup>()
   readonly #changed = new Broadcast()
   readonly #ending = new AbortController()
   #activity: AbortController | undefined
@@ -202,6 +204,7 @@ export class FolderRuntime {
   /** Serves a subscriber whose hello was recognised as this folder's. */
   async serveIndex(channel: Channel, hello: Hello, signal: AbortSignal): Promise<void> {
     if (this.#isPaused) throw new EngineError('CLOSED', 'the folder is paused')
+    this.#ready.get(channel.peer)?.wake()
     await this.exchange.serve(channel, hello, this.#whileActive(signal))
   }
 
@@ -276,6 +279,8 @@ export class FolderRuntime {
   async #keepSubscribed(peer: PeerId): Promise<void> {
     const { network, world } = this.#parts
     const signal = this.#whileActive(this.#ending.signal)
+    const ready = new Wakeup()
+    this.#ready.set(peer, ready)
     let pauseMs = resubscribeFirstMs
     try {
       while (!signal.aborted && this.#connectedMembers().includes(peer)) {
@@ -288,7 +293,7 @@ export class FolderRuntime {
         }
         if (!network.connectedPeers().includes(peer)) return
         if (world.clock.monotonicMs() - startedMs > resubscribeLongestMs) pauseMs = resubscribeFirstMs
-        await world.clock.sleep(pauseMs, signal)
+        await waitAtMost(ready, world.clock, pauseMs, signal)
         pauseMs = Math.min(pauseMs * 2, resubscribeLongestMs)
       }
     } catch (error) {

@@ -35,6 +35,8 @@ export interface HomePaths {
   readonly segments: string
   readonly apiToken: string
   readonly logFile: string
+  /** The ports listened on last. */
+  readonly ports: string
 }
 
 /** `home` is '/'-separated on every platform, and so are these. */
@@ -47,6 +49,7 @@ export function homePaths(home: string): HomePaths {
     segments: at('segments'),
     apiToken: at('api-token'),
     logFile: at('log', 'holdfast.log'),
+    ports: at('ports.json'),
   }
 }
 

@@ -60,7 +60,11 @@ export function commitFound(index: Index, handle: FolderHandle, paths: readonly 
   return index.transact(() => {
     const again: RelativePath[] = []
     const plans: Plan[] = []
+    const seen = new Set<string>()
     for (const found of paths) {
+      // A path can be found twice, by its own hint and by the walk of its new parent.
+      if (seen.has(found.path)) continue
+      seen.add(found.path)
       if (!isStillBase(index.items.byPath(handle.row, found.path), found.item)) again.push(found.path)
       else {
         const plan = planPath(index, handle, found)

@@ -207,6 +207,7 @@ export class Ingest {
       const finding = findings[at]
       const item = index.items.byPath(handle.row, path)
       if (finding === undefined || finding.kind === 'unknown') continue
+      if (newDirectories.some((directory) => path.startsWith(`${directory}/`))) continue // the walk below finds it
       if (finding.kind === 'missing') {
         if (item !== undefined) lost.push(...(item.kind === 'directory' ? index.items.below(handle.row, path) : []), item)
         continue

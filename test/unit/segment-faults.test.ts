@@ -126,7 +126,7 @@ describe('a full disk', () => {
 
   it('gets room back from compaction of what was removed', async () => {
     const files = new CrashFiles()
-    await using store = await openSmallStore(files)
+    await using store = await openSmallStore(files, { reserveBytes: 5000 })
     await store.put(many(0, 20))
     files.capacityBytes = files.usedBytes()
     await store.remove(folder, many(0, 18).map((block) => block.id))

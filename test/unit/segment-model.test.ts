@@ -68,9 +68,13 @@ class World {
     const both = [...removed, ...added]
     const isDone = await this.#claiming('compact beside', both, 'unknown', async (store) => {
       const compaction = store.compact(never)
+      compaction.catch(() => undefined) // looked at below
+      for (let turns = this.#chance(40); turns > 0; turns--) await Promise.resolve()
       const removal = store.remove(folder, removed.map((at) => (pool[at] ?? testBlock(0)).id))
       const addition = store.put(added.map((at) => pool[at] ?? testBlock(0)))
-      for (const result of await Promise.allSettled([compaction, removal, addition])) if (result.status === 'rejected') throw result.reason
+      const results = await Promise.allSettled([compaction, removal, addition])
+      const errors: unknown[] = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
+      if (errors.length > 0) throw errors.find((error) => error instanceof Crashed) ?? errors[0]
     })
     if (!isDone) return
     for (const at of removed) this.#claims[at] = 'absent'
