@@ -179,7 +179,8 @@ export class GroupCommit {
         if (orders.at(-1) !== order) orders.push(order)
         isTombstones = isTombstone
         bytes += sizeBytes
-        touched.add(keyOf(record.folder, record.id))
+        // Not those of compaction: a tombstone that it carries on is no removal of the block as it is now.
+        if (step.kind === 'put' || step.kind === 'remove') touched.add(keyOf(record.folder, record.id))
         records.push(record)
         changeAt.push((place) => changeOf(step, place))
       }

@@ -167,7 +167,7 @@ describe('a segment store in random lives', () => {
   it('has what it acknowledged and has not what it removed', async () => {
     const alone = process.env['SEGMENT_MODEL_SEED']
     const lives = Number(process.env['SEGMENT_MODEL_LIVES'] ?? 100)
-    const seeds = alone === undefined ? Array.from({ length: lives }, (_, at) => at) : [Number(alone)]
+    const seeds = alone === undefined ? Array.from({ length: lives }, (_, at) => at + Number(process.env['SEGMENT_MODEL_FIRST'] ?? 0)) : [Number(alone)]
     for (const seed of seeds) {
       try {
         await new World(seed).run(80)
