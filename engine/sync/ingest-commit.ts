@@ -240,7 +240,7 @@ function itemOf(
     path,
     kind: found.kind,
     ...statColumns(found.stat),
-    sizeBytes: found.kind === 'file' ? found.stat.sizeBytes : 0,
+    sizeBytes: found.kind === 'directory' ? 0 : found.stat.sizeBytes,
     chunkClass: found.chunkClass,
     isLeftover: false,
     vector,

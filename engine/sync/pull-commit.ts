@@ -66,7 +66,7 @@ function itemOf(version: OpenedVersion, stat: FileStat): Item {
     path: meta.path,
     kind: meta.kind,
     ...statColumns(stat),
-    sizeBytes: meta.kind === 'file' ? stat.sizeBytes : 0,
+    sizeBytes: meta.kind === 'directory' ? 0 : stat.sizeBytes,
     chunkClass: meta.chunkClass,
     isLeftover: false,
     vector: version.vector,

@@ -15,6 +15,7 @@ import type { Fetcher } from '../transfer/fetch.ts'
 import type { FolderHandle } from './folder-handle.ts'
 import { largeFileBytesMin } from './ingest-job.ts'
 import { reviveDirectory, writeMerges } from './merge.ts'
+import { holdLosers } from './merge-hold.ts'
 import type { FolderProblems } from './problems.ts'
 import type { publishBatch } from './publish-job.ts'
 import { executeBatch, type ChangeResult } from './pull-batch.ts'
@@ -155,26 +156,33 @@ export class Pull {
   }
 
   async #workPage(needs: readonly Need[], signal: AbortSignal): Promise<void> {
-    const merges: (readonly OpenedVersion[])[] = []
+    const merges: { readonly pathKey: number; readonly versions: readonly OpenedVersion[] }[] = []
     const direct: PlannedChange[] = []
     const withContent: PlannedChange[] = []
     for (const need of needs) {
       if (this.#claimed.has(need.pathKey)) continue
       for (const plan of this.#planner.plan(need.pathKey)) {
-        if (plan.kind === 'merge') merges.push(plan.versions)
+        if (plan.kind === 'merge') merges.push({ pathKey: need.pathKey, versions: plan.versions })
         else if (plan.kind === 'change') (plan.change.content === undefined ? direct : withContent).push(plan.change)
         else this.#settlePlan(need, plan)
       }
     }
-    if (merges.length > 0) this.#merge(merges)
+    await this.#merge(merges, signal)
     // Directories of this page must be there before the files in them: these are awaited.
     await this.#run(direct, signal)
     await this.#startFiles(withContent, signal)
   }
 
-  #merge(groups: readonly (readonly OpenedVersion[])[]): void {
+  async #merge(merges: readonly { readonly pathKey: number; readonly versions: readonly OpenedVersion[] }[], signal: AbortSignal): Promise<void> {
     const { index, handle, clock, events } = this.#parts
-    writeMerges(index, handle, groups, clock.nowMs())
+    const held: (readonly OpenedVersion[])[] = []
+    for (const { pathKey, versions } of merges) {
+      if (await holdLosers(this.#parts, versions, signal)) held.push(versions)
+      else this.#postponeGrowing({ pathKey }, 'NO_SOURCE')
+    }
+    // Fetching took a while: what changed meanwhile is planned anew.
+    const current = held.filter((versions) => this.#planner.isCurrent(versions))
+    if (current.length > 0) writeMerges(index, handle, current, clock.nowMs())
     events.merged()
     this.#wakeup.wake()
   }
@@ -354,7 +362,7 @@ export class Pull {
     this.#postponeGrowing(change, fault === 'noSpace' ? 'DISK_FULL' : 'FAILED')
   }
 
-  #postponeGrowing(change: PlannedChange, reason: string): void {
+  #postponeGrowing(change: Pick<PlannedChange, 'pathKey'>, reason: string): void {
     const { index, handle } = this.#parts
     const attempts = index.needs.attempts(handle.row, change.pathKey)
     this.#postpone(change.pathKey, Math.min(retryFirstMs * 2 ** Math.min(attempts, 20), retryLongestMs), reason)

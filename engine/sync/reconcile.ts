@@ -44,7 +44,7 @@ export function resolveVersions(versions: readonly Version[]): Resolution {
   if (versions.length === 1 && only !== undefined) return { kind: 'single', version: only }
   const vector = versions.map((version) => version.vector).reduce(joinVectors)
   const living = versions.filter((version) => version.state !== undefined)
-  const contenders = living.filter((version) => !living.some((other) => covers(other, version))).toSorted(compareClaims)
+  const contenders = living.filter((version) => !versions.some((other) => covers(other, version))).toSorted(compareClaims)
   const winner = contenders[0]
   if (winner === undefined) {
     return { kind: 'merge', merged: { vector, contentVector: vector, editor: undefined, state: undefined }, losers: [] }
@@ -59,7 +59,10 @@ export function resolveVersions(versions: readonly Version[]): Resolution {
   return { kind: 'merge', merged, losers: distinctContents(losers) }
 }
 
-/** True when `other` has seen the content of `version` and put its own in its place: there is nothing to keep of `version`. */
+/**
+ * True when `other` has seen the content of `version` and put its own, or nothing, in its place: there is nothing to keep of
+ * `version`. So an edit outlives a deletion that did not know it, and a mere change of attributes does not.
+ */
 function covers(other: Version, version: Version): boolean {
   return hasSeenContent(other, version) && !hasSeenContent(version, other)
 }
