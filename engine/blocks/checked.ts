@@ -9,7 +9,10 @@ import type { StoredBlock } from './store.ts'
 export function checkBlocks(blocks: readonly StoredBlock[], blockBytesMax: number): void {
   for (const block of blocks) {
     if (block.bytes.length > blockBytesMax) {
-      throw new EngineError('BAD_BLOCK', `storing block ${toHex(block.id)}: it has ${block.bytes.length} bytes, more than the ${blockBytesMax} a store takes; fetch it from another holder`)
+      throw new EngineError(
+        'BAD_BLOCK',
+        `storing block ${toHex(block.id)}: it has ${block.bytes.length} bytes, more than the ${blockBytesMax} a store takes; fetch it from another holder`,
+      )
     }
     if (!equalBytes(blockIdOf(block.bytes), block.id)) {
       throw new EngineError('BAD_BLOCK', `storing block ${toHex(block.id)}: its bytes do not match its id; fetch it from another holder`)

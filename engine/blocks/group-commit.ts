@@ -57,8 +57,9 @@ export class GroupCommit {
     this.#parts = parts
   }
 
-  get isIdle(): boolean {
-    return this.#running === undefined
+  /** Whether the index is the last word: nothing is being written, and nothing that failed can come back after a crash. */
+  get isAtRest(): boolean {
+    return this.#running === undefined && !this.#parts.segments.hasUncertainTail
   }
 
   /** Resolves when all steps are durable. Throws what `SegmentLog.append` throws; steps of full groups before the failing one are kept. */
@@ -106,6 +107,8 @@ export class GroupCommit {
   async #runGroup(group: Group): Promise<void> {
     try {
       if (group.records.length > 0) await this.#write(group)
+      // What is here already, or gone already, could be undone by bytes of a failed write that come back after a crash.
+      else if (this.#parts.segments.hasUncertainTail) await this.#parts.segments.settleTail()
     } catch (error) {
       for (const order of group.orders) order.reject(error)
       // The last order may have steps left for a next group: they are not tried.
@@ -119,8 +122,8 @@ export class GroupCommit {
     const { segments, index } = this.#parts
     const places = group.isTombstones ? await this.#appendTombstones(group.records) : await this.#appendBlocks(group.records)
     const changes: IndexChange[] = []
-    for (const [at, changeOf] of group.changeAt.entries()) {
-      const change = changeOf(present(places[at], 'each record has a place'))
+    for (const [at, changeFrom] of group.changeAt.entries()) {
+      const change = changeFrom(present(places[at], 'each record has a place'))
       if (change !== undefined) changes.push(change)
     }
     index.apply(changes)
@@ -134,7 +137,8 @@ export class GroupCommit {
       if (segments.readOnlyReason === undefined) await reserve.hold()
     } catch (error) {
       if (!(error instanceof FilesError)) throw error
-      if (isFault(error, 'noSpace')) throw new EngineError('NO_SPACE', 'storing blocks: the disk is full; free some space and it goes on by itself', { cause: error })
+      if (isFault(error, 'noSpace'))
+        throw new EngineError('NO_SPACE', 'storing blocks: the disk is full; free some space and it goes on by itself', { cause: error })
       log.debug('no reserve', { cause: error.message }) // whatever is wrong, the append will meet it
     }
     return await segments.append(records, true)
@@ -191,7 +195,7 @@ export class GroupCommit {
 
   /** undefined when the step has nothing to write: the block is here already, or gone already, or in this group already. */
   #recordOf(step: Step, touched: ReadonlySet<string>): LogRecord | undefined {
-    const { index, segments } = this.#parts
+    const { index } = this.#parts
     if (step.kind === 'put') {
       const { folder, id, bytes } = step.block
       if (index.locate(folder, id) !== undefined || touched.has(keyOf(folder, id))) return undefined
@@ -207,9 +211,7 @@ export class GroupCommit {
     if (step.kind === 'tombstone') return { folder, id, flags: step.isDamage ? damagedFlag : 0, kills: step.kills }
     const location = index.locate(folder, id)
     if (touched.has(keyOf(folder, id))) return undefined
-    // An absent block may stand in bytes that nobody was promised: the tombstone without a place covers those.
-    if (location === undefined && !segments.hasUncertainTail) return undefined
-    return { folder, id, flags: 0, kills: location === undefined ? undefined : { segment: location.segment, offset: location.offset } }
+    return location === undefined ? undefined : { folder, id, flags: 0, kills: { segment: location.segment, offset: location.offset } }
   }
 }
 

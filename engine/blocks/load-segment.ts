@@ -4,7 +4,15 @@ import type { Clock } from '../base/clock.ts'
 import type { OpenFile } from '../base/files.ts'
 import { throwIfAborted } from '../base/queue.ts'
 import { decodeFooter, decodeFooterTrailer, footerTrailerBytes, type FooterRow } from './footer.ts'
-import { decodeRecordHeader, decodeTombstone, isPayloadWhole, recordBytesOf, recordHeaderBytes, recordTypes, segmentHeaderBytes } from './record.ts'
+import {
+  decodeRecordHeader,
+  decodeTombstone,
+  isPayloadWhole,
+  recordBytesOf,
+  recordHeaderBytes,
+  recordTypes,
+  segmentHeaderBytes,
+} from './record.ts'
 import { scanRecords, type ScanEvent } from './scan.ts'
 
 export type LoadEvent =

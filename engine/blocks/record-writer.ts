@@ -2,12 +2,27 @@
 
 import type { OpenFile } from '../base/files.ts'
 import type { BlockId, FolderId } from '../model/ids.ts'
-import { encodePayloadChecksum, encodeRecord, encodeRecordHeader, encodeTombstone, recordHeaderBytes, recordOverheadBytes, recordTypes, type Place } from './record.ts'
+import {
+  encodePayloadChecksum,
+  encodeRecord,
+  encodeRecordHeader,
+  encodeTombstone,
+  recordHeaderBytes,
+  recordOverheadBytes,
+  recordTypes,
+  type Place,
+} from './record.ts'
 
 export type LogRecord =
   | { readonly folder: FolderId; readonly id: BlockId; readonly payload: Uint8Array }
-  /** A tombstone. Without `kills` it kills every put before itself. */
-  | { readonly folder: FolderId; readonly id: BlockId; readonly payload?: undefined; readonly flags: number; readonly kills: Place | undefined }
+  /** A tombstone. */
+  | {
+      readonly folder: FolderId
+      readonly id: BlockId
+      readonly payload?: undefined
+      readonly flags: number
+      readonly kills: Place
+    }
 
 const gatherBytes = 1024 * 1024
 /** From here on copying a payload costs more than a write call of its own. */
@@ -34,7 +49,7 @@ export class RecordWriter {
       const place = { segment: start.segment, offset: at }
       const { folder, id } = record
       const isPut = record.payload !== undefined
-      const payload = isPut ? record.payload : encodeTombstone(record.kills ?? place)
+      const payload = isPut ? record.payload : encodeTombstone(record.kills)
       const content = { type: isPut ? recordTypes.put : recordTypes.tombstone, flags: isPut ? 0 : record.flags, folder, id, payload }
       const sizeBytes = recordOverheadBytes + payload.length
       const isDirect = payload.length >= directBytesMin

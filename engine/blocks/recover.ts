@@ -86,11 +86,17 @@ function removeUnborn(parts: RecoveryParts, segment: number): void {
 function checkHeader(parts: RecoveryParts, segment: number, header: SegmentHeader): void {
   const path = segmentPath(parts.directory, segment)
   if (header.version !== segmentVersion) {
-    throw new EngineError('VERSION_UNSUPPORTED', `opening the block store: ${path} has format ${header.version}, this program knows ${segmentVersion}; use a newer Holdfast`)
+    throw new EngineError(
+      'VERSION_UNSUPPORTED',
+      `opening the block store: ${path} has format ${header.version}, this program knows ${segmentVersion}; use a newer Holdfast`,
+    )
   }
   const isOfStore = header.storeId.every((byte, index) => parts.storeId[index] === byte)
   if (!isOfStore || header.segment !== segment) {
-    throw new EngineError('STORE_CORRUPT', `opening the block store: ${path} belongs to ${isOfStore ? `segment ${header.segment}` : 'another store'}; move the file out of the directory`)
+    throw new EngineError(
+      'STORE_CORRUPT',
+      `opening the block store: ${path} belongs to ${isOfStore ? `segment ${header.segment}` : 'another store'}; move the file out of the directory`,
+    )
   }
 }
 
@@ -208,7 +214,10 @@ async function openActive(parts: RecoveryParts, loaded: Loaded): Promise<ActiveS
   } catch (error) {
     file?.close()
     if (!(error instanceof FilesError)) throw error
-    parts.log.warn('cannot go on with the active segment; the next block starts a new one', { segment: state.number, cause: messageOf(error) })
+    parts.log.warn('cannot go on with the active segment; the next block starts a new one', {
+      segment: state.number,
+      cause: messageOf(error),
+    })
     return undefined
   }
 }

@@ -2,14 +2,28 @@
 // footer is missing or damaged. Damage costs the record it hit: the scan goes on at the next header that is whole and in its place.
 
 import type { OpenFile } from '../base/files.ts'
-import { decodeRecordHeader, isPayloadWhole, recordHeaderBytes, recordMagicFirstByte, recordOverheadBytes, startsRecord, storeTagBytes } from './record.ts'
+import {
+  decodeRecordHeader,
+  isPayloadWhole,
+  recordHeaderBytes,
+  recordMagicFirstByte,
+  recordOverheadBytes,
+  startsRecord,
+  storeTagBytes,
+} from './record.ts'
 import type { RecordHeader } from './record.ts'
 
 const windowBytes = 1024 * 1024
 
 export type ScanEvent =
   /** A whole record; header and payload are views that the next step may overwrite. */
-  | { readonly kind: 'record'; readonly offset: number; readonly sizeBytes: number; readonly header: RecordHeader; readonly payload: Uint8Array }
+  | {
+      readonly kind: 'record'
+      readonly offset: number
+      readonly sizeBytes: number
+      readonly header: RecordHeader
+      readonly payload: Uint8Array
+    }
   /** Bytes that are no record. With a header when only the payload is damaged: then it is known what was lost. */
   | { readonly kind: 'damaged'; readonly offset: number; readonly sizeBytes: number; readonly header: RecordHeader | undefined }
   /** Always the last. Nothing but zeros, or the first part of a record, may stand from `offset` to the end of what was scanned. */
@@ -95,7 +109,7 @@ function nextStart(bytes: Uint8Array, storeId: Uint8Array): number | undefined {
 }
 
 function isZero(window: ReadWindow, from: number, to: number): boolean {
-  for (let at = from; at < to; ) {
+  for (let at = from; at < to;) {
     const bytes = window.bytes(at, Math.min(windowBytes, to - at))
     if (bytes.length === 0 || bytes.some((byte) => byte !== 0)) return false
     at += bytes.length

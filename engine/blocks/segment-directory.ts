@@ -64,7 +64,9 @@ export async function openMarker(parts: { files: Files; directory: string; rando
   } catch (error) {
     if (!(error instanceof FilesError)) throw error
     const code = isFault(error, 'noSpace') ? 'NO_SPACE' : 'DISK_FAILED'
-    throw new EngineError(code, `opening the block store ${directory}: ${messageOf(error)}; check the disk and its permissions`, { cause: error })
+    throw new EngineError(code, `opening the block store ${directory}: ${messageOf(error)}; check the disk and its permissions`, {
+      cause: error,
+    })
   }
 }
 
@@ -76,10 +78,16 @@ function readMarker(files: Files, directory: string): Uint8Array | undefined {
     const bytes = new Uint8Array(markerBytes)
     const marker = decodeMarker(bytes.subarray(0, file.read(bytes, 0)))
     if (marker === undefined) {
-      throw new EngineError('STORE_CORRUPT', `opening the block store: its marker ${path} is damaged; put it back from a backup, or move the directory away and let the blocks be fetched again`)
+      throw new EngineError(
+        'STORE_CORRUPT',
+        `opening the block store: its marker ${path} is damaged; put it back from a backup, or move the directory away and let the blocks be fetched again`,
+      )
     }
     if (marker.version !== markerVersion) {
-      throw new EngineError('VERSION_UNSUPPORTED', `opening the block store: ${path} has format ${marker.version}, this program knows ${markerVersion}; use a newer Holdfast`)
+      throw new EngineError(
+        'VERSION_UNSUPPORTED',
+        `opening the block store: ${path} has format ${marker.version}, this program knows ${markerVersion}; use a newer Holdfast`,
+      )
     }
     return marker.storeId
   } finally {

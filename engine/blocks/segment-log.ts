@@ -61,6 +61,16 @@ export class SegmentLog {
     return await this.#retried('storing blocks', () => this.#appendOnce(records, mayRoll))
   }
 
+  /** Makes certain that nothing unacknowledged can be read again, not even after a crash. Throws as `append`. */
+  async settleTail(): Promise<void> {
+    await this.#retried('tidying up after a failed write', async () => {
+      if (!this.#hasUncertainTail) return
+      if (this.#active === undefined) this.#active = await this.#create()
+      else await this.#sync(this.#active)
+      this.#hasUncertainTail = false
+    })
+  }
+
   /** Seals the active segment, if it holds anything, and starts a new one. Throws as `append`. */
   async roll(): Promise<void> {
     await this.#retried('sealing a segment', async () => {
@@ -83,7 +93,11 @@ export class SegmentLog {
         return await attempt()
       } catch (error) {
         if (isFault(error, 'noSpace')) {
-          throw new EngineError('NO_SPACE', `${what} in ${this.#parts.directory}: the disk is full; free some space and it goes on by itself`, { cause: error })
+          throw new EngineError(
+            'NO_SPACE',
+            `${what} in ${this.#parts.directory}: the disk is full; free some space and it goes on by itself`,
+            { cause: error },
+          )
         }
         if (!(error instanceof FilesError)) throw error
         this.#parts.log.error('the disk refused a write; trying once more in a new segment', { what, cause: error.message })
@@ -91,7 +105,9 @@ export class SegmentLog {
       }
     }
     this.#readOnlyReason = `the disk failed twice in a row: ${messageOf(cause)}`
-    throw new EngineError('DISK_FAILED', `${what} in ${this.#parts.directory}: ${this.#readOnlyReason}; check the disk, then start again`, { cause })
+    throw new EngineError('DISK_FAILED', `${what} in ${this.#parts.directory}: ${this.#readOnlyReason}; check the disk, then start again`, {
+      cause,
+    })
   }
 
   async #appendOnce(records: readonly LogRecord[], mayRoll: boolean): Promise<readonly Place[]> {
@@ -106,12 +122,7 @@ export class SegmentLog {
       if (!isFault(error, 'noSpace') || !this.#cutBack(active)) this.#giveUp(active)
       throw error
     }
-    try {
-      await file.datasync()
-    } catch (error) {
-      this.#giveUp(active)
-      throw error
-    }
+    await this.#sync(active)
     state.endBytes += bytes
     state.sizeBytes = state.endBytes
     this.#hasUncertainTail = false
@@ -119,13 +130,30 @@ export class SegmentLog {
     return places
   }
 
+  async #sync(active: ActiveSegment): Promise<void> {
+    try {
+      await active.file.datasync()
+    } catch (error) {
+      this.#giveUp(active)
+      throw error
+    }
+  }
+
   #noteRow(state: SegmentState, footer: FooterBuilder, record: LogRecord, place: Place): void {
     const { folder, id } = record
     if (record.payload !== undefined) {
-      footer.add({ type: recordTypes.put, flags: 0, folder, id, offset: place.offset, lengthBytes: record.payload.length, kills: undefined })
+      footer.add({
+        type: recordTypes.put,
+        flags: 0,
+        folder,
+        id,
+        offset: place.offset,
+        lengthBytes: record.payload.length,
+        kills: undefined,
+      })
       return
     }
-    const kills = record.kills ?? place
+    const { kills } = record
     footer.add({ type: recordTypes.tombstone, flags: record.flags, folder, id, offset: place.offset, lengthBytes: 8, kills })
     countTombstone(state, kills)
   }
@@ -157,12 +185,7 @@ export class SegmentLog {
       if (!isFault(error, 'noSpace') || !this.#cutBack(active)) this.#giveUp(active)
       throw error
     }
-    try {
-      await file.datasync()
-    } catch (error) {
-      this.#giveUp(active)
-      throw error
-    }
+    await this.#sync(active)
     state.sizeBytes = state.endBytes + record.length
     state.hasFooter = true
     file.close()
@@ -175,7 +198,13 @@ export class SegmentLog {
     const number = table.takeNumber()
     assert(number <= 0xffff_ffff, 'segment numbers have 32 bits')
     const path = segmentPath(directory, number)
-    const header = { version: segmentVersion, segment: number, storeId, previousSegment: previous?.number ?? 0, previousEndBytes: previous?.endBytes ?? 0 }
+    const header = {
+      version: segmentVersion,
+      segment: number,
+      storeId,
+      previousSegment: previous?.number ?? 0,
+      previousEndBytes: previous?.endBytes ?? 0,
+    }
     const file = files.open(path, 'create')
     try {
       file.write(encodeSegmentHeader(header), 0)
@@ -224,5 +253,8 @@ export class SegmentLog {
 }
 
 export function readOnlyError(reason: string): EngineError {
-  return new EngineError('STORE_READ_ONLY', `storing blocks: the block store is read-only since ${reason}; check the disk, then start again`)
+  return new EngineError(
+    'STORE_READ_ONLY',
+    `storing blocks: the block store is read-only since ${reason}; check the disk, then start again`,
+  )
 }

@@ -74,7 +74,9 @@ export async function openSegmentStore(options: SegmentStoreOptions, signal: Abo
     segments?.close()
     handles.close()
     if (!(error instanceof FilesError)) throw error
-    throw new EngineError('DISK_FAILED', `opening the block store ${directory}: ${messageOf(error)}; check the disk and its permissions`, { cause: error })
+    throw new EngineError('DISK_FAILED', `opening the block store ${directory}: ${messageOf(error)}; check the disk and its permissions`, {
+      cause: error,
+    })
   }
 }
 
@@ -113,8 +115,7 @@ class OpenSegmentStore implements SegmentStore {
     this.#checkOpen('storing blocks')
     checkBlocks(blocks, this.#parts.limits.blockBytesMax)
     this.#checkWritable()
-    // With nothing on its way the index is the last word, and costs no turn.
-    const isAllHere = this.#commits.isIdle && blocks.every((block) => this.#parts.index.locate(block.folder, block.id) !== undefined)
+    const isAllHere = this.#commits.isAtRest && blocks.every((block) => this.#parts.index.locate(block.folder, block.id) !== undefined)
     if (!isAllHere) await this.#commits.commit(blocks.map((block): Step => ({ kind: 'put', block })))
   }
 

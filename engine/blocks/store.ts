@@ -17,10 +17,7 @@ export interface StoreTotals {
   readonly diskBytes: number
 }
 
-export type StoreHealth =
-  | { readonly state: 'ok' }
-  | { readonly state: 'readOnly'; readonly reason: string }
-  | { readonly state: 'closed' }
+export type StoreHealth = { readonly state: 'ok' } | { readonly state: 'readOnly'; readonly reason: string } | { readonly state: 'closed' }
 
 export interface BlockStore extends AsyncDisposable {
   /**

@@ -1,7 +1,16 @@
 // A small file system in memory for tests of stores: what is not synced is kept apart and can be lost, torn or kept at a power loss;
 // it can stop at any call, refuse syncs, be full, be read-only. Not the simulator's disk (test/sim/): no symlinks, no times.
 
-import { FilesError, type DirectoryItem, type FileKind, type Files, type FilesFault, type FileStat, type OpenFile, type OpenMode } from '../../engine/base/files.ts'
+import {
+  FilesError,
+  type DirectoryItem,
+  type FileKind,
+  type Files,
+  type FilesFault,
+  type FileStat,
+  type OpenFile,
+  type OpenMode,
+} from '../../engine/base/files.ts'
 
 /** The process is gone: thrown by the call that was to be the last and by every one after it. */
 export class Crashed extends Error {}

@@ -4,7 +4,15 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { EngineError, type ErrorCode } from '../../engine/base/errors.ts'
-import { encodeRecord, encodeSegmentHeader, encodeTombstone, recordBytesOf, recordHeaderBytes, recordTypes, segmentHeaderBytes } from '../../engine/blocks/record.ts'
+import {
+  encodeRecord,
+  encodeSegmentHeader,
+  encodeTombstone,
+  recordBytesOf,
+  recordHeaderBytes,
+  recordTypes,
+  segmentHeaderBytes,
+} from '../../engine/blocks/record.ts'
 import type { SegmentStore } from '../../engine/blocks/segment-store.ts'
 import { blockIdOf } from '../../engine/crypto/seal.ts'
 import type { StoredBlock } from '../../engine/blocks/store.ts'
@@ -130,8 +138,15 @@ describe('a segment that is shorter than it was', () => {
       files.replaceBytes(firstPath, whole.slice(0, sizeBytes))
       await using store = await openSmallStore(files, {}, false)
       const wholeRecords = Math.floor((sizeBytes - segmentHeaderBytes) / recordBytes)
-      assert.deepEqual(await whichAreHere(store), blocks.map((_, at) => at < wholeRecords), `cut at ${sizeBytes}`)
-      assert.ok(store.quarantine().records.some((record) => record.reason === 'truncated'), `cut at ${sizeBytes}`)
+      assert.deepEqual(
+        await whichAreHere(store),
+        blocks.map((_, at) => at < wholeRecords),
+        `cut at ${sizeBytes}`,
+      )
+      assert.ok(
+        store.quarantine().records.some((record) => record.reason === 'truncated'),
+        `cut at ${sizeBytes}`,
+      )
     }
   })
 

@@ -6,7 +6,7 @@ import { describe, it } from 'node:test'
 import { EngineError, type ErrorCode } from '../../engine/base/errors.ts'
 import type { StoredBlock } from '../../engine/blocks/store.ts'
 import { never, openSmallStore, testBlock, testFolder } from '../support/blocks.ts'
-import { CrashFiles } from '../support/crash-files.ts'
+import { Crashed, CrashFiles } from '../support/crash-files.ts'
 
 const folder = testFolder(1)
 
@@ -61,7 +61,11 @@ describe('a sync that fails', () => {
       assert.equal(files.bytesOf('/store/0000000001.segment').length, sizeBefore)
       assert.ok(files.paths().includes('/store/0000000002.segment'))
     }
-    await using again = await openSmallStore(files.afterPowerLoss(() => 0), {}, false)
+    await using again = await openSmallStore(
+      files.afterPowerLoss(() => 0),
+      {},
+      false,
+    )
     assert.equal(again.totals().blocks, 5)
     assert.equal(again.quarantine().count, 0)
   })
@@ -129,11 +133,79 @@ describe('a full disk', () => {
     await using store = await openSmallStore(files, { reserveBytes: 5000 })
     await store.put(many(0, 20))
     files.capacityBytes = files.usedBytes()
-    await store.remove(folder, many(0, 18).map((block) => block.id))
+    await store.remove(
+      folder,
+      many(0, 18).map((block) => block.id),
+    )
     const report = await store.compact(never)
     assert.ok(report.segments > 0)
     await store.put(many(30, 34))
     for (const block of [...many(18, 20), ...many(30, 34)]) assert.deepEqual(await store.get(folder, block.id), block.bytes)
+  })
+})
+
+describe('what was not acknowledged', () => {
+  it('cannot undo what is acknowledged later: a removal that a full disk cut short, and a put of the block after it', async () => {
+    const files = new CrashFiles()
+    await using store = await openSmallStore(files, { reserveBytes: 0, segmentBytes: 1_000_000 })
+    await store.put(many(0, 4))
+    files.capacityBytes = files.usedBytes() + 250 // two of the tombstones, not the third
+    await assert.rejects(
+      store.remove(
+        folder,
+        many(0, 3).map((block) => block.id),
+      ),
+      isCode('NO_SPACE'),
+    )
+    files.capacityBytes = Infinity
+    await store.put(many(0, 2))
+    // Of what is not synced, the bytes arrive and the cut does not.
+    let turn = 0
+    await using again = await openSmallStore(
+      files.afterPowerLoss(() => 2 - 2 * (turn++ % 2)),
+      { reserveBytes: 0 },
+      false,
+    )
+    for (const block of many(0, 2)) assert.deepEqual(await again.get(folder, block.id), block.bytes)
+  })
+
+  it('is not served again after a removal that had nothing to remove', async () => {
+    const files = new CrashFiles()
+    await using store = await openSmallStore(files, { reserveBytes: 0, segmentBytes: 1_000_000 })
+    await store.put(many(0, 1))
+    files.capacityBytes = files.usedBytes() + 400 // the first block of two
+    await assert.rejects(store.put(many(1, 3)), isCode('NO_SPACE'))
+    files.capacityBytes = Infinity
+    await store.remove(
+      folder,
+      many(1, 2).map((block) => block.id),
+    )
+    let turn = 0
+    await using again = await openSmallStore(
+      files.afterPowerLoss(() => 2 - 2 * (turn++ % 2)),
+      { reserveBytes: 0 },
+      false,
+    )
+    assert.equal(again.has(folder, testBlock(1, 200).id), false)
+  })
+
+  it('stays lost when a sync failed and the node was killed before it could say so', async () => {
+    const files = new CrashFiles()
+    const store = await openSmallStore(files)
+    await store.put(many(0, 1))
+    files.failingSyncs = 1
+    files.syncs = 1 // the failing sync writes nothing
+    files.crashAtCall = files.calls + 3 // write, sync, then the cut
+    await assert.rejects(store.put(many(1, 2)), Crashed)
+    const killed = files.afterKill()
+    await using opened = await openSmallStore(killed, {}, false)
+    const isHere = opened.has(folder, testBlock(1, 200).id)
+    await using again = await openSmallStore(
+      killed.afterPowerLoss(() => 0),
+      {},
+      false,
+    )
+    assert.equal(again.has(folder, testBlock(1, 200).id), isHere, 'what an open store says it has survives a power loss')
   })
 })
 
@@ -169,7 +241,10 @@ describe('compaction', () => {
     const files = new CrashFiles()
     await using store = await openSmallStore(files)
     await store.put(many(0, 40))
-    await store.remove(folder, many(0, 36).map((block) => block.id))
+    await store.remove(
+      folder,
+      many(0, 36).map((block) => block.id),
+    )
     const before = store.totals()
     const report = await store.compact(never)
     assert.ok(store.totals().diskBytes < before.diskBytes / 2, `${before.diskBytes} → ${store.totals().diskBytes}`)
@@ -187,10 +262,16 @@ describe('compaction', () => {
       await store.put(many(8, 10))
       await store.remove(folder, [victim.id])
       await store.put(many(10, 16))
-      await store.remove(folder, many(8, 16).map((block) => block.id))
+      await store.remove(
+        folder,
+        many(8, 16).map((block) => block.id),
+      )
       for (let round = 0; round < 4; round++) {
         await store.put(many(20 + round * 8, 28 + round * 8))
-        await store.remove(folder, many(20 + round * 8, 28 + round * 8).map((block) => block.id))
+        await store.remove(
+          folder,
+          many(20 + round * 8, 28 + round * 8).map((block) => block.id),
+        )
         await store.compact(never)
       }
     }
@@ -205,7 +286,10 @@ describe('compaction', () => {
     const files = new CrashFiles()
     await using store = await openSmallStore(files)
     await store.put(many(0, 40))
-    await store.remove(folder, many(0, 30).map((block) => block.id))
+    await store.remove(
+      folder,
+      many(0, 30).map((block) => block.id),
+    )
     const stop = new AbortController()
     const compaction = store.compact(stop.signal)
     stop.abort()

@@ -24,7 +24,13 @@ function crowdedId(number: number): BlockId {
   return present(parseBlockId(bytes), 'a test id')
 }
 
-const step = fc.record({ isPut: fc.boolean(), folder: fc.nat(1), id: fc.nat(60), segment: fc.integer({ min: 1, max: 3 }), offset: fc.nat(1000) })
+const step = fc.record({
+  isPut: fc.boolean(),
+  folder: fc.nat(1),
+  id: fc.nat(60),
+  segment: fc.integer({ min: 1, max: 3 }),
+  offset: fc.nat(1000),
+})
 
 describe('MemorySegmentIndex', () => {
   it('answers as a map would, whatever is put and removed', () => {
@@ -52,9 +58,13 @@ describe('MemorySegmentIndex', () => {
           payloadBytes: some.reduce((sum, row) => sum + row.location.payloadBytes, 0),
         })
         assert.deepEqual(index.totals(), totalOf(rows))
-        for (const segment of [1, 2, 3]) assert.deepEqual(index.liveIn(segment), totalOf(rows.filter((row) => row.location.segment === segment)))
+        for (const segment of [1, 2, 3])
+          assert.deepEqual(index.liveIn(segment), totalOf(rows.filter((row) => row.location.segment === segment)))
         for (const [at, folder] of folders.entries()) {
-          const ids = rows.filter((row) => row.folder === at).map((row) => row.id).toSorted(compareBytes)
+          const ids = rows
+            .filter((row) => row.folder === at)
+            .map((row) => row.id)
+            .toSorted(compareBytes)
           assert.deepEqual(index.list(folder, undefined, 1000), ids)
           const after = crowdedId(afterNumber)
           assert.deepEqual(index.list(folder, after, limit), ids.filter((id) => compareBytes(id, after) > 0).slice(0, limit))

@@ -59,7 +59,12 @@ class World {
 
   async #remove(): Promise<void> {
     const picked = this.#pick(4)
-    await this.#claiming('remove', picked, 'absent', (store) => store.remove(folder, picked.map((at) => (pool[at] ?? testBlock(0)).id)))
+    await this.#claiming('remove', picked, 'absent', (store) =>
+      store.remove(
+        folder,
+        picked.map((at) => (pool[at] ?? testBlock(0)).id),
+      ),
+    )
   }
 
   /** Compaction while blocks that it may be copying are removed and put. */
@@ -70,7 +75,10 @@ class World {
       const compaction = store.compact(never)
       compaction.catch(() => undefined) // looked at below
       for (let turns = this.#chance(40); turns > 0; turns--) await Promise.resolve()
-      const removal = store.remove(folder, removed.map((at) => (pool[at] ?? testBlock(0)).id))
+      const removal = store.remove(
+        folder,
+        removed.map((at) => (pool[at] ?? testBlock(0)).id),
+      )
       const addition = store.put(added.map((at) => pool[at] ?? testBlock(0)))
       const results = await Promise.allSettled([compaction, removal, addition])
       const errors: unknown[] = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
@@ -167,7 +175,8 @@ describe('a segment store in random lives', () => {
   it('has what it acknowledged and has not what it removed', async () => {
     const alone = process.env['SEGMENT_MODEL_SEED']
     const lives = Number(process.env['SEGMENT_MODEL_LIVES'] ?? 100)
-    const seeds = alone === undefined ? Array.from({ length: lives }, (_, at) => at + Number(process.env['SEGMENT_MODEL_FIRST'] ?? 0)) : [Number(alone)]
+    const seeds =
+      alone === undefined ? Array.from({ length: lives }, (_, at) => at + Number(process.env['SEGMENT_MODEL_FIRST'] ?? 0)) : [Number(alone)]
     for (const seed of seeds) {
       try {
         await new World(seed).run(80)
