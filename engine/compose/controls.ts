@@ -70,8 +70,10 @@ export function makeControls(parts: ControlParts): Controls {
 
 async function rescan(parts: ControlParts, runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
   if (runtime.isPaused) throw new EngineError('NOT_ALLOWED', `${runtime.record.name} is paused: resume it first`)
+  const both = AbortSignal.any([signal, parts.signal])
+  if (runtime.isStopped) await runtime.tryAgain(both)
   if (runtime.isStopped) throw new EngineError('FOLDER_STOPPED', `${runtime.record.name} is stopped: 'holdfast problems' says why`)
-  await runtime.ingest.walkNow(AbortSignal.any([signal, parts.signal]))
+  await runtime.ingest.walkNow(both)
 }
 
 /** Walks first: what a person wrote a moment ago counts, whether the watcher has seen it or not. */

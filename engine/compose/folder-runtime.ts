@@ -70,10 +70,13 @@ export class FolderRuntime {
   readonly #ready = new Map<PeerId, Wakeup>()
   readonly #changed = new Broadcast()
   readonly #ending = new AbortController()
+  readonly #restart = new Wakeup()
   #activity: AbortController | undefined
   #running: Promise<void> | undefined
   #isPaused: boolean
   #stopReason: string | undefined
+  /** How often the folder stopped in this life. */
+  #stops = 0
   #watchMethod = 'none'
 
   constructor(parts: RuntimeParts, record: FolderRecord) {
@@ -162,6 +165,13 @@ export class FolderRuntime {
     })
   }
 
+  /** Tries a stopped folder again now; resolves once it runs or has stopped again. */
+  async tryAgain(signal: AbortSignal): Promise<void> {
+    const stops = this.#stops
+    this.#restart.wake()
+    while (this.isStopped && this.#stops === stops) await this.#changed.wait(signal)
+  }
+
   start(): void {
     if (this.#isPaused || this.#running !== undefined) return
     const activity = new AbortController()
@@ -234,7 +244,7 @@ export class FolderRuntime {
       } catch (error) {
         if (signal.aborted) return
         this.#setStopped(error)
-        await this.#parts.world.clock.sleep(restartPauseMs, signal).catch(() => undefined) // aborted: the loop ends
+        await waitAtMost(this.#restart, this.#parts.world.clock, restartPauseMs, signal).catch(() => undefined) // aborted: the loop ends
       }
     }
   }
@@ -258,6 +268,7 @@ export class FolderRuntime {
 
   #setStopped(error: unknown): void {
     const reason = messageOf(error)
+    this.#stops++
     this.#stopReason = reason
     this.#logger.error('the folder stopped', { code: errorCodeOf(error), error: reason })
     const isKnown = error instanceof EngineError && error.code === 'FOLDER_STOPPED'

@@ -73,6 +73,7 @@ export class Ingest {
   /** Path and when it is due, on the monotonic clock. */
   readonly #later = new Map<string, number>()
   #rules: IgnoreRules
+  #hasRules = false
   #walksWanted = 0
   #walksDone = 0
   #progress: ScanProgress | undefined
@@ -321,9 +322,14 @@ export class Ingest {
     if (parsed.kind === 'refused') return this.#refuseRules(parsed.problem)
     problems.clear('IGNORE_RULES', ignoreFileName)
     this.#rules = parsed.rules
+    this.#hasRules = true
   }
 
+  /** Without any rules the folder waits: sharing what somebody wanted ignored cannot be taken back. Throws `FOLDER_STOPPED` then. */
   #refuseRules(reason: string): void {
+    if (!this.#hasRules) {
+      throw new EngineError('FOLDER_STOPPED', `the rules in ${ignoreFileName} cannot be used: ${reason}. Nothing is synced until they can; mend ${ignoreFileName}`)
+    }
     this.#parts.problems.note({
       code: 'IGNORE_RULES',
       severity: 'warning',

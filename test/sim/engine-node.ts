@@ -1,8 +1,32 @@
 // The production engine inside a simulated machine: the only place where the simulator knows engine.ts.
 
+import { openEngine } from '../../engine/engine.ts'
+import { jobTable } from '../../engine/job-table.ts'
 import type { NodeWorld, OpenedNode } from './node.ts'
 
 /** Opens a node of the engine in `world`. */
 export async function openEngineNode(world: NodeWorld): Promise<OpenedNode> {
-  throw new Error(`no engine is plugged into the simulator yet: ${world.name} cannot start`)
+  const { clock, random, files, log, openWatcher, homePath, databasePath, name } = world
+  return openEngine(
+    {
+      clock,
+      random,
+      files,
+      log,
+      openWatcher,
+      jobs: world.makeJobs(jobTable),
+      openNetwork: async (identity) => world.openNetwork(identity.peerId),
+      home: homePath,
+      databasePath,
+      lockPath: `${databasePath}.lock`,
+      keyPath: `${homePath}/node.key`,
+      segmentsPath: `${homePath}/segments`,
+      name,
+      zone: 'home',
+      class: 'daily',
+      capacityBytes: 0,
+      version: '0.0.0',
+    },
+    new AbortController().signal,
+  )
 }

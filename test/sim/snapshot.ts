@@ -13,6 +13,8 @@ export interface Seen {
   readonly mode: number
   /** Of a file. */
   readonly mtimeUs: number | undefined
+  /** A directory in which only ignored files are left: whether the folder still has it cannot be seen from here. */
+  readonly isDoubtful: boolean
 }
 
 export type Snapshot = ReadonlyMap<string, Seen>
@@ -47,7 +49,7 @@ export function contentAt(node: SimNode, path: string): string | undefined {
   return hash
 }
 
-/** Everything the node shares: without ignored files, without directories in which only those are left. */
+/** Everything the node shares: without ignored files; directories in which only those are left are doubtful. */
 export function snapshotOf(node: SimNode): Snapshot {
   const seen = new Map<string, Seen>()
   look(node, '', seen)
@@ -66,17 +68,16 @@ function look(node: SimNode, directory: string, seen: Map<string, Seen>): 'share
       continue
     }
     const below = stat.kind === 'directory' ? look(node, path, seen) : 'shared'
-    if (below === 'ignoredOnly') {
-      if (found === 'none') found = 'ignoredOnly'
-      continue
-    }
-    found = 'shared'
+    const isDoubtful = below === 'ignoredOnly'
+    if (!isDoubtful) found = 'shared'
+    else if (found === 'none') found = 'ignoredOnly'
     const isLink = stat.kind === 'symlink'
     seen.set(path.normalize('NFC'), {
       kind: stat.kind,
       content: stat.kind === 'file' ? (contentAt(node, path) ?? '') : isLink ? node.user.readLink(`${node.folderPath}/${path}`) : '',
       mode: isLink ? 0 : stat.mode,
       mtimeUs: stat.kind === 'file' ? stat.mtimeUs : undefined,
+      isDoubtful,
     })
   }
   return found
@@ -86,11 +87,16 @@ function look(node: SimNode, directory: string, seen: Map<string, Seen>): 'share
 export function differences(left: Snapshot, right: Snapshot, names: readonly [string, string], linesMax: number = 20): readonly string[] {
   const lines: string[] = []
   for (const path of new Set([...left.keys(), ...right.keys()])) {
+    if (isDoubt(left.get(path), right.get(path)) || isDoubt(right.get(path), left.get(path))) continue
     const [one, other] = [describe(left.get(path)), describe(right.get(path))]
     if (one !== other) lines.push(`${path}: ${names[0]} has ${one}, ${names[1]} has ${other}`)
     if (lines.length >= linesMax) break
   }
   return lines
+}
+
+function isDoubt(doubtful: Seen | undefined, other: Seen | undefined): boolean {
+  return doubtful?.isDoubtful === true && (other === undefined || other.isDoubtful)
 }
 
 function describe(seen: Seen | undefined): string {

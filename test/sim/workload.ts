@@ -188,7 +188,7 @@ export class Workload {
         else person.symlink('somewhere', file)
         return file
       case 'swap': {
-        const other = random.pick(person.paths('file'))
+        const other = random.pick(person.paths('file').filter((path) => path !== '.holdfastignore'))
         if (other === undefined || other === file || isIgnoredPair(file, other)) return undefined
         person.rename(file, 'swap.ignored')
         person.rename(other, file)
