@@ -5,7 +5,7 @@ import { Ledger, type Owed } from './ledger.ts'
 import type { SimNode } from './node.ts'
 import { Person } from './person.ts'
 import type { Scheduler } from './scheduler.ts'
-import { contentAt, differences, isIgnoredName, isOwnPath, snapshotOf, type Snapshot } from './snapshot.ts'
+import { contentAt, differences, isConflictCopy, isIgnoredName, isOwnPath, snapshotOf, type Snapshot } from './snapshot.ts'
 
 export class OracleViolation extends Error {
   constructor(message: string) {
@@ -144,17 +144,4 @@ export class Oracle {
     if (person === undefined) throw new Error(`${node.name} is not part of this world`)
     return person
   }
-}
-
-/** `name.conflict-YYYYMMDD-HHMMSS-NODE.ext` beside `name.ext`; a long name may have been shortened. */
-export function isConflictCopy(path: string, original: string): boolean {
-  const [directory, name] = splitLast(path)
-  const [originalDirectory, originalName] = splitLast(original)
-  const at = name.indexOf('.conflict-')
-  return directory === originalDirectory && at > 0 && originalName.startsWith(name.slice(0, at))
-}
-
-function splitLast(path: string): readonly [string, string] {
-  const at = path.lastIndexOf('/')
-  return [path.slice(0, Math.max(0, at)), path.slice(at + 1)]
 }

@@ -103,3 +103,16 @@ function describe(seen: Seen | undefined): string {
   if (seen === undefined) return 'nothing'
   return `${seen.kind} ${seen.content} ${seen.mode.toString(8)}${seen.mtimeUs === undefined ? '' : ` at ${seen.mtimeUs}`}`
 }
+
+/** `name.conflict-YYYYMMDD-HHMMSS-NODE.ext` beside `name.ext`; a long name may have been shortened. */
+export function isConflictCopy(path: string, original: string): boolean {
+  const [directory, name] = splitLast(path)
+  const [originalDirectory, originalName] = splitLast(original)
+  const at = name.indexOf('.conflict-')
+  return directory === originalDirectory && at > 0 && originalName.startsWith(name.slice(0, at))
+}
+
+function splitLast(path: string): readonly [string, string] {
+  const at = path.lastIndexOf('/')
+  return [path.slice(0, Math.max(0, at)), path.slice(at + 1)]
+}
