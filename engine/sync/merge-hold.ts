@@ -1,5 +1,5 @@
-// Before a losing version is given a conflict name, its content must be here: whoever writes that entry has to be able to serve it.
-// Its author may have moved on meanwhile; then a newer version comes instead, and there is nothing to keep.
+// Before concurrent versions are brought together, the contents that stay must be here, the winner's and the losers': whoever writes an
+// entry has to be able to serve it. An author may have moved on meanwhile; then a newer version comes instead, and decides.
 
 import type { StoredBlock } from '../blocks/store.ts'
 import { blockIdOf } from '../crypto/seal.ts'
@@ -13,13 +13,15 @@ import type { Version } from './reconcile.ts'
 /** Content fetched at once: it passes through memory on its way to the store. */
 const holdBytesMax = 8 * 1024 * 1024
 
-/** True once every losing content of the merge can be had here; fetches what is missing into the block store. Throws what the store throws. */
-export async function holdLosers(
+/** True once every content that the merge keeps can be had here; fetches what is missing into the block store. Throws what the store throws. */
+export async function holdContents(
   parts: Pick<BatchParts, 'index' | 'handle' | 'store' | 'fetcher'>,
   versions: readonly Version[],
   signal: AbortSignal,
 ): Promise<boolean> {
-  const missing = (mergeOf(versions)?.losers ?? []).flatMap((loser) => missingBlocks(parts, loser))
+  const merge = mergeOf(versions)
+  if (merge === undefined) return true
+  const missing = [merge.merged, ...merge.losers].flatMap((kept) => missingBlocks(parts, kept))
   for (let from = 0; from < missing.length; ) {
     let to = from
     let bytes = 0

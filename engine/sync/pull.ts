@@ -15,7 +15,7 @@ import type { Fetcher } from '../transfer/fetch.ts'
 import type { FolderHandle } from './folder-handle.ts'
 import { largeFileBytesMin } from './ingest-job.ts'
 import { reviveDirectory, writeMerges } from './merge.ts'
-import { holdLosers } from './merge-hold.ts'
+import { holdContents } from './merge-hold.ts'
 import type { FolderProblems } from './problems.ts'
 import type { publishBatch } from './publish-job.ts'
 import { executeBatch, type ChangeResult } from './pull-batch.ts'
@@ -177,7 +177,7 @@ export class Pull {
     const { index, handle, clock, events } = this.#parts
     const held: (readonly OpenedVersion[])[] = []
     for (const { pathKey, versions } of merges) {
-      if (await holdLosers(this.#parts, versions, signal)) held.push(versions)
+      if (await holdContents(this.#parts, versions, signal)) held.push(versions)
       else this.#postponeGrowing({ pathKey }, 'NO_SOURCE')
     }
     // Fetching took a while: what changed meanwhile is planned anew.
