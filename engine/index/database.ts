@@ -1,5 +1,5 @@
-// One SQLite file, opened safely: integrity check, migrations, WAL with full sync, transactions that cannot span an await.
-// Full sync because a sequence number that left this node must never be given out again after a power cut.
+// One SQLite file, opened safely: integrity check, migrations, WAL, transactions that cannot span an await. A commit survives the end
+// of the process at once and a power cut with the next flush of the log; what must survive a power cut as well asks for it.
 
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { EngineError, messageOf } from '../base/errors.ts'
@@ -14,6 +14,7 @@ const busyTimeoutMs = 5000
 export class Database implements Disposable {
   readonly #database: DatabaseSync
   #isInTransaction = false
+  #mustLast = false
 
   constructor(database: DatabaseSync) {
     this.#database = database
@@ -31,13 +32,21 @@ export class Database implements Disposable {
     try {
       const result = work()
       this.#database.exec('commit')
+      // A checkpoint flushes the log before it does anything else.
+      if (this.#mustLast) this.#database.exec('pragma wal_checkpoint(passive)')
       return result
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('rollback')
       throw wrapDatabaseError(error)
     } finally {
       this.#isInTransaction = false
+      this.#mustLast = false
     }
+  }
+
+  /** The transaction under way is to survive a power cut from the moment in which it has ended. */
+  makeLast(): void {
+    this.#mustLast = true
   }
 
   [Symbol.dispose](): void {
@@ -90,7 +99,7 @@ function migrate(raw: DatabaseSync, path: string): void {
     )
   }
   raw.exec('pragma journal_mode = wal')
-  raw.exec('pragma synchronous = full')
+  raw.exec('pragma synchronous = normal')
   raw.exec('pragma foreign_keys = on')
   raw.exec(`pragma cache_size = -${cacheKiB}`)
   for (let step = version; step < migrations.length; step++) {

@@ -33,7 +33,9 @@ export function openIndex(path: string, random: Random): Index {
   const entries = new EntryTable(database)
   const needs = new NeedTable(database)
   const items = new ItemTable(database)
+  const folders = new FolderTable(database)
   const forgetCaches = (): void => {
+    folders.forgetCaches()
     entries.forgetCaches()
     needs.forgetCaches()
     items.forgetCaches()
@@ -41,7 +43,7 @@ export function openIndex(path: string, random: Random): Index {
   return {
     forgetCaches,
     indexId: ensureIndexId(database, random),
-    folders: new FolderTable(database),
+    folders,
     entries,
     items,
     needs,

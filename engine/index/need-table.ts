@@ -43,17 +43,18 @@ export class NeedTable {
 
   constructor(database: Database) {
     this.#insert = database.prepare('insert or replace into need (folder, rank, path_key, bytes) values (?, ?, ?, ?)')
-    this.#clear = database.prepare('delete from need where folder = ? and path_key = ? returning bytes')
+    // Without statistics SQLite prefers the primary key's first column, the folder, and reads all needs of it.
+    this.#clear = database.prepare('delete from need indexed by need_path where folder = ? and path_key = ? returning bytes')
     this.#ready = database.prepare(
       `select rank, path_key, bytes, attempts, reason from need
        where folder = ? and (rank > ? or (rank = ? and path_key > ?)) and rank < ? and retry_ms <= ? order by rank, path_key limit ?`,
     )
-    this.#has = database.prepare('select 1 from need where folder = ? and path_key = ?')
+    this.#has = database.prepare('select 1 from need indexed by need_path where folder = ? and path_key = ?')
     this.#totals = database.prepare('select count(*) as paths, total(bytes) as bytes from need where folder = ?')
-    this.#postpone = database.prepare('update need set retry_ms = ?, attempts = attempts + 1, reason = ? where folder = ? and path_key = ?')
+    this.#postpone = database.prepare('update need indexed by need_path set retry_ms = ?, attempts = attempts + 1, reason = ? where folder = ? and path_key = ?')
     this.#nextRetry = database.prepare('select min(retry_ms) as at from need where folder = ? and retry_ms > ?')
     this.#wakeAll = database.prepare('update need set retry_ms = 0 where folder = ? and retry_ms > 0')
-    this.#attempts = database.prepare('select attempts from need where folder = ? and path_key = ?')
+    this.#attempts = database.prepare('select attempts from need indexed by need_path where folder = ? and path_key = ?')
     this.#reasons = database.prepare("select reason, count(*) as paths from need where folder = ? and reason <> '' group by reason")
   }
 

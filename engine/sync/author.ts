@@ -39,7 +39,6 @@ export function writeEntries(index: Index, handle: FolderHandle, drafts: readonl
   for (let from = 0; from < drafts.length; from += changeSetEntriesMax) {
     written.push(...writeChangeSet(index, handle, drafts.slice(from, from + changeSetEntriesMax), timeMs))
   }
-  if (drafts.length > 0) index.entries.saveCounter()
   return written
 }
 

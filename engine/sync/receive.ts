@@ -107,7 +107,6 @@ function storeEntries(parts: ReceiveParts, checked: CheckedBatch): number {
     usedSets.set(incoming.set, author)
     index.entries.insertChangeSet(author, set.firstSeq, set.hashes.length / entryHashBytes, encodeChangeSet(set))
   }
-  if (stored > 0) index.entries.saveCounter()
   return stored
 }
 

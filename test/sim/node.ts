@@ -129,7 +129,7 @@ export class SimMachine implements SimNode {
     this.user.mkdir('/home')
     this.user.mkdir(homePath)
     this.user.mkdir(folderPath)
-    this.database = new DatabaseHome({ label: options.name, durability: options.durability ?? 'full' })
+    this.database = new DatabaseHome({ label: options.name, durability: options.durability ?? 'normal' })
   }
 
   get isRunning(): boolean {
