@@ -53,7 +53,7 @@ export class NeedTable {
     this.#totals = database.prepare('select count(*) as paths, total(bytes) as bytes from need where folder = ?')
     this.#postpone = database.prepare('update need indexed by need_path set retry_ms = ?, attempts = attempts + 1, reason = ? where folder = ? and path_key = ?')
     this.#nextRetry = database.prepare('select min(retry_ms) as at from need where folder = ? and retry_ms > ?')
-    this.#wakeAll = database.prepare('update need set retry_ms = 0 where folder = ? and retry_ms > 0')
+    this.#wakeAll = database.prepare('update need set retry_ms = 0, attempts = 0 where folder = ? and retry_ms > 0')
     this.#attempts = database.prepare('select attempts from need indexed by need_path where folder = ? and path_key = ?')
     this.#reasons = database.prepare("select reason, count(*) as paths from need where folder = ? and reason <> '' group by reason")
   }
@@ -119,6 +119,7 @@ export class NeedTable {
     return typeof at === 'number' ? at : undefined
   }
 
+  /** All are ready now, and their pauses start small again: something changed for the better. */
   wakeAll(folderRow: number): void {
     this.#wakeAll.run(folderRow)
   }

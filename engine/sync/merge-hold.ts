@@ -4,41 +4,77 @@
 import type { StoredBlock } from '../blocks/store.ts'
 import { blockIdOf } from '../crypto/seal.ts'
 import { equalBytes } from '../base/bytes.ts'
+import type { Jobs } from '../base/jobs.ts'
 import { sealOverheadBytes } from '../model/block-list.ts'
 import type { BlockRef } from '../model/entry.ts'
+import type { sealRanges, SealRange } from '../transfer/seal-ranges-job.ts'
 import { mergeOf } from './pull-plan.ts'
 import type { BatchParts } from './pull-batch.ts'
 import type { Version } from './reconcile.ts'
 
-/** Content fetched at once: it passes through memory on its way to the store. */
+/** Content brought to the store at once: it passes through memory on its way. */
 const holdBytesMax = 8 * 1024 * 1024
 
-/** True once every content that the merge keeps can be had here; fetches what is missing into the block store. Throws what the store throws. */
-export async function holdContents(
-  parts: Pick<BatchParts, 'index' | 'handle' | 'store' | 'fetcher'>,
-  versions: readonly Version[],
-  signal: AbortSignal,
-): Promise<boolean> {
+export type HoldParts = Pick<BatchParts, 'index' | 'handle' | 'store' | 'fetcher'> & { readonly jobs: Jobs<{ readonly sealRanges: typeof sealRanges }> }
+
+/**
+ * True once every content that the merge keeps can be had here; brings what is missing into the block store. A loser's is brought there even
+ * from a file of the folder: its person may change that file before the copy is made, and no later version would ever say so of the copy.
+ * Throws what the store throws.
+ */
+export async function holdContents(parts: HoldParts, versions: readonly Version[], signal: AbortSignal): Promise<boolean> {
   const merge = mergeOf(versions)
   if (merge === undefined) return true
-  const missing = [merge.merged, ...merge.losers].flatMap((kept) => missingBlocks(parts, kept))
-  for (let from = 0; from < missing.length; ) {
+  const { index, handle } = parts
+  const wanted = missingBlocks(parts, merge.merged).filter(({ id }) => index.items.homeOf(handle.row, id) === undefined)
+  for (const loser of merge.losers) wanted.push(...missingBlocks(parts, loser))
+  for (let from = 0; from < wanted.length; ) {
     let to = from
     let bytes = 0
-    while (to < missing.length && bytes < holdBytesMax) bytes += missing[to++]?.storedBytes ?? 0
-    if (!(await fetchIntoStore(parts, missing.slice(from, to), signal))) return false
+    while (to < wanted.length && bytes < holdBytesMax) bytes += wanted[to++]?.storedBytes ?? 0
+    const absent = await sealIntoStore(parts, wanted.slice(from, to), signal)
+    if (!(await fetchIntoStore(parts, absent, signal))) return false
     from = to
   }
   return true
 }
 
-function missingBlocks({ index, handle, store }: Pick<BatchParts, 'index' | 'handle' | 'store'>, { state }: Version): readonly BlockRef[] {
+function missingBlocks({ handle, store }: HoldParts, { state }: Version): BlockRef[] {
   if (state === undefined) return []
   const refs = Array.from({ length: state.blocks.count }, (_, at) => ({
     id: state.blocks.id(at),
     storedBytes: state.blocks.lengthBytes(at) + sealOverheadBytes,
   }))
-  return refs.filter(({ id }) => index.items.homeOf(handle.row, id) === undefined && !store.has(handle.record.id, id))
+  return refs.filter(({ id }) => !store.has(handle.record.id, id))
+}
+
+/** Brings what files here hold; gives what none does. */
+async function sealIntoStore({ index, handle, store, jobs }: HoldParts, refs: readonly BlockRef[], signal: AbortSignal): Promise<readonly BlockRef[]> {
+  const absent: BlockRef[] = []
+  const atHome: BlockRef[] = []
+  const ranges: SealRange[] = []
+  for (const ref of refs) {
+    const home = index.items.homeOf(handle.row, ref.id)
+    if (home === undefined) {
+      absent.push(ref)
+      continue
+    }
+    const { item, at, offset } = home
+    atHome.push(ref)
+    ranges.push({ path: item.path, offset, lengthBytes: item.blocks.lengthBytes(at), id: ref.id, key: item.blocks.key(at) })
+  }
+  if (ranges.length === 0) return absent
+  const { payload, lengths } = await jobs.run('sealRanges', { root: handle.root, sealKey: handle.jobKeys.sealKey, ranges }, { signal })
+  const blocks: StoredBlock[] = []
+  let from = 0
+  for (const [at, ref] of atHome.entries()) {
+    const length = lengths[at] ?? 0
+    if (length === 0) absent.push(ref)
+    else blocks.push({ folder: handle.record.id, id: ref.id, bytes: payload.subarray(from, from + length) })
+    from += length
+  }
+  await store.put(blocks)
+  return absent
 }
 
 async function fetchIntoStore(
@@ -46,6 +82,7 @@ async function fetchIntoStore(
   refs: readonly BlockRef[],
   signal: AbortSignal,
 ): Promise<boolean> {
+  if (refs.length === 0) return true
   const fetched = await fetcher.fetch(refs, signal)
   const blocks: StoredBlock[] = []
   for (const [at, { id }] of refs.entries()) {
@@ -60,4 +97,3 @@ async function fetchIntoStore(
   await store.put(blocks)
   return true
 }
-

@@ -12,6 +12,7 @@ import type { BlockStore } from '../blocks/store.ts'
 import type { Index } from '../index/index-store.ts'
 import { removalRank, type Need } from '../index/need-table.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
+import type { sealRanges } from '../transfer/seal-ranges-job.ts'
 import type { FolderHandle } from './folder-handle.ts'
 import { largeFileBytesMin } from './ingest-job.ts'
 import { reviveDirectory, writeMerges } from './merge.ts'
@@ -26,7 +27,7 @@ import type { OpenedVersion } from './versions.ts'
 
 export interface PullParts {
   readonly index: Index
-  readonly jobs: Jobs<{ readonly publishBatch: typeof publishBatch }> & LargeJobs
+  readonly jobs: Jobs<{ readonly publishBatch: typeof publishBatch; readonly sealRanges: typeof sealRanges }> & LargeJobs
   readonly handle: FolderHandle
   readonly store: BlockStore
   readonly fetcher: Fetcher

@@ -17,9 +17,10 @@ export interface FetchedBlock {
 
 /** One request asks for about this much: several fit under way, and a slow peer holds up little. */
 const requestBytesTarget = 2 * 1024 * 1024
-/** A peer that sent wrong bytes, or broke off, is left alone for this long. */
+/** A peer that sent wrong bytes is left alone for this long. */
 const distrustMs = 60_000
-const retryMs = 2000
+/** One that broke off, unless its connection was what broke: a new one is a new start. */
+const restMs = 2000
 
 export class Fetcher {
   readonly #network: Network
@@ -30,6 +31,7 @@ export class Fetcher {
   /** Blocks that a peer said it lacks, until it says that it has more. */
   readonly #lacking = new Map<PeerId, Set<string>>()
   readonly #restUntilMs = new Map<PeerId, number>()
+  readonly #distrustUntilMs = new Map<PeerId, number>()
   #peers: readonly PeerId[] = []
 
   constructor(network: Network, accessKey: Uint8Array, clock: Clock, random: Random) {
@@ -48,6 +50,7 @@ export class Fetcher {
       this.#sources.delete(peer)
       this.#lacking.delete(peer)
     }
+    for (const peer of this.#restUntilMs.keys()) if (!peers.includes(peer)) this.#restUntilMs.delete(peer)
   }
 
   /** The peer has more blocks than before. */
@@ -57,7 +60,7 @@ export class Fetcher {
 
   /** The peer sent bytes that are not the block: others are asked for a while. */
   distrust(peer: PeerId): void {
-    this.#rest(peer, distrustMs)
+    this.#distrustUntilMs.set(peer, this.#clock.monotonicMs() + distrustMs)
   }
 
   /** True when nobody is left who could be asked for this block now. */
@@ -106,7 +109,7 @@ export class Fetcher {
     const nowMs = this.#clock.monotonicMs()
     const name = bytesKey(block.id)
     return this.#peers.filter((peer) => {
-      if ((this.#restUntilMs.get(peer) ?? 0) > nowMs) return false
+      if ((this.#restUntilMs.get(peer) ?? 0) > nowMs || (this.#distrustUntilMs.get(peer) ?? 0) > nowMs) return false
       return this.#lacking.get(peer)?.has(name) !== true
     })
   }
@@ -119,8 +122,9 @@ export class Fetcher {
     signal: AbortSignal,
   ): Promise<void> {
     const wanted = places.flatMap((at) => blocks[at] ?? [])
+    const source = this.#source(peer)
     try {
-      const answers = await this.#source(peer).get(wanted, signal)
+      const answers = await source.get(wanted, signal)
       for (const [at, bytes] of answers.entries()) {
         const place = places[at]
         const block = wanted[at]
@@ -131,9 +135,12 @@ export class Fetcher {
     } catch (error) {
       if (signal.aborted) throw error
       const isLie = error instanceof EngineError && (error.code === 'PEER_MISBEHAVED' || error.code === 'FRAME_TOO_LARGE')
-      this.#sources.get(peer)?.close()
+      if (isLie) this.distrust(peer)
+      // Another request may have noticed before, and a new connection may have brought a new source since.
+      if (this.#sources.get(peer) !== source) return
+      source.close()
       this.#sources.delete(peer)
-      this.#rest(peer, isLie ? distrustMs : retryMs)
+      this.#restUntilMs.set(peer, this.#clock.monotonicMs() + restMs)
     }
   }
 
@@ -149,9 +156,5 @@ export class Fetcher {
     const known = this.#lacking.get(peer) ?? new Set()
     known.add(bytesKey(block.id))
     this.#lacking.set(peer, known)
-  }
-
-  #rest(peer: PeerId, durationMs: number): void {
-    this.#restUntilMs.set(peer, this.#clock.monotonicMs() + durationMs)
   }
 }

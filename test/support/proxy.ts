@@ -28,11 +28,12 @@ export class TcpProxy implements AsyncDisposable {
     this.#target = target
   }
 
-  static async open(target: ProxyTarget): Promise<TcpProxy> {
+  /** `host` is the address to listen on. */
+  static async open(target: ProxyTarget, host = '127.0.0.1'): Promise<TcpProxy> {
     const server = createServer()
     const proxy = new TcpProxy(server, target)
     server.on('connection', (socket) => proxy.#join(socket))
-    server.listen(0, '127.0.0.1')
+    server.listen(0, host)
     await once(server, 'listening')
     return proxy
   }
@@ -43,7 +44,8 @@ export class TcpProxy implements AsyncDisposable {
 
   /** Multiaddr under which the target is reached through the proxy. */
   get address(): string {
-    return `/ip4/127.0.0.1/tcp/${this.port}`
+    const { address, port } = this.#server.address() as AddressInfo
+    return `/ip4/${address}/tcp/${port}`
   }
 
   /** Resets all connections; new ones are still accepted. */
