@@ -4,33 +4,18 @@ import type { Controls, FolderStatus, NodeStatus, PeerStatus, Problem } from '..
 import { EngineError } from '../base/errors.ts'
 import { Broadcast } from '../base/queue.ts'
 import { folderIdText, type PeerId } from '../model/ids.ts'
-import type { Index } from '../index/index-store.ts'
-import type { Network } from '../net/network.ts'
 import type { Inviter } from '../share/invite.ts'
 import { askToJoinInTime } from '../share/join.ts'
 import { parseLink } from '../share/link.ts'
-import type { CardShelf } from './card-box.ts'
-import { createFolder, enterFolder } from './folder-birth.ts'
-import type { FolderRegistry } from './folder-registry.ts'
+import { createFolder, enterFolder, type BirthParts } from './folder-birth.ts'
 import type { FolderRuntime } from './folder-runtime.ts'
-import type { EngineWorld } from './parts.ts'
-import type { PeerKeeper } from './peer-keeper.ts'
-import type { Identity } from '../crypto/identity.ts'
 
-export interface ControlParts {
-  readonly world: EngineWorld
-  readonly index: Index
-  readonly network: Network
-  readonly identity: Identity
-  readonly folders: FolderRegistry
+export interface ControlParts extends BirthParts {
   readonly inviter: Inviter
-  readonly keeper: PeerKeeper
-  readonly cards: CardShelf
   /** The node's own troubles: the block store's for example. */
   readonly nodeProblems: () => readonly Problem[]
   readonly listeners: Set<() => void>
   readonly stop: () => void
-  readonly signal: AbortSignal
 }
 
 const joinTimeoutMs = 45_000

@@ -9,10 +9,25 @@ import { folderIdOf, signEntry } from '../share/admin-log.ts'
 import { encodeEntry } from '../share/folder-log.ts'
 import type { Joined } from '../share/join.ts'
 import type { Link } from '../share/link.ts'
-import type { ControlParts } from './controls.ts'
+import type { Identity } from '../crypto/identity.ts'
+import type { Index } from '../index/index-store.ts'
+import type { Network } from '../net/network.ts'
+import type { CardShelf } from './card-box.ts'
+import type { FolderRegistry } from './folder-registry.ts'
 import type { FolderRuntime } from './folder-runtime.ts'
+import type { EngineWorld } from './parts.ts'
+import type { PeerKeeper } from './peer-keeper.ts'
 
-type BirthParts = Pick<ControlParts, 'world' | 'index' | 'network' | 'identity' | 'folders' | 'cards' | 'keeper' | 'signal'>
+export interface BirthParts {
+  readonly world: EngineWorld
+  readonly index: Index
+  readonly network: Network
+  readonly identity: Identity
+  readonly folders: FolderRegistry
+  readonly cards: CardShelf
+  readonly keeper: PeerKeeper
+  readonly signal: AbortSignal
+}
 
 const secretBytes = 32
 const nonceBytes = 16

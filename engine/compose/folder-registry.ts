@@ -94,7 +94,7 @@ export class FolderRegistry {
 
   /** Throws `FOLDER_EXISTS` when the name is taken, `BAD_ARGUMENT` when it cannot be one. */
   checkName(name: string): void {
-    if (name === '' || name.length > nameUnitsMax || /[\0-\x1f/]/.test(name)) {
+    if (name === '' || name.length > nameUnitsMax || /[\p{Cc}/]/u.test(name)) {
       throw new EngineError('BAD_ARGUMENT', `a folder's name has 1 to ${nameUnitsMax} characters and no slash: give another with --name`)
     }
     if (this.all().some((runtime) => runtime.record.name === name)) {

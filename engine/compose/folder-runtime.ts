@@ -1,12 +1,11 @@
-// One folder at work: its flows wired to each other by wake-ups, started and stopped together. Whatever ends a flow stops the
-// folder, says why, and tries again; other folders go on.
+// One folder at work: its flows wired to each other by wake-ups, started and stopped together. What a flow throws stops this
+// folder only.
 
 import type { FolderStatus } from '../api/controls.ts'
-import { EngineError, errorCodeOf, messageOf } from '../base/errors.ts'
+import { EngineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { Broadcast, Coalescer, runTogether, waitAtMost, Wakeup } from '../base/queue.ts'
+import { Coalescer, runTogether } from '../base/queue.ts'
 import type { BlockStore } from '../blocks/store.ts'
-import { blake3 } from '../crypto/hash.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { Index } from '../index/index-store.ts'
 import type { FolderRecord } from '../model/folder.ts'
@@ -15,7 +14,6 @@ import type { Channel, Network } from '../net/network.ts'
 import { FolderLog } from '../share/folder-log.ts'
 import { FolderNews } from '../sync/announce.ts'
 import { Archive } from '../sync/archive.ts'
-import { conflictPath } from '../sync/conflict-name.ts'
 import { Exchange } from '../sync/exchange.ts'
 import { openFolderHandle, type FolderHandle } from '../sync/folder-handle.ts'
 import { Ingest } from '../sync/ingest.ts'
@@ -27,9 +25,12 @@ import { Fetcher } from '../transfer/fetch.ts'
 import { serveBlocks } from '../transfer/serve.ts'
 import type { Hello } from '../model/wire/exchange_pb.ts'
 import type { CardShelf } from './card-box.ts'
+import { FolderLife } from './folder-life.ts'
 import { describeFolder } from './folder-status.ts'
 import { keepWatching } from './folder-watch.ts'
+import { keepParked } from './keep-parked.ts'
 import type { EngineWorld } from './parts.ts'
+import { Subscriptions } from './subscriptions.ts'
 
 export interface RuntimeParts {
   readonly world: EngineWorld
@@ -48,9 +49,6 @@ export interface RuntimeListener {
 }
 
 const haveIntervalMs = 150
-const restartPauseMs = 5000
-const resubscribeFirstMs = 500
-const resubscribeLongestMs = 30_000
 
 export class FolderRuntime {
   readonly handle: FolderHandle
@@ -65,18 +63,10 @@ export class FolderRuntime {
   readonly #fetcher: Fetcher
   readonly #archive: Archive
   readonly #have: Coalescer
-  readonly #subscriptions = new Map<PeerId, Promise<void>>()
-  /** Rung when a peer subscribes here: it knows the folder now, so a subscription to it is worth another try. */
-  readonly #ready = new Map<PeerId, Wakeup>()
-  readonly #changed = new Broadcast()
+  readonly #subscriptions: Subscriptions
+  readonly #life: FolderLife
   readonly #ending = new AbortController()
-  readonly #restart = new Wakeup()
-  #activity: AbortController | undefined
-  #running: Promise<void> | undefined
   #isPaused: boolean
-  #stopReason: string | undefined
-  /** How often the folder stopped in this life. */
-  #stops = 0
   #watchMethod = 'none'
 
   constructor(parts: RuntimeParts, record: FolderRecord) {
@@ -117,6 +107,17 @@ export class FolderRuntime {
         changed: () => this.#noteChange(),
       },
     })
+    const trouble = { clock, log: this.#logger, problems: this.problems }
+    this.#subscriptions = new Subscriptions({
+      ...trouble,
+      subscribe: async (peer, signal) => this.exchange.subscribe(peer, signal),
+      connected: () => this.#connectedMembers(),
+    })
+    this.#life = new FolderLife({
+      ...trouble,
+      work: async (signal, onRunning) => this.#runFlows(signal, onRunning),
+      changed: () => this.#noteChange(),
+    })
   }
 
   get record(): FolderRecord {
@@ -131,7 +132,7 @@ export class FolderRuntime {
   status(): FolderStatus {
     return describeFolder(this.#parts.index, this, {
       isPaused: this.#isPaused,
-      stopReason: this.#stopReason,
+      stopReason: this.#life.stopReason,
       watcher: this.#watchMethod,
       connected: this.#connectedMembers(),
       self: this.#parts.network.self,
@@ -139,17 +140,12 @@ export class FolderRuntime {
     })
   }
 
-  /** Rings whenever `status` may have changed. */
-  async waitForChange(signal: AbortSignal): Promise<void> {
-    await this.#changed.wait(signal)
-  }
-
   get isPaused(): boolean {
     return this.#isPaused
   }
 
   get isStopped(): boolean {
-    return this.#stopReason !== undefined
+    return this.#life.stopReason !== undefined
   }
 
   /** In step with every member that is connected now. */
@@ -167,26 +163,21 @@ export class FolderRuntime {
 
   /** Tries a stopped folder again now; resolves once it runs or has stopped again. */
   async tryAgain(signal: AbortSignal): Promise<void> {
-    const stops = this.#stops
-    this.#restart.wake()
-    while (this.isStopped && this.#stops === stops) await this.#changed.wait(signal)
+    await this.#life.tryAgain(signal)
   }
 
   start(): void {
-    if (this.#isPaused || this.#running !== undefined) return
-    const activity = new AbortController()
-    this.#activity = activity
-    this.#running = this.#keepRunning(AbortSignal.any([activity.signal, this.#ending.signal])).finally(() => (this.#running = undefined))
+    if (!this.#isPaused && !this.#ending.signal.aborted) this.#life.begin()
   }
 
   async pause(): Promise<void> {
     this.#setPaused(true)
-    this.#activity?.abort()
-    await this.#running
-    await Promise.allSettled(this.#subscriptions.values())
+    await this.#rest()
   }
 
-  resume(): void {
+  async resume(): Promise<void> {
+    if (!this.#isPaused) return
+    await this.#rest() // a pause may still be under way
     this.#setPaused(false)
     this.start()
     this.connectionsChanged()
@@ -194,19 +185,20 @@ export class FolderRuntime {
 
   async stop(): Promise<void> {
     this.#ending.abort()
-    await this.#running
-    await Promise.allSettled(this.#subscriptions.values())
+    await this.#rest()
     this.#fetcher.close()
+  }
+
+  async #rest(): Promise<void> {
+    await this.#life.end()
+    await this.#subscriptions.ended()
   }
 
   /** A peer came or went, or a member was added. */
   connectionsChanged(): void {
-    const members = this.#connectedMembers()
-    this.#fetcher.setPeers(this.#isPaused ? [] : members)
+    this.#fetcher.setPeers(this.#isPaused ? [] : this.#connectedMembers())
     if (this.#isPaused || this.#ending.signal.aborted) return
-    for (const peer of members) {
-      if (!this.#subscriptions.has(peer)) this.#subscriptions.set(peer, this.#keepSubscribed(peer))
-    }
+    this.#subscriptions.refresh(this.#whileActive(this.#ending.signal))
     this.pull.retryAll()
     this.#noteChange()
   }
@@ -214,7 +206,7 @@ export class FolderRuntime {
   /** Serves a subscriber whose hello was recognised as this folder's. */
   async serveIndex(channel: Channel, hello: Hello, signal: AbortSignal): Promise<void> {
     if (this.#isPaused) throw new EngineError('CLOSED', 'the folder is paused')
-    this.#ready.get(channel.peer)?.wake()
+    this.#subscriptions.retry(channel.peer)
     await this.exchange.serve(channel, hello, this.#whileActive(signal))
   }
 
@@ -233,27 +225,14 @@ export class FolderRuntime {
   }
 
   #whileActive(signal: AbortSignal): AbortSignal {
-    const activity = this.#activity?.signal
-    return AbortSignal.any([signal, this.#ending.signal, ...(activity === undefined ? [] : [activity])])
+    return AbortSignal.any([signal, this.#ending.signal, this.#life.signal])
   }
 
-  async #keepRunning(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await this.#runFlows(signal)
-      } catch (error) {
-        if (signal.aborted) return
-        this.#setStopped(error)
-        await waitAtMost(this.#restart, this.#parts.world.clock, restartPauseMs, signal).catch(() => undefined) // aborted: the loop ends
-      }
-    }
-  }
-
-  async #runFlows(signal: AbortSignal): Promise<void> {
+  async #runFlows(signal: AbortSignal, onRunning: () => void): Promise<void> {
     const { world } = this.#parts
     await this.ingest.check(signal)
     await world.jobs.run('tidyRoot', { root: this.handle.root, keptPrefix: largeTemporaryPrefix }, { signal })
-    this.#clearStopped()
+    onRunning()
     await runTogether(signal, [
       (both) => this.ingest.run(both),
       (both) => this.pull.run(both),
@@ -264,67 +243,6 @@ export class FolderRuntime {
           this.#noteChange()
         }),
     ])
-  }
-
-  #setStopped(error: unknown): void {
-    const reason = messageOf(error)
-    this.#stops++
-    this.#stopReason = reason
-    this.#logger.error('the folder stopped', { code: errorCodeOf(error), error: reason })
-    const isKnown = error instanceof EngineError && error.code === 'FOLDER_STOPPED'
-    this.problems.note({
-      code: 'FOLDER_STOPPED',
-      severity: 'error',
-      text: isKnown ? reason : `the folder stopped: ${reason}`,
-      next: isKnown ? 'It goes on by itself once that is done.' : 'It is tried again every few seconds; see the log if it stays.',
-    })
-  }
-
-  #clearStopped(): void {
-    if (this.#stopReason === undefined) return
-    this.#stopReason = undefined
-    this.problems.clear('FOLDER_STOPPED')
-    this.#noteChange()
-  }
-
-  async #keepSubscribed(peer: PeerId): Promise<void> {
-    const { network, world } = this.#parts
-    const signal = this.#whileActive(this.#ending.signal)
-    const ready = new Wakeup()
-    this.#ready.set(peer, ready)
-    let pauseMs = resubscribeFirstMs
-    try {
-      while (!signal.aborted && this.#connectedMembers().includes(peer)) {
-        const startedMs = world.clock.monotonicMs()
-        try {
-          await this.exchange.subscribe(peer, signal)
-        } catch (error) {
-          if (signal.aborted) return
-          this.#noteSubscriptionEnd(peer, error)
-        }
-        if (!network.connectedPeers().includes(peer)) return
-        if (world.clock.monotonicMs() - startedMs > resubscribeLongestMs) pauseMs = resubscribeFirstMs
-        await waitAtMost(ready, world.clock, pauseMs, signal)
-        pauseMs = Math.min(pauseMs * 2, resubscribeLongestMs)
-      }
-    } catch (error) {
-      if (!signal.aborted) this.#logger.error('a subscription ended', { peer, error: messageOf(error) })
-    } finally {
-      this.#subscriptions.delete(peer)
-    }
-  }
-
-  #noteSubscriptionEnd(peer: PeerId, error: unknown): void {
-    const code = errorCodeOf(error)
-    this.#logger.info('a subscription ended', { peer, code, error: messageOf(error) })
-    if (code !== 'BAD_SIGNATURE' && code !== 'PEER_MISBEHAVED') return
-    this.problems.note({
-      code,
-      severity: 'warning',
-      path: peer,
-      text: messageOf(error),
-      next: 'Nothing was taken over. Update Holdfast on that member; if it stays, remove the member.',
-    })
   }
 
   #ingestEvents(): ConstructorParameters<typeof Ingest>[0]['events'] {
@@ -351,8 +269,9 @@ export class FolderRuntime {
         this.exchange.needsChanged()
       },
       merged: () => this.#news.ring(),
+      isEveryMemberHere: () => this.#connectedMembers().length === this.peers.length,
       stale: (paths) => this.ingest.hint(paths),
-      keepParked: (change, parked) => this.#keepParked(change, parked),
+      keepParked: (change, parked) => void this.#keepParked(change, parked),
       changed: () => {
         this.exchange.needsChanged()
         this.#noteChange()
@@ -360,23 +279,11 @@ export class FolderRuntime {
     }
   }
 
-  /** Somebody wrote to a file in the moment in which it was replaced: that content gets a name beside it. */
-  #keepParked(change: PlannedChange, parked: string): void {
-    const { world } = this.#parts
-    const path = conflictPath(change.path, world.clock.nowMs() * 1000, this.handle.authorId, blake3(new TextEncoder().encode(parked)))
-    if (path === undefined) return
-    world.jobs.run('unpark', { root: this.handle.root, parked, path }, { signal: this.#ending.signal }).then(
-      () => this.ingest.hint([path]),
-      (error: unknown) => {
-        this.problems.note({
-          code: 'KEPT_ASIDE',
-          severity: 'warning',
-          path: change.path,
-          text: `${change.path} was changed here while a newer version was put in its place; what was written last is in .holdfast/replaced/${parked} (${messageOf(error)})`,
-          next: 'Take it from there.',
-        })
-      },
-    )
+  async #keepParked(change: PlannedChange, parked: string): Promise<void> {
+    const { clock, jobs } = this.#parts.world
+    const { handle, problems } = this
+    const kept = await keepParked({ jobs, clock, handle, problems }, change.path, parked, this.#ending.signal)
+    if (kept !== undefined) this.ingest.hint([kept])
   }
 
   #cardBox(): { readonly edition: number; all(): readonly Uint8Array[]; take(encoded: Uint8Array): void } {
@@ -408,7 +315,6 @@ export class FolderRuntime {
   }
 
   #noteChange(): void {
-    this.#changed.announce()
     this.#parts.events.changed()
   }
 }

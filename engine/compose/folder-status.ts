@@ -3,7 +3,20 @@
 import type { FolderState, FolderStatus, Progress } from '../api/controls.ts'
 import type { Index } from '../index/index-store.ts'
 import { folderIdText, type PeerId } from '../model/ids.ts'
-import type { FolderRuntime } from './folder-runtime.ts'
+import type { Member } from '../model/folder.ts'
+import type { Exchange } from '../sync/exchange.ts'
+import type { FolderHandle } from '../sync/folder-handle.ts'
+import type { Ingest } from '../sync/ingest.ts'
+import type { Pull } from '../sync/pull.ts'
+
+/** What a status is read from. */
+export interface FolderFlows {
+  readonly handle: FolderHandle
+  readonly log: { roleOf(peer: PeerId): Member['role'] | undefined }
+  readonly exchange: Pick<Exchange, 'subscribers'>
+  readonly ingest: Pick<Ingest, 'isBusy' | 'isWalking' | 'hasWalked' | 'progress'>
+  readonly pull: Pick<Pull, 'isBusy' | 'progress'>
+}
 
 export interface RuntimeFacts {
   readonly isPaused: boolean
@@ -15,8 +28,8 @@ export interface RuntimeFacts {
   readonly nowMs: number
 }
 
-export function describeFolder(index: Index, runtime: FolderRuntime, facts: RuntimeFacts): FolderStatus {
-  const { handle, log, exchange } = runtime
+export function describeFolder(index: Index, flows: FolderFlows, facts: RuntimeFacts): FolderStatus {
+  const { handle, log, exchange } = flows
   const { record } = handle
   const totals = index.items.totals(handle.row)
   const needs = index.needs.totals(handle.row)
@@ -25,13 +38,13 @@ export function describeFolder(index: Index, runtime: FolderRuntime, facts: Runt
     const progress = exchange.subscribers.get(peer)
     return progress !== undefined && progress.needs === 0 && progress.cursor >= newest
   })
-  const progress = progressOf(runtime, needs, facts.nowMs)
+  const progress = progressOf(flows, needs, facts.nowMs)
   return {
     id: folderIdText(record.id),
     name: record.name,
     path: record.path,
     role: log.roleOf(facts.self) ?? 'read',
-    state: stateOf(index, runtime, facts, needs.paths),
+    state: stateOf(index, flows, facts, needs.paths),
     files: totals.files,
     bytes: totals.bytes,
     directories: totals.directories,
@@ -44,24 +57,24 @@ export function describeFolder(index: Index, runtime: FolderRuntime, facts: Runt
   }
 }
 
-function stateOf(index: Index, runtime: FolderRuntime, facts: RuntimeFacts, needs: number): FolderState {
+function stateOf(index: Index, flows: FolderFlows, facts: RuntimeFacts, needs: number): FolderState {
   if (facts.isPaused) return 'paused'
   if (facts.stopReason !== undefined) return 'stopped'
-  if (runtime.ingest.isWalking || !runtime.ingest.hasWalked) return 'scanning'
+  if (flows.ingest.isWalking || !flows.ingest.hasWalked) return 'scanning'
   if (needs > 0) {
-    const reasons = index.needs.reasons(runtime.handle.row)
+    const reasons = index.needs.reasons(flows.handle.row)
     const waiting = reasons.filter(({ reason }) => reason === 'NO_SOURCE').reduce((total, { paths }) => total + paths, 0)
-    return waiting === needs && !runtime.pull.isBusy ? 'waiting' : 'syncing'
+    return waiting === needs && !flows.pull.isBusy ? 'waiting' : 'syncing'
   }
-  return runtime.ingest.isBusy || runtime.pull.isBusy ? 'syncing' : 'idle'
+  return flows.ingest.isBusy || flows.pull.isBusy ? 'syncing' : 'idle'
 }
 
-function progressOf(runtime: FolderRuntime, needs: { readonly paths: number; readonly bytes: number }, nowMs: number): Progress | undefined {
-  const scan = runtime.ingest.progress
-  if (scan !== undefined && runtime.ingest.isWalking) {
+function progressOf(flows: FolderFlows, needs: { readonly paths: number; readonly bytes: number }, nowMs: number): Progress | undefined {
+  const scan = flows.ingest.progress
+  if (scan !== undefined && flows.ingest.isWalking) {
     return withRate('scan', scan.filesDone, scan.filesFound, scan.bytesDone, scan.bytesFound, nowMs - scan.startedMs)
   }
-  const transfer = runtime.pull.progress
+  const transfer = flows.pull.progress
   if (transfer === undefined || needs.paths === 0) return undefined
   const bytesTotal = Math.max(transfer.bytesDone, transfer.bytesDoneCommitted + needs.bytes)
   return withRate('transfer', transfer.filesDone, transfer.filesDone + needs.paths, transfer.bytesDone, bytesTotal, nowMs - transfer.startedMs)
