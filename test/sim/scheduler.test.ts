@@ -148,23 +148,23 @@ test('the watcher gathers changes below its root, keeps quiet about ignored ones
   const random = new SeededRandom(1)
   const disk = new SimDisk({ nowUs: () => scheduler.nowUs, random })
   const user = new SimUser(disk)
-  user.mkdir('/root')
+  user.mkdir('/tree')
   const life = new Life('process')
   let conditions = faithfulWatching
   const open = simWatcher({ disk, scheduler, random, life, conditions: () => conditions })
   const events: WatchEvent[] = []
   await scheduler.settle(
-    open({ root: '/root', isIgnored: (path) => path === 'no', onEvent: (event) => events.push(event) }, signal),
+    open({ root: '/tree', isIgnored: (path) => path === 'no', onEvent: (event) => events.push(event) }, signal),
     limits,
   )
-  for (const path of ['/root/a', '/root/no', '/outside', '/root/b']) user.write(path, utf8('x'))
+  for (const path of ['/tree/a', '/tree/no', '/outside', '/tree/b']) user.write(path, utf8('x'))
   assert.deepEqual(events, [])
   await scheduler.runFor(100)
   assert.deepEqual(events.splice(0), [{ kind: 'hint', paths: ['a', 'b'] }])
   conditions = { ...faithfulWatching, deathChance: 1 }
-  user.write('/root/a', utf8('y'))
+  user.write('/tree/a', utf8('y'))
   await scheduler.runFor(100)
-  user.write('/root/a', utf8('z'))
+  user.write('/tree/a', utf8('z'))
   await scheduler.runFor(100)
   assert.deepEqual(
     events.map(({ kind }) => kind),

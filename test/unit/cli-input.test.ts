@@ -15,20 +15,20 @@ function isBadArgument(error: unknown): boolean {
   return error instanceof EngineError && error.code === 'BAD_ARGUMENT'
 }
 
-const linux: PathWorld = { platform: 'linux', workingDirectory: '/work', homeDirectory: '/home/ada' }
+const linux: PathWorld = { platform: 'linux', workingDirectory: '/srv', homeDirectory: '/home/ada' }
 const windows: PathWorld = { platform: 'win32', workingDirectory: 'C:\\work', homeDirectory: 'C:\\Users\\ada' }
 
 describe('a path', () => {
   const rows: readonly (readonly [PathWorld, string, string])[] = [
     [linux, '/a/b', '/a/b'],
-    [linux, 'a', '/work/a'],
-    [linux, './a/../b/', '/work/b'],
-    [linux, '.', '/work'],
+    [linux, 'a', '/srv/a'],
+    [linux, './a/../b/', '/srv/b'],
+    [linux, '.', '/srv'],
     [linux, '~', '/home/ada'],
     [linux, '~/Photos', '/home/ada/Photos'],
-    [linux, '~ada', '/work/~ada'],
+    [linux, '~ada', '/srv/~ada'],
     [windows, 'D:\\Photos', 'D:/Photos'],
-    [windows, 'Photos', 'C:/work/Photos'],
+    [windows, 'Photos', 'C:/srv/Photos'],
     [windows, '~\\Photos', 'C:/Users/ada/Photos'],
   ]
   for (const [world, typed, path] of rows)
@@ -40,12 +40,12 @@ describe('a folder', () => {
     [linux, 'Photos', 'Photos'],
     [linux, 'aeb2c4', 'aeb2c4'],
     [linux, 'My Photos.old', 'My Photos.old'],
-    [linux, './Photos', '/work/Photos'],
-    [linux, 'sub/Photos', '/work/sub/Photos'],
+    [linux, './Photos', '/srv/Photos'],
+    [linux, 'sub/Photos', '/srv/sub/Photos'],
     [linux, '..', '/'],
     [linux, '~', '/home/ada'],
     [linux, 'back\\slash', 'back\\slash'],
-    [windows, 'sub\\Photos', 'C:/work/sub/Photos'],
+    [windows, 'sub\\Photos', 'C:/srv/sub/Photos'],
   ]
   for (const [world, typed, folder] of rows)
     test(`${typed} on ${world.platform} is ${folder}`, () => assert.equal(folderArgument(typed, world), folder))
