@@ -7,7 +7,7 @@ import { findBoundary, findCut } from '../chunk/chunker.ts'
 import type { Gear } from '../chunk/gear.ts'
 import { chunkLimitsOf, type ChunkClass } from '../chunk/limits.ts'
 import { blockKeyOf, blockOverheadBytes, sealBlockInto } from '../crypto/seal.ts'
-import { BlockList, type PackedBlock } from '../model/block-list.ts'
+import type { BlockList, PackedBlock } from '../model/block-list.ts'
 
 export interface ReadBlocksInput {
   readonly file: OpenFile
