@@ -33,7 +33,7 @@ const changeIntervalMs = 100
 export async function openEngine(world: EngineWorld, signal: AbortSignal): Promise<Engine> {
   await using stack = new AsyncDisposableStack()
   stack.use(lockHome(world.lockPath, world.home))
-  const index = stack.use(openIndex(world.databasePath, world.random))
+  const index = stack.use(openIndex(world.databasePath, world.random, world.onDatabaseFlushed))
   const seed = await loadIdentitySeed(world.files, world.keyPath, world.random)
   const identity = createIdentity(seed)
   const store = stack.use(await openStore(world, signal))

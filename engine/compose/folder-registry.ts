@@ -52,7 +52,7 @@ export class FolderRegistry {
 
   /** Writes the folder down and opens it. */
   add(insert: () => FolderRecord): FolderRuntime {
-    const record = this.#parts.index.transact(insert)
+    const record = this.#parts.index.transactDurably(insert)
     const runtime = new FolderRuntime(this.#parts, record)
     this.#folders.set(record.row, runtime)
     return runtime
@@ -64,7 +64,7 @@ export class FolderRegistry {
     const { index } = this.#parts
     const { row } = runtime.handle
     this.#folders.delete(row)
-    index.transact(() => {
+    index.transactDurably(() => {
       index.items.removeAllHomes(row)
       index.folders.remove(row)
     })

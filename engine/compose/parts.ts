@@ -24,6 +24,8 @@ export interface EngineWorld {
   readonly home: string
   readonly databasePath: string
   readonly lockPath: string
+  /** Told when everything committed so far survives a power cut; the simulator wants to know. */
+  readonly onDatabaseFlushed?: () => void
   readonly keyPath: string
   readonly segmentsPath: string
   readonly name: string

@@ -13,27 +13,46 @@ const busyTimeoutMs = 5000
 
 export class Database implements Disposable {
   readonly #database: DatabaseSync
+  readonly #onFlushed: () => void
   #isInTransaction = false
   #mustLast = false
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, onFlushed: () => void) {
     this.#database = database
+    this.#onFlushed = onFlushed
   }
 
   prepare(sql: string): StatementSync {
     return this.#database.prepare(sql)
   }
 
-  /** Runs `work` as one transaction; nested calls join the outer one. `work` is synchronous by type: no await inside. */
-  transact<T>(work: () => T): T {
-    if (this.#isInTransaction) return work()
+  /**
+   * Runs `work` as one transaction; nested calls join the outer one. `work` is synchronous by type: no await inside. With 'now' it
+   * survives a power cut from the moment in which this returns, with 'soon' it may be lost with all that came after it.
+   */
+  transact<T>(work: () => T, durability: 'soon' | 'now'): T {
+    if (this.#isInTransaction) {
+      if (durability === 'now') this.makeLast()
+      return work()
+    }
+    // The level cannot be changed inside a transaction.
+    if (durability === 'now') this.#database.exec('pragma synchronous = full')
+    try {
+      return this.#run(work, durability)
+    } finally {
+      if (durability === 'now') this.#database.exec('pragma synchronous = normal')
+    }
+  }
+
+  #run<T>(work: () => T, durability: 'soon' | 'now'): T {
     this.#database.exec('begin immediate')
     this.#isInTransaction = true
     try {
       const result = work()
       this.#database.exec('commit')
       // A checkpoint flushes the log before it does anything else.
-      if (this.#mustLast) this.#database.exec('pragma wal_checkpoint(passive)')
+      if (this.#mustLast && durability === 'soon') this.#database.exec('pragma wal_checkpoint(passive)')
+      if (this.#mustLast || durability === 'now') this.#onFlushed()
       return result
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('rollback')
@@ -44,7 +63,7 @@ export class Database implements Disposable {
     }
   }
 
-  /** The transaction under way is to survive a power cut from the moment in which it has ended. */
+  /** The transaction under way turns out to be one that must survive a power cut once it has ended. */
   makeLast(): void {
     this.#mustLast = true
   }
@@ -68,14 +87,14 @@ function wrapDatabaseError(error: unknown): unknown {
  * Opens or makes the index. Throws `DATABASE_CORRUPT` when the file is not a sound database, `HOME_TOO_NEW` when a newer
  * version of Holdfast has written it. Neither changes the file.
  */
-export function openDatabase(path: string): Database {
+export function openDatabase(path: string, onFlushed: () => void = () => undefined): Database {
   let raw: DatabaseSync | undefined
   try {
     raw = new DatabaseSync(path)
     raw.exec(`pragma busy_timeout = ${busyTimeoutMs}`)
     checkIntegrity(raw, path)
     migrate(raw, path)
-    return new Database(raw)
+    return new Database(raw, onFlushed)
   } catch (error) {
     raw?.close()
     if (error instanceof EngineError) throw error

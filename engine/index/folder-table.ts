@@ -18,13 +18,6 @@ export interface LinkRecord {
 }
 
 const epochBytes = 36
-const seqsReserved = 10_000
-
-/** Sequence numbers from `next` up to, not including, `end`. */
-interface SeqRange {
-  readonly next: number
-  readonly end: number
-}
 
 export class FolderTable {
   readonly #insert: StatementSync
@@ -38,11 +31,8 @@ export class FolderTable {
   readonly #link: StatementSync
   readonly #useLink: StatementSync
 
-  readonly #database: Database
-  readonly #seqs = new Map<number, SeqRange>()
 
   constructor(database: Database) {
-    this.#database = database
     this.#insert = database.prepare(
       `insert into folder (folder_id, name, path, access_secret, folder_secret, epochs, incarnation, created_ms, target_copies)
        values (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -61,7 +51,6 @@ export class FolderTable {
   /** Its row number is the result's `row`. */
   insert(folder: Omit<FolderRecord, 'row' | 'isPaused'>): FolderRecord {
     const { secrets } = folder
-    this.#database.makeLast()
     const done = this.#insert.run(
       folder.id,
       folder.name,
@@ -89,33 +78,14 @@ export class FolderTable {
     this.#remove.run(row)
   }
 
-  /**
-   * Gives out `count` sequence numbers, never to be given again, and returns the first. Inside the transaction that uses them.
-   * They are reserved durably many at a time: a power cut may take the entries, but their numbers are not used twice.
-   */
+  /** Gives out `count` sequence numbers, never to be given again, and returns the first. Inside the durable transaction that uses them. */
   takeSeqs(row: number, count: number): number {
-    const given = this.#seqs.get(row) ?? this.#reserveSeqs(row, 0)
-    const range = given.next + count <= given.end ? given : this.#reserveSeqs(row, count)
-    this.#seqs.set(row, { next: range.next + count, end: range.end })
-    return range.next
-  }
-
-  /** After a rollback: what was reserved in it is not. The numbers given out are skipped. */
-  forgetCaches(): void {
-    this.#seqs.clear()
-  }
-
-  #reserveSeqs(row: number, count: number): SeqRange {
-    const size = Math.max(seqsReserved, count)
-    const reserved = this.#takeSeqs.get(size, row)
-    assert(reserved !== undefined, 'the folder is in the index')
-    this.#database.makeLast()
-    const end = numberOf(reserved, 'next_seq')
-    return { next: end - size, end }
+    const next = this.#takeSeqs.get(count, row)
+    assert(next !== undefined, 'the folder is in the index')
+    return numberOf(next, 'next_seq') - count
   }
 
   appendLog(row: number, position: number, bytes: Uint8Array): void {
-    this.#database.makeLast()
     this.#appendLog.run(row, position, bytes)
   }
 
@@ -125,7 +95,6 @@ export class FolderTable {
   }
 
   insertLink(link: Omit<LinkRecord, 'usedBy'>, createdMs: number): void {
-    this.#database.makeLast()
     this.#insertLink.run(link.linkId, link.folderRow, link.secret, link.role, link.usesLeft, createdMs)
   }
 
@@ -136,7 +105,6 @@ export class FolderTable {
 
   /** False when no use was left. */
   useLink(linkId: Uint8Array, peer: PeerId): boolean {
-    this.#database.makeLast()
     return this.#useLink.run(peer, linkId).changes === 1
   }
 }

@@ -20,6 +20,8 @@ export interface Index extends Disposable {
   readonly history: HistoryTable
   /** One transaction per fact; `work` cannot await. What it threw is thrown on, and nothing of it stays. */
   transact<T>(work: () => T): T
+  /** As `transact`; once it has returned, the fact survives a power cut: for what other nodes are told as ours, and for secrets. */
+  transactDurably<T>(work: () => T): T
   /** What is kept in memory of rows is read again: after a folder went. */
   forgetCaches(): void
 }
@@ -28,35 +30,35 @@ const indexIdBytes = 16
 const indexIdName = 'index_id'
 
 /** Throws `DATABASE_CORRUPT`, `HOME_TOO_NEW`. */
-export function openIndex(path: string, random: Random): Index {
-  const database = openDatabase(path)
+export function openIndex(path: string, random: Random, onFlushed?: () => void): Index {
+  const database = openDatabase(path, onFlushed)
   const entries = new EntryTable(database)
   const needs = new NeedTable(database)
   const items = new ItemTable(database)
-  const folders = new FolderTable(database)
   const forgetCaches = (): void => {
-    folders.forgetCaches()
     entries.forgetCaches()
     needs.forgetCaches()
     items.forgetCaches()
   }
+  const attempt = <T>(work: () => T): T => {
+    try {
+      return work()
+    } catch (error) {
+      forgetCaches() // they may name rows of the transaction that is gone
+      throw error
+    }
+  }
   return {
     forgetCaches,
     indexId: ensureIndexId(database, random),
-    folders,
+    folders: new FolderTable(database),
     entries,
     items,
     needs,
     peers: new PeerTable(database),
     history: new HistoryTable(database),
-    transact: (work) => {
-      try {
-        return database.transact(work)
-      } catch (error) {
-        forgetCaches() // they may name rows of the transaction that is gone
-        throw error
-      }
-    },
+    transact: (work) => attempt(() => database.transact(work, 'soon')),
+    transactDurably: (work) => attempt(() => database.transact(work, 'now')),
     [Symbol.dispose]: () => database[Symbol.dispose](),
   }
 }

@@ -64,7 +64,7 @@ export class FolderLog {
     if (fresh.length === 0) return
     let state = this.#state
     for (const entry of fresh) state = applyEntry(state, entry)
-    this.#index.transact(() => {
+    this.#index.transactDurably(() => {
       fresh.forEach((entry, at) => this.#index.folders.appendLog(this.#folderRow, known + at, encodeEntry(entry)))
     })
     this.#entries.push(...fresh)

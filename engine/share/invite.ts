@@ -57,7 +57,7 @@ export class Inviter {
     }
     const linkId = random.bytes(linkIdBytes)
     const secret = random.bytes(linkSecretBytes)
-    index.transact(() => index.folders.insertLink({ linkId, folderRow: folder.record.row, secret, role, usesLeft: 1 }, clock.nowMs()))
+    index.transactDurably(() => index.folders.insertLink({ linkId, folderRow: folder.record.row, secret, role, usesLeft: 1 }, clock.nowMs()))
     const link = formatLink({ linkId, secret, inviter: network.self, addresses: dialable(network.addresses()), folderName: folder.record.name })
     return { link, id: toHex(linkId) }
   }
@@ -98,7 +98,7 @@ export class Inviter {
     const nodeKey = publicKeyOf(joiner)
     if (nodeKey === undefined) return { code: 'BAD_LINK' }
     const nodeName = request.nodeName.slice(0, nodeNameUnitsMax)
-    index.transact(() => {
+    index.transactDurably(() => {
       this.#use(link, joiner)
       folder.log.append(signer, { kind: 'memberAdded', nodeKey, role: link.role, nodeName, linkId: link.linkId }, clock.nowMs())
       index.peers.ensure(joiner, nodeName)

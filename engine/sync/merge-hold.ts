@@ -11,6 +11,7 @@ import type { sealRanges, SealRange } from '../transfer/seal-ranges-job.ts'
 import { mergeOf } from './pull-plan.ts'
 import type { BatchParts } from './pull-batch.ts'
 import type { Version } from './reconcile.ts'
+import type { OpenedVersion } from './versions.ts'
 
 /** Content brought to the store at once: it passes through memory on its way. */
 const holdBytesMax = 8 * 1024 * 1024
@@ -37,6 +38,23 @@ export async function holdContents(parts: HoldParts, versions: readonly Version[
     from = to
   }
   return true
+}
+
+/**
+ * The same versions with the lost ones taken as deleted; undefined when none is. Lost: this node wrote the content, and does not have
+ * it any more; a power cut can take a file that was announced and not flushed yet. The caller has seen that no other member has it.
+ */
+export function withoutLost(
+  parts: HoldParts,
+  versions: readonly OpenedVersion[],
+): readonly OpenedVersion[] | undefined {
+  const { authorId } = parts.handle
+  const isLost = (version: OpenedVersion): boolean =>
+    version.editor !== undefined &&
+    equalBytes(version.editor, authorId) &&
+    missingBlocks(parts, version).some(({ id }) => parts.index.items.homeOf(parts.handle.row, id) === undefined)
+  if (!versions.some((version) => isLost(version))) return undefined
+  return versions.map((version) => (isLost(version) ? { ...version, state: undefined, contentVector: version.vector } : version))
 }
 
 function missingBlocks({ handle, store }: HoldParts, { state }: Version): BlockRef[] {

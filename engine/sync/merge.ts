@@ -27,10 +27,17 @@ interface MergeDraft {
   readonly sizeBytes: number
 }
 
+/** Concurrent versions of one path. */
+export interface MergeGroup {
+  readonly versions: readonly OpenedVersion[]
+  /** 'join' where every member comes to the same; 'change' where this node knows what others cannot: that a content is lost. */
+  readonly kind: EntryDraft['kind']
+}
+
 /** Writes the outcome for each group of concurrent versions, in one transaction. */
-export function writeMerges(index: Index, handle: FolderHandle, groups: readonly (readonly OpenedVersion[])[], timeMs: number): void {
-  index.transact(() => {
-    const drafts = groups.flatMap((versions) => draftsOf(index, handle, versions))
+export function writeMerges(index: Index, handle: FolderHandle, groups: readonly MergeGroup[], timeMs: number): void {
+  index.transactDurably(() => {
+    const drafts = groups.flatMap((group) => draftsOf(index, handle, group))
     const written = writeEntries(
       index,
       handle,
@@ -44,11 +51,12 @@ export function writeMerges(index: Index, handle: FolderHandle, groups: readonly
   })
 }
 
-function draftsOf(index: Index, handle: FolderHandle, versions: readonly OpenedVersion[]): readonly MergeDraft[] {
+function draftsOf(index: Index, handle: FolderHandle, { versions, kind }: MergeGroup): readonly MergeDraft[] {
   const resolution = mergeOf(versions)
   const path = versions[0]?.meta.path
   if (resolution === undefined || path === undefined) return []
-  const drafts = [draftOf(handle, path, resolution.merged, resolution.merged.vector)]
+  const merged = draftOf(handle, path, resolution.merged, resolution.merged.vector)
+  const drafts = [{ ...merged, draft: { ...merged.draft, kind } }]
   for (const loser of resolution.losers) {
     const copy = copyOf(index, handle, path, loser)
     if (copy !== undefined) drafts.push(copy)
@@ -99,9 +107,20 @@ function draftOf(handle: FolderHandle, path: RelativePath, version: Version, vec
   return { draft, path, isRemoval: state === undefined, sizeBytes: state?.sizeBytes ?? 0 }
 }
 
+/** Says that a content this node wrote is lost: the path goes, until somebody writes it again. */
+export function writeLoss(index: Index, handle: FolderHandle, version: OpenedVersion, timeMs: number): void {
+  const { path } = version.meta
+  const vector = version.vector
+  const { draft } = draftOf(handle, path, { vector, contentVector: vector, editor: handle.authorId, state: undefined }, vector)
+  index.transactDurably(() => {
+    writeEntries(index, handle, [{ ...draft, kind: 'change' }], timeMs)
+    index.needs.put(handle.row, shortKeyOf(draft.entryId), needRank(depthOf(path), true), 0)
+  })
+}
+
 /** Lets a directory live again that was deleted elsewhere while something was put into it here. */
 export function reviveDirectory(index: Index, handle: FolderHandle, path: RelativePath, timeMs: number): void {
-  index.transact(() => {
+  index.transactDurably(() => {
     const entryId = entryIdOfPath(handle, path)
     const siblings = openVersions(handle.metaKeys, index.entries.siblings(handle.row, entryId))
     const base = siblings.map((version) => version.vector).reduce(joinVectors, [])

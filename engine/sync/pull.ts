@@ -15,8 +15,8 @@ import type { Fetcher } from '../transfer/fetch.ts'
 import type { sealRanges } from '../transfer/seal-ranges-job.ts'
 import type { FolderHandle } from './folder-handle.ts'
 import { largeFileBytesMin } from './ingest-job.ts'
-import { reviveDirectory, writeMerges } from './merge.ts'
-import { holdContents } from './merge-hold.ts'
+import { reviveDirectory, writeLoss, writeMerges, type MergeGroup } from './merge.ts'
+import { holdContents, withoutLost } from './merge-hold.ts'
 import type { FolderProblems } from './problems.ts'
 import type { publishBatch } from './publish-job.ts'
 import { executeBatch, type ChangeResult } from './pull-batch.ts'
@@ -41,6 +41,8 @@ export interface PullParts {
 export interface PullListener {
   /** Items changed: more blocks can be had here, fewer paths are needed. */
   applied(paths: readonly string[]): void
+  /** True when all members of the folder are connected: what none of them has, nobody has. */
+  isEveryMemberHere(): boolean
   /** Entries were written here while bringing versions together. */
   merged(): void
   /** What is on disk is not what the index says. */
@@ -64,6 +66,8 @@ const batchPathsMax = 400
 const batchBytesMax = 4 * 1024 * 1024
 const batchesUnderWay = 3
 const largeFilesUnderWay = 2
+/** How often every member was asked in vain before a content is taken to be lost. */
+const lossAttemptsMin = 3
 const retryFirstMs = 1000
 const retryLongestMs = 5 * 60 * 1000
 /** A path that is being changed here right now is tried again soon. */
@@ -176,16 +180,24 @@ export class Pull {
 
   async #merge(merges: readonly { readonly pathKey: number; readonly versions: readonly OpenedVersion[] }[], signal: AbortSignal): Promise<void> {
     const { index, handle, clock, events } = this.#parts
-    const held: (readonly OpenedVersion[])[] = []
+    const groups: MergeGroup[] = []
     for (const { pathKey, versions } of merges) {
-      if (await holdContents(this.#parts, versions, signal)) held.push(versions)
-      else this.#postponeGrowing({ pathKey }, 'NO_SOURCE')
+      const group = await this.#mergeable(versions, signal)
+      if (group === undefined) this.#postponeGrowing({ pathKey }, 'NO_SOURCE')
+      // Fetching took a while: what changed meanwhile is planned anew.
+      else if (this.#planner.isCurrent(versions)) groups.push(group)
     }
-    // Fetching took a while: what changed meanwhile is planned anew.
-    const current = held.filter((versions) => this.#planner.isCurrent(versions))
-    if (current.length > 0) writeMerges(index, handle, current, clock.nowMs())
+    if (groups.length === 0) return
+    writeMerges(index, handle, groups, clock.nowMs())
     events.merged()
     this.#wakeup.wake()
+  }
+
+  /** The versions with the contents that their merge keeps at hand; undefined while some cannot be had. */
+  async #mergeable(versions: readonly OpenedVersion[], signal: AbortSignal): Promise<MergeGroup | undefined> {
+    if (await holdContents(this.#parts, versions, signal)) return { versions, kind: 'join' }
+    const left = this.#parts.events.isEveryMemberHere() ? withoutLost(this.#parts, versions) : undefined
+    return left !== undefined && (await holdContents(this.#parts, left, signal)) ? { versions: left, kind: 'change' } : undefined
   }
 
   #settlePlan(need: Need, plan: Exclude<PathPlan, { kind: 'merge' | 'change' }>): void {
@@ -302,11 +314,21 @@ export class Pull {
         const sizeBytes = change.content?.sizeBytes ?? 0
         if (change.operation.kind !== 'directory') this.#addProgress(1, countsBytes ? sizeBytes : 0, sizeBytes)
         if (result.keptParked !== undefined) events.keepParked(change, result.keptParked)
-      } else if (result.kind === 'noSource') this.#postponeGrowing(change, 'NO_SOURCE')
+      } else if (result.kind === 'noSource') this.#concludeNoSource(change)
       else this.#concludeRefusal(change, result.outcome)
     }
     if (applied.length > 0) events.applied(applied)
     events.changed()
+  }
+
+  #concludeNoSource(change: PlannedChange): void {
+    const { index, handle, clock, events } = this.#parts
+    const isTried = index.needs.attempts(handle.row, change.pathKey) >= lossAttemptsMin
+    const isLost = isTried && events.isEveryMemberHere() && withoutLost(this.#parts, [change.version]) !== undefined
+    if (!isLost || !this.#planner.isCurrent([change.version])) return this.#postponeGrowing(change, 'NO_SOURCE')
+    writeLoss(index, handle, change.version, clock.nowMs())
+    events.merged()
+    this.#wakeup.wake()
   }
 
   #concludeRefusal(change: PlannedChange, outcome: Extract<ChangeResult, { kind: 'refused' }>['outcome']): void {

@@ -2,7 +2,8 @@
 // node gets a copy of its own, so that what a dead one still holds open can do no harm.
 //
 // Power loss: SQLite in WAL mode with synchronous=FULL flushes each commit, so a commit that returned is there. With
-// synchronous=NORMAL the WAL is flushed at checkpoints only: afterwards the database is as it was after some commit since the last one.
+// synchronous=NORMAL the WAL is flushed at checkpoints, and by commits that the index makes durable, only: afterwards the database is as
+// it was after some commit since the last of these.
 
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -27,6 +28,7 @@ export class DatabaseHome {
   readonly #root: string
   readonly #durability: CommitDurability
   #generation = 0
+  #flushed: { readonly frames: number; readonly salts: string } = { frames: 0, salts: '' }
 
   constructor(options: { readonly label: string; readonly durability: CommitDurability }) {
     const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
@@ -41,6 +43,11 @@ export class DatabaseHome {
     return join(this.#directory(this.#generation), databaseName)
   }
 
+  /** All that is committed now is on the device. */
+  noteFlushed(): void {
+    this.#flushed = { frames: frameCount(`${this.path}-shm`), salts: saltsOf(`${this.path}-wal`) }
+  }
+
   /** The process died: the next one finds the files as they are. */
   kill(): void {
     const before = this.path
@@ -51,7 +58,9 @@ export class DatabaseHome {
   /** The power went. */
   crash(random: SeededRandom): void {
     const shared = `${this.path}-shm`
-    const flushedFrames = existsSync(shared) ? checkpointedFrames(readFileSync(shared)) : 0
+    const checkpointed = existsSync(shared) ? checkpointedFrames(readFileSync(shared)) : 0
+    const noted = this.#flushed.salts === saltsOf(`${this.path}-wal`) ? this.#flushed.frames : 0
+    const flushedFrames = Math.max(checkpointed, noted)
     this.kill()
     const log = `${this.path}-wal`
     if (this.#durability === 'full' || !existsSync(log)) return
@@ -103,6 +112,20 @@ export class DatabaseHome {
 
 function copyDatabase(from: string, to: string): void {
   for (const ending of fileEndings) if (existsSync(from + ending)) copyFileSync(from + ending, to + ending)
+}
+
+/** From the shared-memory file: `mxFrame`, the frames of the log that count. */
+function frameCount(path: string): number {
+  const offset = 16
+  if (!existsSync(path)) return 0
+  const shared = readFileSync(path)
+  return shared.length < offset + 4 ? 0 : shared.readUInt32LE(offset)
+}
+
+/** Which log this is: SQLite starts a new one in the same file, with other salts. */
+function saltsOf(path: string): string {
+  if (!existsSync(path)) return ''
+  return readFileSync(path).subarray(16, 24).toString('hex')
 }
 
 /** From the shared-memory file: `nBackfill`, behind the two copies of the index header of 48 bytes each. */

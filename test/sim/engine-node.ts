@@ -18,6 +18,7 @@ export async function openEngineNode(world: NodeWorld): Promise<OpenedNode> {
       openNetwork: async (identity) => world.openNetwork(identity.peerId),
       home: homePath,
       databasePath,
+      onDatabaseFlushed: world.onDatabaseFlushed,
       lockPath: `${databasePath}.lock`,
       keyPath: `${homePath}/node.key`,
       segmentsPath: `${homePath}/segments`,

@@ -34,6 +34,8 @@ export interface NodeWorld {
   readonly folderPath: string
   /** A real file for `node:sqlite`; may not exist yet. */
   readonly databasePath: string
+  /** To be told when everything committed is on the device. */
+  readonly onDatabaseFlushed: () => void
   readonly log: Log
   readonly openWatcher: OpenWatcher
   openNetwork(self: PeerId): Network
@@ -218,6 +220,9 @@ export class SimMachine implements SimNode {
       homePath,
       folderPath,
       databasePath: this.database.path,
+      onDatabaseFlushed: () => {
+        if (!life.isOver) this.database.noteFlushed()
+      },
       log: traceLog(scheduler, this.name),
       openWatcher: simWatcher({ disk: this.disk, scheduler, random: random.fork('watcher'), life, conditions: () => this.watching }),
       openNetwork: (self) => {
