@@ -69,7 +69,7 @@ export async function openEngine(world: EngineWorld, signal: AbortSignal): Promi
     index,
     network,
     signer: identity,
-    cards: () => cards.all(members()),
+    cards: (row) => cards.all(folders.byRow(row)?.peers ?? []),
     folderOf: (row) => folders.byRow(row),
   })
   folders.open()

@@ -39,7 +39,10 @@ export type LogFact =
 const logContext = 'admin-log'
 const logVersion = 1
 const entryBytesMax = 64 * 1024
-export const logEntriesMax = 100_000
+/** Below it a whole log fits in the answer to a join. */
+const logEntriesMax = 10_000
+/** Of the nonce and the id of a link. */
+const tagBytesMax = 64
 const nameUnitsMax = 256
 const nodeKeyBytes = 32
 
@@ -106,7 +109,8 @@ export function replayLog(entries: readonly SignedEntry[]): LogState {
 
 function startState(entry: SignedEntry, body: LogBody): LogState {
   if (body.fact.case !== 'created') throw refused("it does not begin with the folder's creation")
-  const { folderName, nodeName, targetCopies } = body.fact.value
+  const { folderName, nodeName, targetCopies, nonce } = body.fact.value
+  if (nonce.length > tagBytesMax) throw refused('its creation is malformed')
   checkName(folderName)
   checkName(nodeName)
   const owner: Member = { peer: peerIdOf(body.authorKey), nodeKey: body.authorKey, role: 'owner', name: nodeName }
@@ -119,10 +123,10 @@ function extendState(state: LogState, entry: SignedEntry, body: LogBody): LogSta
   const next = { ...state, length: state.length + 1, head: hashOf(entry) }
   switch (body.fact.case) {
     case 'memberAdded': {
-      const { nodeKey, role: roleNumber, nodeName: name } = body.fact.value
+      const { nodeKey, role: roleNumber, nodeName: name, linkId } = body.fact.value
       const role = parseRoleNumber(roleNumber)
       checkName(name)
-      if (role === undefined || nodeKey.length !== nodeKeyBytes) throw refused('a member is malformed')
+      if (role === undefined || nodeKey.length !== nodeKeyBytes || linkId.length > tagBytesMax) throw refused('a member is malformed')
       const others = state.members.filter((member) => !equalBytes(member.nodeKey, nodeKey))
       return { ...next, members: [...others, { peer: peerIdOf(nodeKey), nodeKey, role, name }] }
     }

@@ -1,6 +1,7 @@
 // One folder's admin log as it is stored here: the chain, what it says, and how it grows.
 
 import { fromBinary, toBinary, create } from '@bufbuild/protobuf'
+import { assert } from '../base/assert.ts'
 import { EngineError } from '../base/errors.ts'
 import { equalBytes } from '../base/bytes.ts'
 import type { Index } from '../index/index-store.ts'
@@ -9,6 +10,14 @@ import type { PeerId } from '../model/ids.ts'
 import { SignedLogEntrySchema } from '../model/wire/entry_pb.ts'
 import type { Signer } from '../crypto/sign.ts'
 import { applyEntry, replayLog, signEntry, type LogFact, type LogState, type SignedEntry } from './admin-log.ts'
+
+/** An entry on its way into the log; nothing may be awaited between its making and `take`. */
+export interface NextEntry {
+  /** To be called in the caller's transaction. */
+  write(): void
+  /** To be called once that transaction has been committed: until then memory must not be ahead of the disk. */
+  take(): void
+}
 
 export class FolderLog {
   readonly #index: Index
@@ -72,19 +81,20 @@ export class FolderLog {
     this.#onGrowth()
   }
 
-  /** Writes the next entry in an owner's name; inside the caller's transaction. `onGrowth` is the caller's to call through `grown`. */
-  append(signer: Signer, fact: LogFact, timeMs: number): SignedEntry {
+  /** Signs the next entry in an owner's name. It is no part of the log until it was written and taken. */
+  prepare(signer: Signer, fact: LogFact, timeMs: number): NextEntry {
     const entry = signEntry(signer, this.#state, fact, timeMs)
     const state = applyEntry(this.#state, entry)
-    this.#index.folders.appendLog(this.#folderRow, this.#entries.length, encodeEntry(entry))
-    this.#entries.push(entry)
-    this.#state = state
-    return entry
-  }
-
-  /** After the transaction of an `append` has been committed. */
-  grown(): void {
-    this.#onGrowth()
+    const position = this.#entries.length
+    return {
+      write: () => this.#index.folders.appendLog(this.#folderRow, position, encodeEntry(entry)),
+      take: () => {
+        assert(this.#entries.length === position, 'nothing joined the log between preparing an entry and taking it')
+        this.#entries.push(entry)
+        this.#state = state
+        this.#onGrowth()
+      },
+    }
   }
 }
 

@@ -31,13 +31,15 @@ export interface InviteParts {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  /** Encoded cards to give to a new member: how to reach the others. */
-  readonly cards: () => readonly Uint8Array[]
+  /** Encoded cards of a folder's members, this node's own first: how a new member reaches the others. */
+  readonly cards: (folderRow: number) => readonly Uint8Array[]
   readonly folderOf: (row: number) => SharedFolder | undefined
 }
 
 const joinTimeoutMs = 30_000
 const nodeNameUnitsMax = 128
+/** So that the answer fits in its frame; the exchange tells the others. */
+const cardsMax = 128
 
 export class Inviter {
   readonly #parts: InviteParts
@@ -98,12 +100,13 @@ export class Inviter {
     const nodeKey = publicKeyOf(joiner)
     if (nodeKey === undefined) return { code: 'BAD_LINK' }
     const nodeName = request.nodeName.slice(0, nodeNameUnitsMax)
+    const next = folder.log.prepare(signer, { kind: 'memberAdded', nodeKey, role: link.role, nodeName, linkId: link.linkId }, clock.nowMs())
     index.transactDurably(() => {
       this.#use(link, joiner)
-      folder.log.append(signer, { kind: 'memberAdded', nodeKey, role: link.role, nodeName, linkId: link.linkId }, clock.nowMs())
+      next.write()
       index.peers.ensure(joiner, nodeName)
     })
-    folder.log.grown()
+    next.take()
     log.info('a member joined', { folder: folder.record.name, peer: joiner, role: link.role })
     return { folder, role: link.role }
   }
@@ -124,7 +127,7 @@ export class Inviter {
       accessSecret: secrets.accessSecret,
       folderSecret: secrets.folderSecret,
       epochs: secrets.epochs.map(({ epoch, secret }) => ({ epoch, secret })),
-      cards: this.#parts.cards().map((card) => fromBinary(CardSchema, card)),
+      cards: this.#parts.cards(record.row).slice(0, cardsMax).map((card) => fromBinary(CardSchema, card)),
     }
   }
 }

@@ -5,7 +5,8 @@ import { EngineError } from '../base/errors.ts'
 import type { Channel, Protocol } from '../net/network.ts'
 import { JoinAnswerSchema, JoinRequestSchema, type JoinAnswer, type JoinRequest } from '../model/wire/exchange_pb.ts'
 
-export const joinProtocol: Protocol = { name: '/holdfast/join/1', frameBytesMax: 4 * 1024 * 1024 }
+/** The answer holds the whole admin log, about 1 KiB an entry at the very most. */
+export const joinProtocol: Protocol = { name: '/holdfast/join/1', frameBytesMax: 16 * 1024 * 1024 }
 
 export async function sendJoinRequest(channel: Channel, request: MessageInitShape<typeof JoinRequestSchema>, signal: AbortSignal): Promise<void> {
   await channel.send([toBinary(JoinRequestSchema, create(JoinRequestSchema, request))], signal)

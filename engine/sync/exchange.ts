@@ -1,37 +1,18 @@
 // One folder's conversation with its members: subscribes to each connected one, and serves those that subscribe here.
 // Both begin by proving membership; a stranger gets a closed channel and learns nothing.
 
-import { fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
+import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { Random } from '../base/clock.ts'
 import { EngineError } from '../base/errors.ts'
 import { Broadcast, runTogether } from '../base/queue.ts'
 import type { PeerId } from '../model/ids.ts'
-import { CardSchema, type Card, type Hello, type IndexFrameSchema, type Subscribe, type SubscribeSchema } from '../model/wire/exchange_pb.ts'
+import type { Hello, Subscribe, SubscribeSchema } from '../model/wire/exchange_pb.ts'
 import type { Channel, Network } from '../net/network.ts'
 import { isProof, proofNonceBytes, proveMembership } from '../transfer/membership-proof.ts'
 import { announceTo, type FolderNews } from './announce.ts'
 import { indexProtocol, receiveIndexFrame, sendIndexFrame, type IndexFrameKind } from './exchange-frames.ts'
+import { logFrames, otherNews, takeCard, takeLogPart, type CardBox, type FolderLog } from './other-news.ts'
 import { receiveBatch, type ReceiveParts } from './receive.ts'
-
-type OutgoingFrame = MessageInitShape<typeof IndexFrameSchema>['kind'] & {}
-
-/** The admin log as the exchange needs it; share/ has it. */
-export interface FolderLog {
-  readonly length: number
-  /** Encoded signed entries from a position on. */
-  entriesFrom(position: number): readonly { readonly body: Uint8Array; readonly signature: Uint8Array }[]
-  /** Checks and appends what is new. Throws `PEER_MISBEHAVED` or `BAD_SIGNATURE`. */
-  extend(firstPosition: number, entries: readonly { readonly body: Uint8Array; readonly signature: Uint8Array }[]): void
-  isMember(peer: PeerId): boolean
-}
-
-/** Cards of the folder's members, encoded; share/ and the engine keep them. */
-export interface CardBox {
-  /** Changes whenever `all` does. */
-  readonly edition: number
-  all(): readonly Uint8Array[]
-  take(encoded: Uint8Array): void
-}
 
 export interface ExchangeParts extends ReceiveParts {
   readonly network: Network
@@ -97,7 +78,7 @@ export class Exchange {
       const answer = { protocol: indexProtocol.name, prover: peer, verifier: network.self, nonce }
       if (!isProof(handle.accessKey, answer, welcome.value.proof)) throw new EngineError('NOT_A_MEMBER', `${peer} could not prove that it shares this folder`)
       const theirs = Number(welcome.value.logLength)
-      if (theirs < folderLog.length) await sendIndexFrame(channel, this.#logFrame(theirs), signal)
+      for (const frame of logFrames(folderLog, theirs)) await sendIndexFrame(channel, frame, signal)
       const { indexId } = welcome.value
       const subscribe = this.#subscribeMessage(peer, indexId)
       await sendIndexFrame(channel, { case: 'subscribe', value: subscribe }, signal)
@@ -128,15 +109,15 @@ export class Exchange {
     const { peer } = channel
     const proof = proveMembership(handle.accessKey, { protocol: indexProtocol.name, prover: network.self, verifier: peer, nonce: hello.nonce })
     await sendIndexFrame(channel, { case: 'welcome', value: { proof, logLength: BigInt(folderLog.length), indexId: index.indexId } }, signal)
-    const theirs = Number(hello.logLength)
-    if (theirs < folderLog.length && folderLog.isMember(peer)) await sendIndexFrame(channel, this.#logFrame(theirs), signal)
     const subscribe = await this.#awaitSubscribe(channel, signal)
     if (subscribe === undefined) return
     if (!folderLog.isMember(peer)) throw new EngineError('NOT_A_MEMBER', `${peer} is not a member of this folder`)
+    // From what the peer said it has: what joined the log while the two introduced themselves is told too.
+    const others = otherNews(folderLog, this.#parts.cards, Number(hello.logLength))
     this.#subscribers.set(peer, { cursor: 0, needs: 0 })
     try {
       await runTogether(signal, [
-        (both) => announceTo(channel, { index, folderRow: handle.row, news, others: this.#otherNews() }, subscribe, both),
+        (both) => announceTo(channel, { index, folderRow: handle.row, news, others }, subscribe, both),
         (both) => this.#takeAcks(channel, both),
       ])
     } finally {
@@ -158,7 +139,7 @@ export class Exchange {
       const frame = await receiveIndexFrame(channel, signal)
       if (frame === undefined) return undefined
       if (frame.case === 'subscribe') return frame.value
-      if (frame.case === 'log') this.#parts.folderLog.extend(Number(frame.value.firstPosition), frame.value.entries)
+      if (frame.case === 'log') takeLogPart(this.#parts.folderLog, channel.peer, frame.value)
       else throw new EngineError('PEER_MISBEHAVED', `${channel.peer} spoke out of turn; the connection for this folder was closed`)
     }
   }
@@ -176,13 +157,13 @@ export class Exchange {
         return Number(frame.value.cursor)
       }
       case 'log':
-        folderLog.extend(Number(frame.value.firstPosition), frame.value.entries)
+        takeLogPart(folderLog, peer, frame.value)
         return undefined
       case 'have':
         events.peerHas(peer)
         return undefined
       case 'card':
-        cards.take(encodeCard(frame.value))
+        takeCard(cards, frame.value)
         return undefined
       default:
         throw new EngineError('PEER_MISBEHAVED', `${peer} spoke out of turn; the connection for this folder was closed`)
@@ -212,37 +193,10 @@ export class Exchange {
       if (frame.case === 'ack') {
         this.#subscribers.set(channel.peer, { cursor: Number(frame.value.cursor), needs: Number(frame.value.needs) })
         this.#parts.events.changed()
-      } else if (frame.case === 'log') this.#parts.folderLog.extend(Number(frame.value.firstPosition), frame.value.entries)
-      else if (frame.case === 'card') this.#parts.cards.take(encodeCard(frame.value))
+      } else if (frame.case === 'log') takeLogPart(this.#parts.folderLog, channel.peer, frame.value)
+      else if (frame.case === 'card') takeCard(this.#parts.cards, frame.value)
       else throw new EngineError('PEER_MISBEHAVED', `${channel.peer} spoke out of turn; the connection for this folder was closed`)
     }
   }
 
-  #logFrame(position: number): OutgoingFrame {
-    const entries = this.#parts.folderLog.entriesFrom(position)
-    return { case: 'log', value: { firstPosition: BigInt(position), entries: [...entries] } }
-  }
-
-  /** Log entries and cards that came up since the subscriber was last told. */
-  #otherNews(): () => readonly OutgoingFrame[] {
-    const { folderLog, cards } = this.#parts
-    let logSent = folderLog.length
-    let cardsSent = -1
-    return () => {
-      const frames: OutgoingFrame[] = []
-      if (folderLog.length > logSent) {
-        frames.push(this.#logFrame(logSent))
-        logSent = folderLog.length
-      }
-      if (cards.edition !== cardsSent) {
-        cardsSent = cards.edition
-        for (const card of cards.all()) frames.push({ case: 'card', value: fromBinary(CardSchema, card) })
-      }
-      return frames
-    }
-  }
-}
-
-function encodeCard(card: Card): Uint8Array {
-  return toBinary(CardSchema, card)
 }

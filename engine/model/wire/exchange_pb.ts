@@ -50,7 +50,7 @@ export type IndexFrame = Message<"holdfast.v1.IndexFrame"> & {
     case: "log";
   } | {
     /**
-     * opener, once the logs agree
+     * opener, after what the other lacks of the log
      *
      * @generated from field: holdfast.v1.Subscribe subscribe = 4;
      */

@@ -1,0 +1,82 @@
+// What a subscriber is told beside entries: the folder's admin log and its members' cards, and the log in the other direction too.
+
+import { fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
+import { EngineError } from '../base/errors.ts'
+import type { PeerId } from '../model/ids.ts'
+import { CardSchema, type Card, type IndexFrameSchema, type LogPart } from '../model/wire/exchange_pb.ts'
+
+export type OutgoingFrame = MessageInitShape<typeof IndexFrameSchema>['kind'] & {}
+
+/** The admin log as the exchange needs it; share/ has it. */
+export interface FolderLog {
+  readonly length: number
+  /** Encoded signed entries from a position on. */
+  entriesFrom(position: number): readonly { readonly body: Uint8Array; readonly signature: Uint8Array }[]
+  /** Checks and appends what is new. Throws `PEER_MISBEHAVED` or `BAD_SIGNATURE`. */
+  extend(firstPosition: number, entries: readonly { readonly body: Uint8Array; readonly signature: Uint8Array }[]): void
+  isMember(peer: PeerId): boolean
+}
+
+/** Cards of the folder's members, encoded; share/ and the engine keep them. */
+export interface CardBox {
+  /** Changes whenever `all` does. */
+  readonly edition: number
+  all(): readonly Uint8Array[]
+  take(encoded: Uint8Array): void
+}
+
+/** Checking this many signatures keeps the receiver's main thread for some tens of milliseconds. */
+export const logPartEntriesMax = 1000
+/** Far below the limit of a frame, which one entry of the largest size must not pass. */
+const logPartBytesMax = 4 * 1024 * 1024
+
+/** The log from a position on, in parts. */
+export function logFrames(folderLog: FolderLog, position: number): readonly OutgoingFrame[] {
+  const frames: OutgoingFrame[] = []
+  let first = position
+  let part: { body: Uint8Array; signature: Uint8Array }[] = []
+  let bytes = 0
+  const close = (): void => {
+    if (part.length > 0) frames.push({ case: 'log', value: { firstPosition: BigInt(first), entries: part } })
+    first += part.length
+    part = []
+    bytes = 0
+  }
+  for (const { body, signature } of folderLog.entriesFrom(position)) {
+    part.push({ body, signature })
+    bytes += body.length + signature.length
+    if (part.length >= logPartEntriesMax || bytes >= logPartBytesMax) close()
+  }
+  close()
+  return frames
+}
+
+/** Throws `PEER_MISBEHAVED`, `BAD_SIGNATURE`. */
+export function takeLogPart(folderLog: FolderLog, peer: PeerId, part: LogPart): void {
+  if (part.entries.length > logPartEntriesMax) {
+    throw new EngineError('PEER_MISBEHAVED', `${peer} sent more of the admin log at once than is allowed; the connection for this folder was closed`)
+  }
+  folderLog.extend(Number(part.firstPosition), part.entries)
+}
+
+export function takeCard(cards: CardBox, card: Card): void {
+  cards.take(toBinary(CardSchema, card))
+}
+
+/** Log entries and cards that came up since the last call; at the first, what a peer lacks that has `logLength` entries. */
+export function otherNews(folderLog: FolderLog, cards: CardBox, logLength: number): () => readonly OutgoingFrame[] {
+  let logTold = logLength
+  let cardsTold = -1
+  return () => {
+    const frames: OutgoingFrame[] = []
+    if (folderLog.length > logTold) {
+      frames.push(...logFrames(folderLog, logTold))
+      logTold = folderLog.length
+    }
+    if (cards.edition !== cardsTold) {
+      cardsTold = cards.edition
+      for (const card of cards.all()) frames.push({ case: 'card', value: fromBinary(CardSchema, card) })
+    }
+    return frames
+  }
+}
