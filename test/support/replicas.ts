@@ -172,7 +172,7 @@ export class Replica {
 
   /** Brings concurrent versions of every path together. */
   merge(): void {
-    for (const [path, place] of [...this.places]) {
+    for (const [path, place] of this.places) {
       if (place.siblings.length < 2) continue
       const versions = place.siblings
       const resolution = resolveVersions(versions)
@@ -275,7 +275,7 @@ export function printVersion(version: Version): string {
 /** `from` sends what is current there; `which` has a bit for each version, so that some can be left out. */
 export function send(from: Replica, to: Replica, which = 255): void {
   let at = 0
-  for (const [path, { siblings }] of [...from.places]) {
+  for (const [path, { siblings }] of from.places) {
     for (const version of siblings) if ((which >> (at++ % 8)) & 1) to.receive(path, version)
   }
 }

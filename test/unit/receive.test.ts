@@ -1,0 +1,302 @@
+// What a node announces and another receives, over channels that break at any moment: in the end all know the same versions, nothing a
+// sender made up is stored, and what a node says it knows it does know.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { create } from '@bufbuild/protobuf'
+import fc from 'fast-check'
+
+import { present } from '../../engine/base/assert.ts'
+import { equalBytes } from '../../engine/base/bytes.ts'
+import { EngineError } from '../../engine/base/errors.ts'
+import { compareVectors, joinVectors } from '../../engine/model/vector.ts'
+import { BatchSchema, SubscribeSchema, type Batch } from '../../engine/model/wire/exchange_pb.ts'
+import { announceTo, FolderNews } from '../../engine/sync/announce.ts'
+import { writeEntries } from '../../engine/sync/author.ts'
+import { receiveIndexFrame } from '../../engine/sync/exchange-frames.ts'
+import { entryIdOfPath } from '../../engine/sync/folder-handle.ts'
+import { batchEntriesMax, receiveBatch } from '../../engine/sync/receive.ts'
+import { never, testFolder } from '../support/blocks.ts'
+import { channelPair, IndexNode, pathOf } from '../support/index-world.ts'
+
+/** As exchange.ts asks: what is known here of `sender`, and of all authors. */
+function subscription(receiver: IndexNode, sender: IndexNode): Parameters<typeof announceTo>[2] {
+  const known = receiver.index.peers.cursor(receiver.handle.row, sender.peer)
+  const heads = receiver.index.entries.authors(receiver.handle.row).map(({ authorId, head }) => ({ author: authorId, seq: BigInt(head) }))
+  return create(SubscribeSchema, { indexId: sender.index.indexId, cursor: BigInt(known?.position ?? 0), heads })
+}
+
+interface Limits {
+  /** The connection breaks after this many batches. */
+  readonly batches: number
+  /** Entries of a batch that the receiver sees at once: larger ones are cut. */
+  readonly entries: number
+}
+
+const unlimited: Limits = { batches: Infinity, entries: Infinity }
+
+/** One connection: `sender` announces to `receiver` until it has caught up or the connection breaks. */
+async function pass(sender: IndexNode, receiver: IndexNode, limits: Limits = unlimited): Promise<void> {
+  const ending = new AbortController()
+  const pair = channelPair(sender.peer, receiver.peer, 'test')
+  const subscribe = subscription(receiver, sender)
+  const announcement = { index: sender.index, folderRow: sender.handle.row, news: new FolderNews(), others: () => [] }
+  const announcing = announceTo(pair.left, announcement, subscribe, ending.signal).catch((error: unknown) => error)
+  for (let batches = 0; batches < limits.batches; batches++) {
+    const frame = await receiveIndexFrame(pair.right, never)
+    assert.ok(frame?.case === 'batch')
+    const isWhole = frame.value.entries.length <= limits.entries
+    const batch = isWhole ? frame.value : cutBatch(frame.value, limits.entries)
+    if (batch !== undefined) await receiveBatch(receiver.parts, sender.peer, sender.index.indexId, batch, never)
+    if (!isWhole || frame.value.caughtUp) break
+  }
+  ending.abort()
+  pair.cut()
+  await announcing
+}
+
+/** What a sender with smaller batches would have sent first: with the cursor unmoved, since a test cannot know its rows. */
+function cutBatch(batch: Batch, entries: number): Batch {
+  return create(BatchSchema, { sets: batch.sets, entries: batch.entries.slice(0, entries), cursor: 0n, caughtUp: false })
+}
+
+/** Everything of an author up to its head here is here, or something that has seen it. */
+function assertHeadsAreTrue(node: IndexNode, all: readonly IndexNode[]): void {
+  for (const { authorId, head } of node.index.entries.authors(node.handle.row)) {
+    const author = present(
+      all.find((other) => equalBytes(other.handle.authorId, authorId)),
+      'authors are nodes',
+    )
+    const self = author.index.entries.author(author.handle.row, authorId)
+    for (const path of paths) {
+      const entryId = entryIdOfPath(node.handle, pathOf(path))
+      const known = node.index.entries.siblings(node.handle.row, entryId).map((sibling) => sibling.entry.vector)
+      const seen = known.reduce(joinVectors, [])
+      for (const { entry, seq, author: row } of author.index.entries.siblings(author.handle.row, entryId)) {
+        if (row !== self?.row || seq > head) continue
+        assert.ok(['before', 'equal'].includes(compareVectors(entry.vector, seen)), `head ${head} claims number ${seq}, which is not known`)
+      }
+    }
+  }
+}
+
+const paths = ['a', 'b', 'c/d', 'e']
+
+describe('entries passed from node to node', () => {
+  it('are known to all in the end, however the connections break and whoever relays', async () => {
+    const step = fc.oneof(
+      {
+        weight: 3,
+        arbitrary: fc.record({
+          kind: fc.constant('write' as const),
+          node: fc.nat(2),
+          path: fc.constantFrom(...paths),
+          text: fc.constantFrom('x', 'y', undefined),
+        }),
+      },
+      {
+        weight: 3,
+        arbitrary: fc.record({
+          kind: fc.constant('pass' as const),
+          from: fc.nat(2),
+          to: fc.nat(2),
+          batches: fc.constantFrom(0, 1, 2),
+          entries: fc.constantFrom(1, 2, 1000),
+        }),
+      },
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 16 }), async (steps) => {
+        using first = new IndexNode(0)
+        using second = new IndexNode(1)
+        using third = new IndexNode(2)
+        const nodes = [first, second, third]
+        for (const each of steps) {
+          if (each.kind === 'write') present(nodes[each.node], 'a node').write(each.path, each.text)
+          else if (each.from !== each.to) await pass(present(nodes[each.from], 'a node'), present(nodes[each.to], 'a node'), each)
+          for (const node of nodes) assertHeadsAreTrue(node, nodes)
+        }
+        // A chain, there and back: first and third never meet.
+        for (const [from, to] of [
+          [0, 1],
+          [1, 2],
+          [2, 1],
+          [1, 0],
+        ] as const)
+          await pass(present(nodes[from], 'a node'), present(nodes[to], 'a node'))
+        assert.equal(second.print(), first.print())
+        assert.equal(third.print(), first.print())
+      }),
+      { numRuns: 60, seed: 1 },
+    )
+  })
+
+  it('are all there when the sender dies between a superseded entry and the one that supersedes it', async () => {
+    using author = new IndexNode(0)
+    using other = new IndexNode(1)
+    using relay = new IndexNode(2)
+    using last = new IndexNode(3)
+    const others = Array.from({ length: batchEntriesMax }, (_, at) => ({ path: `f${at}`, text: '', base: [] }))
+    author.writeAll([{ path: 'a', text: 'one', base: [] }, ...others])
+    await pass(author, other)
+    await pass(author, relay)
+    // The author's first entry is gone at the other, which dies after a batch of later ones: what supersedes it would have come after.
+    other.write('a', 'two')
+    await pass(other, last, { batches: 1, entries: Infinity })
+    assert.equal(last.index.needs.count(last.handle.row), batchEntriesMax)
+    await pass(relay, last)
+    const known = last.index.entries.siblings(last.handle.row, entryIdOfPath(last.handle, pathOf('a')))
+    assert.equal(known.length, 1, 'the relay sends the entry that the dead sender had no more')
+  })
+
+  it('are not sent again where they are known already', async () => {
+    using author = new IndexNode(0)
+    using relay = new IndexNode(1)
+    using last = new IndexNode(2)
+    for (const path of paths) author.write(path, 'one')
+    await pass(author, relay)
+    await pass(author, last)
+    const batch = await firstBatch(relay, last)
+    assert.equal(batch.entries.length, 0)
+    assert.ok(batch.caughtUp)
+  })
+
+  it('go in batches of a bounded number, and only the last says that it is the last', async () => {
+    using author = new IndexNode(0)
+    using other = new IndexNode(1)
+    const count = batchEntriesMax + 5
+    author.writeAll(Array.from({ length: count }, (_, at) => ({ path: `f${at}`, text: '', base: [] })))
+    const batch = await firstBatch(author, other)
+    assert.equal(batch.entries.length, batchEntriesMax)
+    assert.equal(batch.caughtUp, false)
+    assert.equal(batch.heads.length, 0)
+    await pass(author, other)
+    assert.equal(other.index.needs.count(other.handle.row), count)
+    assert.equal(other.print(), author.print())
+  })
+
+  it('of an index that was made anew are read from its beginning', async () => {
+    using author = new IndexNode(0)
+    using other = new IndexNode(1)
+    author.write('a', 'one')
+    other.index.peers.setCursor(other.handle.row, author.peer, { indexId: new Uint8Array(16), position: 400 })
+    const pair = channelPair(author.peer, other.peer, 'test')
+    const ending = new AbortController()
+    const subscribe = create(SubscribeSchema, { indexId: new Uint8Array(16), cursor: 400n, heads: [] })
+    const announcement = { index: author.index, folderRow: author.handle.row, news: new FolderNews(), others: () => [] }
+    const announcing = announceTo(pair.left, announcement, subscribe, ending.signal).catch((error: unknown) => error)
+    const frame = await receiveIndexFrame(pair.right, never)
+    ending.abort()
+    assert.ok(frame?.case === 'batch' && frame.value.entries.length === 1)
+    assert.ok((await announcing) instanceof EngineError)
+  })
+})
+
+async function firstBatch(sender: IndexNode, receiver: IndexNode): Promise<Batch> {
+  const pair = channelPair(sender.peer, receiver.peer, 'test')
+  const ending = new AbortController()
+  const announcement = { index: sender.index, folderRow: sender.handle.row, news: new FolderNews(), others: () => [] }
+  const announcing = announceTo(pair.left, announcement, subscription(receiver, sender), ending.signal).catch((error: unknown) => error)
+  const frame = await receiveIndexFrame(pair.right, never)
+  ending.abort()
+  await announcing
+  assert.ok(frame?.case === 'batch')
+  return frame.value
+}
+
+describe('a batch', () => {
+  const spoilers: readonly (readonly [string, string, (batch: Batch) => void])[] = [
+    ['with an entry that its author did not sign', 'BAD_SIGNATURE', (batch) => present(batch.entries[0], 'one').entry.fill(1, 40, 41)],
+    ['with an entry under the hash of another', 'BAD_SIGNATURE', (batch) => (present(batch.entries[0], 'one').position = 1)],
+    ['with an entry under a set that is not there', 'BAD_SIGNATURE', (batch) => (present(batch.entries[0], 'one').set = 9)],
+    ['with a position past the hashes', 'BAD_SIGNATURE', (batch) => (present(batch.entries[0], 'one').position = 4_000_000)],
+    ['with a changed hash', 'BAD_SIGNATURE', (batch) => present(batch.sets[0], 'one').hashes.fill(0, 0, 1)],
+    ['with another first number', 'BAD_SIGNATURE', (batch) => (present(batch.sets[0], 'one').firstSeq += 1n)],
+    ['with another time', 'BAD_SIGNATURE', (batch) => (present(batch.sets[0], 'one').timeMs += 1n)],
+    ['with another incarnation', 'BAD_SIGNATURE', (batch) => present(batch.sets[0], 'one').incarnation.fill(8)],
+    [
+      'with the key of another node',
+      'BAD_SIGNATURE',
+      (batch) => present(batch.sets[0], 'one').nodeKey.set(new IndexNode(3).handle.identity.publicKey),
+    ],
+    ['with a set of a newer format', 'PEER_MISBEHAVED', (batch) => (present(batch.sets[0], 'one').version = 2)],
+    ['with a cut signature', 'PEER_MISBEHAVED', (batch) => (present(batch.sets[0], 'one').signature = new Uint8Array(63))],
+    ['with a malformed head', 'PEER_MISBEHAVED', (batch) => (present(batch.heads[0], 'one').author = new Uint8Array(3))],
+    ['with a head out of range', 'PEER_MISBEHAVED', (batch) => (present(batch.heads[0], 'one').seq = 2n ** 63n)],
+    ['with a cursor out of range', 'PEER_MISBEHAVED', (batch) => (batch.cursor = 2n ** 60n)],
+    [
+      'over the limit',
+      'PEER_MISBEHAVED',
+      (batch) => (batch.entries = Array.from({ length: batchEntriesMax + 1 }, () => present(batch.entries[0], 'one'))),
+    ],
+  ]
+  for (const [what, code, spoil] of spoilers) {
+    it(`${what} is refused, and nothing of it is stored`, async () => {
+      using author = new IndexNode(0)
+      using other = new IndexNode(1)
+      author.writeAll(['a', 'b'].map((path) => ({ path, text: 'one', base: [] })))
+      const batch = await firstBatch(author, other)
+      spoil(batch)
+      const received = receiveBatch(other.parts, author.peer, author.index.indexId, batch, never)
+      await assert.rejects(received, (error) => error instanceof EngineError && error.code === code)
+      assert.equal(other.print(), '')
+      assert.equal(other.index.needs.count(other.handle.row), 0)
+      assert.equal(other.index.peers.cursor(other.handle.row, author.peer), undefined)
+      assert.deepEqual(other.index.entries.authors(other.handle.row), [])
+    })
+  }
+
+  it('of a node that may not write is refused', async () => {
+    using author = new IndexNode(0)
+    using other = new IndexNode(1)
+    author.write('a', 'one')
+    const batch = await firstBatch(author, other)
+    const received = receiveBatch(
+      { ...other.parts, membership: { mayWrite: () => false } },
+      author.peer,
+      author.index.indexId,
+      batch,
+      never,
+    )
+    await assert.rejects(received, (error) => error instanceof EngineError && error.code === 'PEER_MISBEHAVED')
+    assert.equal(other.print(), '')
+  })
+
+  it('of another folder is refused', async () => {
+    using author = new IndexNode(0, testFolder(8))
+    using other = new IndexNode(1)
+    author.write('a', 'one')
+    const received = receiveBatch(other.parts, author.peer, author.index.indexId, await firstBatch(author, other), never)
+    await assert.rejects(received, (error) => error instanceof EngineError && error.code === 'BAD_SIGNATURE')
+  })
+
+  it('may come twice, and older ones later, without effect', async () => {
+    using author = new IndexNode(0)
+    using other = new IndexNode(1)
+    author.write('a', 'one')
+    const older = await firstBatch(author, other)
+    author.write('a', 'two')
+    const newer = await firstBatch(author, other)
+    const receive = async (batch: Batch): Promise<number> =>
+      await receiveBatch(other.parts, author.peer, author.index.indexId, batch, never)
+    assert.equal(await receive(newer), 1)
+    assert.equal(await receive(older), 0)
+    assert.equal(await receive(newer), 0)
+    assert.equal(other.print(), author.print())
+    assert.equal(other.index.needs.count(other.handle.row), 1)
+  })
+
+  it('leaves out an entry whose author sealed it badly, says so, and stores the rest', async () => {
+    using author = new IndexNode(0)
+    using other = new IndexNode(1)
+    const [good, bad] = [author.draft('a', 'one', []), author.draft('b', 'one', [])]
+    author.index.transact(() => writeEntries(author.index, author.handle, [{ ...bad, sealed: good.sealed }, good], 1))
+    await pass(author, other)
+    assert.equal(other.index.needs.count(other.handle.row), 1)
+    assert.deepEqual(
+      other.problems.all().map(({ code }) => code),
+      ['BAD_ENTRY'],
+    )
+  })
+})
