@@ -31,7 +31,10 @@ export class Wakeup {
 }
 
 /** A promise made by `start(resolve)` that rejects with `ABORTED` when `signal` aborts first. */
-export async function abortable<T>(start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void, signal: AbortSignal): Promise<T> {
+export async function abortable<T>(
+  start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
+  signal: AbortSignal,
+): Promise<T> {
   throwIfAborted(signal)
   let onAbort = (): void => undefined
   try {
@@ -167,7 +170,7 @@ export async function waitAtMost(wakeup: Wakeup, clock: Clock, durationMs: numbe
 export async function runTogether(signal: AbortSignal, tasks: readonly ((signal: AbortSignal) => Promise<void>)[]): Promise<void> {
   const ending = new AbortController()
   const linked = AbortSignal.any([signal, ending.signal])
-  const running = tasks.map((task) => task(linked))
+  const running = tasks.map(async (task) => await task(linked)) // async: also what throws at once must end the others
   try {
     await Promise.race(running)
   } finally {
