@@ -61,11 +61,20 @@ async function rescan(parts: ControlParts, runtime: FolderRuntime, signal: Abort
   await runtime.ingest.walkNow(both)
 }
 
+/** Whatever ends the walk stops or pauses the folder, and that is for the caller to wait for, or not. */
+async function walkUnlessStopped(runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
+  try {
+    await runtime.ingest.walkNow(signal)
+  } catch (error) {
+    if (signal.aborted) throw error
+  }
+}
+
 /** Walks first: what a person wrote a moment ago counts, whether the watcher has seen it or not. */
 async function waitSynced(parts: ControlParts, only: FolderRuntime | undefined, signal: AbortSignal): Promise<void> {
   const both = AbortSignal.any([signal, parts.signal])
   const wanted = (): readonly FolderRuntime[] => (only === undefined ? parts.folders.all() : [only])
-  for (const runtime of wanted()) if (!runtime.isPaused && !runtime.isStopped) await runtime.ingest.walkNow(both)
+  for (const runtime of wanted()) if (!runtime.isPaused && !runtime.isStopped) await walkUnlessStopped(runtime, both)
   const changed = new Broadcast()
   const listener = (): void => changed.announce()
   parts.listeners.add(listener)
@@ -144,4 +153,3 @@ function peerStatuses(parts: ControlParts): readonly PeerStatus[] {
     }
   })
 }
-

@@ -76,6 +76,9 @@ export class Ingest {
   #hasRules = false
   #walksWanted = 0
   #walksDone = 0
+  /** How often `run` ended, and by what. */
+  #ends = 0
+  #endedBy: unknown
   #progress: ScanProgress | undefined
   #isBusy = false
   #isWalking = false
@@ -100,11 +103,15 @@ export class Ingest {
     this.#wakeup.wake()
   }
 
-  /** Resolves when a walk that started after this call is done. */
+  /** Resolves when a walk that started after this call is done. Throws what stops the folder before: `FOLDER_STOPPED`, `ABORTED` by a pause. */
   async walkNow(signal: AbortSignal): Promise<void> {
     this.requestWalk()
     const wanted = this.#walksWanted
-    while (this.#walksDone < wanted) await this.#walkDone.wait(signal)
+    const ends = this.#ends
+    while (this.#walksDone < wanted) {
+      await this.#walkDone.wait(signal)
+      if (this.#ends !== ends && this.#walksDone < wanted) throw this.#endedBy
+    }
   }
 
   /** True while something seen on disk is not in the index yet. */
@@ -138,6 +145,17 @@ export class Ingest {
   /** Works until `signal` aborts. Throws what makes the folder stop: the caller says so. */
   async run(signal: AbortSignal): Promise<void> {
     this.requestWalk()
+    try {
+      await this.#keepWorking(signal)
+    } catch (error) {
+      this.#ends++
+      this.#endedBy = error
+      this.#walkDone.announce() // nobody waits for a walk that does not come
+      throw error
+    }
+  }
+
+  async #keepWorking(signal: AbortSignal): Promise<void> {
     for (;;) {
       await this.#wait(signal)
       this.#isBusy = true
@@ -328,7 +346,10 @@ export class Ingest {
   /** Without any rules the folder waits: sharing what somebody wanted ignored cannot be taken back. Throws `FOLDER_STOPPED` then. */
   #refuseRules(reason: string): void {
     if (!this.#hasRules) {
-      throw new EngineError('FOLDER_STOPPED', `the rules in ${ignoreFileName} cannot be used: ${reason}. Nothing is synced until they can; mend ${ignoreFileName}`)
+      throw new EngineError(
+        'FOLDER_STOPPED',
+        `the rules in ${ignoreFileName} cannot be used: ${reason}. Nothing is synced until they can; mend ${ignoreFileName}`,
+      )
     }
     this.#parts.problems.note({
       code: 'IGNORE_RULES',
@@ -347,7 +368,8 @@ function defaultRules(): IgnoreRules {
 }
 
 const rootTexts: Readonly<Record<Exclude<RootState, 'ok'>, (root: string) => string>> = {
-  rootMissing: (root) => `the folder's directory ${root} is not there: connect its drive or bring it back; nothing is deleted anywhere meanwhile`,
+  rootMissing: (root) =>
+    `the folder's directory ${root} is not there: connect its drive or bring it back; nothing is deleted anywhere meanwhile`,
   markerMissing: (root) =>
     `${root} has no .holdfast/folder.json, so it may be an empty mount point: connect the drive. If this is a new place for the folder, remove the folder and join it again here`,
   markerForeign: (root) => `${root} belongs to another folder: bring the right directory back, or remove this folder here`,

@@ -172,13 +172,18 @@ export class Pull {
         else this.#settlePlan(need, plan)
       }
     }
+    // Members wait to hear that nothing is needed here: what needed no work counts too.
+    this.#parts.events.changed()
     await this.#merge(merges, signal)
     // Directories of this page must be there before the files in them: these are awaited.
     await this.#run(direct, signal)
     await this.#startFiles(withContent, signal)
   }
 
-  async #merge(merges: readonly { readonly pathKey: number; readonly versions: readonly OpenedVersion[] }[], signal: AbortSignal): Promise<void> {
+  async #merge(
+    merges: readonly { readonly pathKey: number; readonly versions: readonly OpenedVersion[] }[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const { index, handle, clock, events } = this.#parts
     const groups: MergeGroup[] = []
     for (const { pathKey, versions } of merges) {
@@ -281,7 +286,8 @@ export class Pull {
   async #run(changes: readonly PlannedChange[], signal: AbortSignal): Promise<void> {
     this.#claim(changes)
     try {
-      for (let from = 0; from < changes.length; from += batchPathsMax) await this.#execute(changes.slice(from, from + batchPathsMax), signal)
+      for (let from = 0; from < changes.length; from += batchPathsMax)
+        await this.#execute(changes.slice(from, from + batchPathsMax), signal)
     } finally {
       this.#release(changes)
     }
