@@ -8,6 +8,7 @@ import { openSegmentStore } from './blocks/segment-store.ts'
 import type { BlockStore } from './blocks/store.ts'
 import { CardShelf } from './compose/card-box.ts'
 import { makeControls } from './compose/controls.ts'
+import { Flusher } from './compose/flusher.ts'
 import { FolderRegistry } from './compose/folder-registry.ts'
 import { loadIdentitySeed } from './compose/identity-file.ts'
 import type { EngineWorld } from './compose/parts.ts'
@@ -56,7 +57,15 @@ export async function openEngine(world: EngineWorld, signal: AbortSignal): Promi
     identity,
     store,
     cards,
-    events: { changed: () => changed.ring(), membersChanged: () => refresh() },
+    events: { changed: () => changed.ring(), written: () => flusher.wake(), membersChanged: () => refresh() },
+  })
+  const flusher = new Flusher({
+    ...world,
+    index,
+    care: world.databaseCare,
+    onFlushed: () => {
+      for (const runtime of folders.all()) runtime.tellNews()
+    },
   })
   const members = (): readonly PeerId[] => [...new Set(folders.all().flatMap((runtime) => runtime.peers))]
   const keeper = new PeerKeeper({ ...world, index, network, cards, members })
@@ -75,6 +84,7 @@ export async function openEngine(world: EngineWorld, signal: AbortSignal): Promi
   folders.open()
   routeChannels({ network, folders, inviter, clock: world.clock, log: world.log }, ending.signal)
   stack.defer(listenToNetwork(world, index, network, keeper, refresh))
+  const flushing = flusher.run(ending.signal)
   for (const runtime of folders.all()) runtime.start()
   refresh()
 
@@ -85,6 +95,7 @@ export async function openEngine(world: EngineWorld, signal: AbortSignal): Promi
   stack.defer(async () => {
     ending.abort()
     await Promise.all(folders.all().map((runtime) => runtime.stop()))
+    await flushing
   })
   const owned = stack.move()
   return { controls: makeControls(parts), stopped, [Symbol.asyncDispose]: () => owned.disposeAsync() }

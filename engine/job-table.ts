@@ -5,6 +5,7 @@ import { readSettings } from './disk/read-settings.ts'
 import { statPaths } from './disk/stat-paths.ts'
 import { listDirectories } from './disk/walk.ts'
 import { dropParked } from './sync/archive.ts'
+import { checkpointDatabase, flushDatabase } from './index/care-jobs.ts'
 import { checkEntries } from './sync/check-entries-job.ts'
 import { ingestBatch, ingestWindow } from './sync/ingest-job.ts'
 import { checkLarge, dropTemporaries, fillLarge, finishLarge, prepareLarge } from './sync/large-file-job.ts'
@@ -14,9 +15,11 @@ import { sealRanges } from './transfer/seal-ranges-job.ts'
 export type EngineJobs = {
   readonly checkEntries: typeof checkEntries
   readonly checkLarge: typeof checkLarge
+  readonly checkpointDatabase: typeof checkpointDatabase
   readonly dropParked: typeof dropParked
   readonly dropTemporaries: typeof dropTemporaries
   readonly establishRoot: typeof establishRoot
+  readonly flushDatabase: typeof flushDatabase
   readonly fillLarge: typeof fillLarge
   readonly finishLarge: typeof finishLarge
   readonly ingestBatch: typeof ingestBatch
@@ -37,11 +40,13 @@ export type EngineJobs = {
 export const jobTable: EngineJobs = {
   checkEntries,
   checkLarge,
+  checkpointDatabase,
   dropParked,
   dropTemporaries,
   establishRoot,
   fillLarge,
   finishLarge,
+  flushDatabase,
   ingestBatch,
   ingestWindow,
   inspectPlace,

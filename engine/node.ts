@@ -38,6 +38,10 @@ export async function openNode(config: NodeConfig, signal: AbortSignal): Promise
         openNetwork: (_identity, seed, until) => openNetwork(config, paths.ports, seed, log, until),
         home: config.home,
         databasePath: paths.database,
+        databaseCare: {
+          flush: (until) => jobs.run('flushDatabase', { path: paths.database }, { signal: until }),
+          checkpoint: (until) => jobs.run('checkpointDatabase', { path: paths.database }, { signal: until }),
+        },
         lockPath: paths.lock,
         keyPath: paths.key,
         segmentsPath: paths.segments,

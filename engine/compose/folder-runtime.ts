@@ -44,6 +44,8 @@ export interface RuntimeParts {
 
 export interface RuntimeListener {
   changed(): void
+  /** Entries were written to the index: they can be told once they are flushed. */
+  written(): void
   /** The folder's members changed. */
   membersChanged(): void
 }
@@ -97,7 +99,7 @@ export class FolderRuntime {
       events: {
         received: () => {
           this.pull.wake()
-          this.#news.ring()
+          this.#parts.events.written()
           this.#noteChange()
         },
         peerHas: (peer) => {
@@ -138,6 +140,11 @@ export class FolderRuntime {
       self: this.#parts.network.self,
       nowMs: this.#parts.world.clock.monotonicMs(),
     })
+  }
+
+  /** What was written is flushed: the members may be told. */
+  tellNews(): void {
+    this.#news.ring()
   }
 
   get isPaused(): boolean {
@@ -250,7 +257,7 @@ export class FolderRuntime {
       isBeingApplied: (path) => this.pull.isBeingApplied(path),
       committed: (outcome) => {
         if (outcome.written > 0) {
-          this.#news.ring()
+          this.#parts.events.written()
           this.#have.ring()
         }
         if (outcome.hasNeeds) this.pull.wake()
@@ -268,7 +275,7 @@ export class FolderRuntime {
         this.#archive.wake()
         this.exchange.needsChanged()
       },
-      merged: () => this.#news.ring(),
+      merged: () => this.#parts.events.written(),
       isEveryMemberHere: () => this.#connectedMembers().length === this.peers.length,
       stale: (paths) => this.ingest.hint(paths),
       keepParked: (change, parked) => void this.#keepParked(change, parked),

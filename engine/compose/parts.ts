@@ -8,6 +8,7 @@ import type { NodeClass } from '../api/controls.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { OpenWatcher } from '../disk/watch.ts'
 import type { EngineJobs } from '../job-table.ts'
+import type { DatabaseCare } from './flusher.ts'
 import type { Network } from '../net/network.ts'
 
 export interface EngineWorld {
@@ -24,6 +25,7 @@ export interface EngineWorld {
   readonly home: string
   readonly databasePath: string
   readonly lockPath: string
+  readonly databaseCare: DatabaseCare
   /** Told when everything committed so far survives a power cut; the simulator wants to know. */
   readonly onDatabaseFlushed?: () => void
   readonly keyPath: string

@@ -10,6 +10,8 @@ export type Value = string | number | bigint | Uint8Array | null
 
 const cacheKiB = 16 * 1024
 const busyTimeoutMs = 5000
+/** 64 MiB. Checkpoints are made off this thread long before (care-jobs.ts): this is for when that does not keep up. */
+const checkpointPages = 16_384
 
 export class Database implements Disposable {
   readonly #database: DatabaseSync
@@ -119,6 +121,7 @@ function migrate(raw: DatabaseSync, path: string): void {
   }
   raw.exec('pragma journal_mode = wal')
   raw.exec('pragma synchronous = normal')
+  raw.exec(`pragma wal_autocheckpoint = ${checkpointPages}`)
   raw.exec('pragma foreign_keys = on')
   raw.exec(`pragma cache_size = -${cacheKiB}`)
   for (let step = version; step < migrations.length; step++) {

@@ -54,6 +54,7 @@ export class EntryTable {
   readonly #lastOf: StatementSync
   #rowSeq: number
   #rowSeqReserved: number
+  #flushedRowSeq = 0
   #authorsByFolder: Map<number, Map<string, AuthorRow>> = new Map()
 
   constructor(database: Database) {
@@ -62,7 +63,7 @@ export class EntryTable {
     this.#byPath = database.prepare('select row_seq, author, seq, bytes from entry where folder = ? and path_key = ? order by row_seq')
     this.#remove = database.prepare('delete from entry where row_seq = ?')
     // The plus keeps SQLite on the rows' own order instead of sorting all of the folder's.
-    this.#after = database.prepare('select row_seq, author, seq, bytes from entry where row_seq > ? and +folder = ? order by row_seq limit ?')
+    this.#after = database.prepare('select row_seq, author, seq, bytes from entry where row_seq > ? and row_seq <= ? and +folder = ? order by row_seq limit ?')
     this.#insertAuthor = database.prepare('insert into author (folder, author_id, node_key, incarnation) values (?, ?, ?, ?)')
     this.#authors = database.prepare('select id, author_id, node_key, incarnation, head from author where folder = ?')
     this.#raiseHead = database.prepare('update author set head = ? where id = ? and head < ?')
@@ -108,9 +109,22 @@ export class EntryTable {
     this.#remove.run(rowSeq)
   }
 
-  /** Entries that this node learnt of after `rowSeq`, in that order. */
+  /**
+   * Rows up to this one survive a power cut. Later ones are not told to others yet: an author that forgot what it told would give
+   * the same numbers out again.
+   */
+  get flushedRowSeq(): number {
+    return this.#flushedRowSeq
+  }
+
+  /** The database was flushed when `rowSeq` was the newest row. */
+  noteFlushed(rowSeq: number): void {
+    this.#flushedRowSeq = Math.max(this.#flushedRowSeq, rowSeq)
+  }
+
+  /** Entries that this node learnt of after `rowSeq` and that are flushed, in that order. */
   after(folderRow: number, rowSeq: number, limit: number): readonly OutgoingEntry[] {
-    return this.#after.all(rowSeq, folderRow, limit).map((row) => ({
+    return this.#after.all(rowSeq, this.#flushedRowSeq, folderRow, limit).map((row) => ({
       rowSeq: numberOf(row, 'row_seq'),
       author: numberOf(row, 'author'),
       seq: numberOf(row, 'seq'),

@@ -62,9 +62,12 @@ export async function announceTo(channel: Channel, announcement: Announcement, s
     const ring = news.wait(signal)
     ring.catch(() => undefined) // awaited below unless a send fails first
     for (const frame of others()) await sendIndexFrame(channel, frame, signal)
-    if (caughtUpAt !== index.entries.lastRowSeq) {
-      const newest = index.entries.lastRowSeq
-      const { batch, last } = makeBatch(index, folderRow, index.entries.after(folderRow, cursor, batchEntriesMax), heads, cursor)
+    const newest = index.entries.lastRowSeq
+    // What is not flushed yet is not told; heads, which claim everything, only when nothing is left untold.
+    const isFlushed = index.entries.flushedRowSeq >= newest
+    const rows = caughtUpAt === newest ? [] : index.entries.after(folderRow, cursor, batchEntriesMax)
+    if (rows.length > 0 || (isFlushed && caughtUpAt !== newest)) {
+      const { batch, last } = makeBatch(index, folderRow, rows, heads, cursor, isFlushed)
       if (batch.caughtUp) caughtUpAt = newest
       cursor = last
       await sendIndexFrame(channel, { case: 'batch', value: batch }, signal)
@@ -81,6 +84,7 @@ function makeBatch(
   rows: readonly OutgoingEntry[],
   peerHeads: ReadonlyMap<string, number>,
   cursor: number,
+  isFlushed: boolean,
 ): { batch: SendBatch & { caughtUp: boolean }; last: number } {
   const authors = new Map(index.entries.authors(folderRow).map((author) => [author.row, author]))
   // Newest first: neighbours in row order nearly always share a set.
@@ -108,7 +112,7 @@ function makeBatch(
     entries.push({ set: place.at, position: row.seq - place.firstSeq, entry: row.bytes })
     bytes += row.bytes.length
   }
-  const caughtUp = taken === rows.length && rows.length < batchEntriesMax
+  const caughtUp = isFlushed && taken === rows.length && rows.length < batchEntriesMax
   const heads = caughtUp ? [...authors.values()].map((author) => ({ author: author.authorId, seq: BigInt(author.head) })) : []
   return { batch: { sets, entries, cursor: BigInt(last), caughtUp, heads }, last }
 }

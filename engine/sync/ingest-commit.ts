@@ -57,7 +57,7 @@ interface Plan {
 
 /** Commits what was found, appearances before removals as given. */
 export function commitFound(index: Index, handle: FolderHandle, paths: readonly FoundPath[], timeMs: number): IngestOutcome {
-  return index.transactDurably(() => {
+  return index.transact(() => {
     const again: RelativePath[] = []
     const plans: Plan[] = []
     const seen = new Set<string>()

@@ -36,7 +36,7 @@ export interface MergeGroup {
 
 /** Writes the outcome for each group of concurrent versions, in one transaction. */
 export function writeMerges(index: Index, handle: FolderHandle, groups: readonly MergeGroup[], timeMs: number): void {
-  index.transactDurably(() => {
+  index.transact(() => {
     const drafts = groups.flatMap((group) => draftsOf(index, handle, group))
     const written = writeEntries(
       index,
@@ -112,7 +112,7 @@ export function writeLoss(index: Index, handle: FolderHandle, version: OpenedVer
   const { path } = version.meta
   const vector = version.vector
   const { draft } = draftOf(handle, path, { vector, contentVector: vector, editor: handle.authorId, state: undefined }, vector)
-  index.transactDurably(() => {
+  index.transact(() => {
     writeEntries(index, handle, [{ ...draft, kind: 'change' }], timeMs)
     index.needs.put(handle.row, shortKeyOf(draft.entryId), needRank(depthOf(path), true), 0)
   })
@@ -120,7 +120,7 @@ export function writeLoss(index: Index, handle: FolderHandle, version: OpenedVer
 
 /** Lets a directory live again that was deleted elsewhere while something was put into it here. */
 export function reviveDirectory(index: Index, handle: FolderHandle, path: RelativePath, timeMs: number): void {
-  index.transactDurably(() => {
+  index.transact(() => {
     const entryId = entryIdOfPath(handle, path)
     const siblings = openVersions(handle.metaKeys, index.entries.siblings(handle.row, entryId))
     const base = siblings.map((version) => version.vector).reduce(joinVectors, [])

@@ -15,6 +15,12 @@ import { readWal } from './wal.ts'
 /** How the engine commits; decides what a power loss can take. */
 export type CommitDurability = 'full' | 'normal'
 
+/** A place in the write-ahead log. */
+export interface LogMark {
+  readonly frames: number
+  readonly salts: string
+}
+
 const databaseName = 'index.sqlite'
 const fileEndings = ['', '-wal'] // -shm is rebuilt from the WAL
 
@@ -28,7 +34,7 @@ export class DatabaseHome {
   readonly #root: string
   readonly #durability: CommitDurability
   #generation = 0
-  #flushed: { readonly frames: number; readonly salts: string } = { frames: 0, salts: '' }
+  #flushed: LogMark = { frames: 0, salts: '' }
 
   constructor(options: { readonly label: string; readonly durability: CommitDurability }) {
     const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
@@ -44,8 +50,14 @@ export class DatabaseHome {
   }
 
   /** All that is committed now is on the device. */
-  noteFlushed(): void {
-    this.#flushed = { frames: frameCount(`${this.path}-shm`), salts: saltsOf(`${this.path}-wal`) }
+  noteFlushed(committed: LogMark = this.committed()): void {
+    const isOlder = committed.salts === this.#flushed.salts && committed.frames < this.#flushed.frames
+    if (!isOlder) this.#flushed = committed
+  }
+
+  /** How far the log goes now. */
+  committed(): LogMark {
+    return { frames: frameCount(`${this.path}-shm`), salts: saltsOf(`${this.path}-wal`) }
   }
 
   /** The process died: the next one finds the files as they are. */

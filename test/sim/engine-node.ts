@@ -19,6 +19,15 @@ export async function openEngineNode(world: NodeWorld): Promise<OpenedNode> {
       home: homePath,
       databasePath,
       onDatabaseFlushed: world.onDatabaseFlushed,
+      databaseCare: {
+        // The flush takes a while, and covers what was committed when it began.
+        flush: async (signal) => {
+          const isFlushed = world.beginDatabaseFlush()
+          await clock.sleep(1, signal)
+          isFlushed()
+        },
+        checkpoint: async () => undefined,
+      },
       lockPath: `${databasePath}.lock`,
       keyPath: `${homePath}/node.key`,
       segmentsPath: `${homePath}/segments`,

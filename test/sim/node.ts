@@ -36,6 +36,8 @@ export interface NodeWorld {
   readonly databasePath: string
   /** To be told when everything committed is on the device. */
   readonly onDatabaseFlushed: () => void
+  /** A flush begins; the result is called when it has ended. */
+  readonly beginDatabaseFlush: () => () => void
   readonly log: Log
   readonly openWatcher: OpenWatcher
   openNetwork(self: PeerId): Network
@@ -222,6 +224,12 @@ export class SimMachine implements SimNode {
       databasePath: this.database.path,
       onDatabaseFlushed: () => {
         if (!life.isOver) this.database.noteFlushed()
+      },
+      beginDatabaseFlush: () => {
+        const committed = this.database.committed()
+        return () => {
+          if (!life.isOver) this.database.noteFlushed(committed)
+        }
       },
       log: traceLog(scheduler, this.name),
       openWatcher: simWatcher({ disk: this.disk, scheduler, random: random.fork('watcher'), life, conditions: () => this.watching }),
