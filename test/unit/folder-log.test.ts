@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 
+import { abortable } from '../../engine/base/queue.ts'
 import { createIdentity, type Identity } from '../../engine/crypto/identity.ts'
 import { openIndex, type Index } from '../../engine/index/index-store.ts'
 import { IndexFrameSchema, type Hello, type IndexFrame } from '../../engine/model/wire/exchange_pb.ts'
@@ -142,7 +143,7 @@ describe("a folder's admin log", () => {
         if (kind.case === 'batch') ending.abort()
       },
       receive: async (signal) => {
-        if (received++ > 0) return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('ended'))))
+        if (received++ > 0) return abortable<undefined>(() => undefined, signal)
         append(world, memberAdded('ben'))
         return frameBytes({ case: 'subscribe', value: { indexId: new Uint8Array(16), cursor: 0n, heads: [] } })
       },
