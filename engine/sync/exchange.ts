@@ -113,7 +113,7 @@ export class Exchange {
     if (subscribe === undefined) return
     if (!folderLog.isMember(peer)) throw new EngineError('NOT_A_MEMBER', `${peer} is not a member of this folder`)
     // From what the peer said it has: what joined the log while the two introduced themselves is told too.
-    const others = otherNews(folderLog, this.#parts.cards, folderLog.length)
+    const others = otherNews(folderLog, this.#parts.cards, Number(hello.logLength))
     this.#subscribers.set(peer, { cursor: 0, needs: 0 })
     try {
       await runTogether(signal, [
