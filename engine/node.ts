@@ -6,7 +6,6 @@ import type { NodeConfig } from './config.ts'
 import { homePaths } from './platform/home.ts'
 import { nodeClock } from './platform/node-clock.ts'
 import { nodeFiles } from './platform/node-files.ts'
-import { openNodeLog } from './platform/node-log.ts'
 import { nodeRandom } from './platform/node-random.ts'
 import { openThreadJobs } from './platform/thread-jobs.ts'
 import { openWatcherAuto } from './platform/watchers.ts'
@@ -20,11 +19,10 @@ import { readPorts, rememberPorts, withPorts } from './platform/listen-memory.ts
 /** Two are enough to keep a small machine's cores busy beside the main thread; more threads cost memory each. */
 const workerThreads = 2
 
-/** Throws what `openEngine` throws. The home has been prepared. */
-export async function openNode(config: NodeConfig, signal: AbortSignal): Promise<Engine> {
+/** Throws what `openEngine` throws. The home has been prepared; `log` stays the caller's and must outlive the node. */
+export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal): Promise<Engine> {
   await using stack = new AsyncDisposableStack()
   const paths = homePaths(config.home)
-  const { log } = stack.use(openNodeLog(paths.logFile))
   const jobs = stack.use(openThreadJobs<EngineJobs>({ script: new URL('./worker.ts', import.meta.url), width: workerThreads, log }))
   const engine = stack.use(
     await openEngine(

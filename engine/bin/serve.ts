@@ -17,7 +17,7 @@ export interface RunningNode extends AsyncDisposable {
 }
 
 /** engine/node.ts has the real one. `signal` aborts when the process is asked to end. */
-export type OpenNode = (config: NodeConfig, signal: AbortSignal) => Promise<RunningNode>
+export type OpenNode = (config: NodeConfig, log: Log, signal: AbortSignal) => Promise<RunningNode>
 
 export interface ServeParts {
   readonly openNode: OpenNode
@@ -36,7 +36,7 @@ export async function serve(config: NodeConfig, api: ApiAddress | undefined, par
   secureSocketDirectory(socketPath, config.home)
   // Disposed in reverse: the node ends while the doors still answer, so "stop" can see when it has.
   const closing = new AbortController()
-  const node = await openNode(config, signal)
+  const node = await openNode(config, log, signal)
   const doors = stack.adopt(new AsyncDisposableStack(), (open) => open.disposeAsync())
   stack.use(node)
   stack.defer(() => closing.abort())

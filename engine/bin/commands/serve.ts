@@ -48,6 +48,8 @@ export function addServeCommand(program: Command, cli: Cli): void {
 }
 
 async function runDaemon(cli: Cli, config: NodeConfig, api: ApiAddress | undefined): Promise<never> {
+  // What SQLite and others make in the home has no mode of its own. Files of a person's folders are given their bits one by one.
+  process.umask(0o077)
   prepareHome(config.home)
   const { openNodeLog } = await import('../../platform/node-log.ts')
   const { log } = openNodeLog(homePaths(config.home).logFile, cli.env['HOLDFAST_LOG'] === 'debug' ? 'debug' : 'info')
