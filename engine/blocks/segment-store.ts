@@ -1,4 +1,4 @@
-// The segment store (DESIGN 5.2): blocks in append-only files whose end is the write-ahead log. The parts: group-commit.ts orders
+// The segment store (docs/disk-format.md): blocks in append-only files whose end is the write-ahead log. The parts: group-commit.ts orders
 // writes, segment-log.ts makes them durable, recover.ts opens, compact.ts gives back space. One writer per directory: the home lock's care.
 
 import type { Clock, Random } from '../base/clock.ts'

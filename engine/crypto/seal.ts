@@ -1,4 +1,4 @@
-// Sealing: blocks of file content (convergent inside a folder, DESIGN 5.1) and the private part of entries.
+// Sealing: blocks of file content (convergent inside a folder, docs/wire-format.md) and the private part of entries.
 // Nothing here needs randomness or state, so any worker can seal, and sealing the same thing twice gives the same bytes.
 
 import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto'

@@ -18,7 +18,6 @@ export interface ParkedVersion {
 export class HistoryTable {
   readonly #insert: StatementSync
   readonly #parked: StatementSync
-  readonly #isKnown: StatementSync
   readonly #archived: StatementSync
   readonly #remove: StatementSync
 
@@ -28,7 +27,6 @@ export class HistoryTable {
        values (?, ?, ?, 1, ?, ?, ?, ?, ?, ?)`,
     )
     this.#parked = database.prepare('select id, path, parked, size_bytes, blocks from history where folder = ? and parked is not null order by id limit ?')
-    this.#isKnown = database.prepare('select 1 from history where folder = ? and parked = ?')
     this.#archived = database.prepare('update history set parked = null where id = ?')
     this.#remove = database.prepare('delete from history where id = ?')
   }
@@ -46,10 +44,6 @@ export class HistoryTable {
       sizeBytes: numberOf(row, 'size_bytes'),
       blocks: new BlockList(bytesOf(row, 'blocks')),
     }))
-  }
-
-  isParked(folderRow: number, parked: string): boolean {
-    return this.#isKnown.get(folderRow, parked) !== undefined
   }
 
   setArchived(row: number): void {

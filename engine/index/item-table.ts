@@ -43,7 +43,6 @@ export class ItemTable {
   readonly #directoriesBelow: StatementSync
   readonly #below: StatementSync
   readonly #byInode: StatementSync
-  readonly #page: StatementSync
   readonly #totals: StatementSync
   readonly #insertHome: StatementSync
   readonly #removeHome: StatementSync
@@ -70,7 +69,6 @@ export class ItemTable {
     )
     this.#below = database.prepare(`select * from item where folder = ? and (directory = ? or (directory >= ? and directory < ?)) order by directory, name`)
     this.#byInode = database.prepare('select * from item where inode = ? and folder = ? limit 4')
-    this.#page = database.prepare('select * from item where folder = ? and id > ? order by id limit ?')
     this.#totals = database.prepare(
       `select count(*) filter (where kind <> 2) as files, total(size_bytes) filter (where kind = 1) as bytes,
        count(*) filter (where kind = 2) as directories from item where folder = ?`,
@@ -115,10 +113,6 @@ export class ItemTable {
 
   byInode(folderRow: number, inode: number): readonly ItemRow[] {
     return this.#byInode.all(inode, folderRow).map(parseItem)
-  }
-
-  page(folderRow: number, afterRow: number, limit: number): readonly ItemRow[] {
-    return this.#page.all(folderRow, afterRow, limit).map(parseItem)
   }
 
   totals(folderRow: number): ItemTotals {

@@ -1,7 +1,7 @@
 // Ids: bytes whose first byte names the algorithm or version, so that a later one can live beside it.
 // Only the parse functions make the branded types.
 
-import { fromBase32, toBase32 } from '../base/bytes.ts'
+import { toBase32 } from '../base/bytes.ts'
 
 declare const brand: unique symbol
 type Branded<Base, Name extends string> = Base & { readonly [brand]: Name }
@@ -49,9 +49,4 @@ export function parsePeerId(text: string): PeerId | undefined {
 /** Lower-case base32: what people see and type a prefix of. */
 export function folderIdText(id: FolderId): string {
   return toBase32(id)
-}
-
-export function parseFolderIdText(text: string): FolderId | undefined {
-  const bytes = fromBase32(text)
-  return bytes === undefined ? undefined : parseFolderId(bytes)
 }

@@ -1,6 +1,6 @@
 // The native watcher on Linux: inotify by way of one fs.watch per directory (20,000 directories: 0.1 s and 22 MB).
 // @parcel/watcher 2.6 would be it, but on Linux it never watches directories that were made or moved in before it looked, says
-// nothing when the kernel's queue overflows, and holds hints back for 50 to 500 ms (this one: 10 to 15). See watchers.test.ts.
+// nothing when the kernel's queue overflows, and holds hints back for 50 to 500 ms (this one: 10 to 15). See test/contract/watcher.ts.
 
 import * as fs from 'node:fs'
 import { basename } from 'node:path'

@@ -10,7 +10,7 @@ export interface FlowProblem {
 
 const problemsMax = 1000
 
-/** The open problems of one folder. Bounded: past the limit only the count goes on. */
+/** The open problems of one folder. Bounded: past the limit further ones are left out. */
 export class FolderProblems {
   readonly #problems = new Map<string, FlowProblem>()
   readonly #onChange: () => void
@@ -29,14 +29,6 @@ export class FolderProblems {
 
   clear(code: string, path?: string): void {
     if (this.#problems.delete(`${code}\0${path ?? ''}`)) this.#onChange()
-  }
-
-  /** Takes back every problem of a code for which `isOver` holds. */
-  clearAll(code: string, isOver: (path: string) => boolean = () => true): void {
-    for (const [key, problem] of this.#problems) {
-      if (problem.code === code && isOver(problem.path ?? '')) this.#problems.delete(key)
-    }
-    this.#onChange()
   }
 
   all(): readonly FlowProblem[] {

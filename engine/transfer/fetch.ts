@@ -63,11 +63,6 @@ export class Fetcher {
     this.#distrustUntilMs.set(peer, this.#clock.monotonicMs() + distrustMs)
   }
 
-  /** True when nobody is left who could be asked for this block now. */
-  isUnavailable(block: BlockRef): boolean {
-    return this.#candidates(block).length === 0
-  }
-
   close(): void {
     this.setPeers([])
   }

@@ -6,7 +6,6 @@ import { blake3Keyed } from '../crypto/hash.ts'
 import type { PeerId } from '../model/ids.ts'
 
 export const proofNonceBytes = 16
-export const proofBytes = 32
 
 export interface ProofContext {
   readonly protocol: string

@@ -1,4 +1,4 @@
-// The rows of the table and what is aimed at: the one place where an aim stands (DESIGN, section 10).
+// The rows of the table and what is aimed at: the one place where an aim stands.
 
 import { setNames, type SetName, type ToolName } from './options.ts'
 
