@@ -89,6 +89,12 @@ export class IndexNode implements Disposable {
   writeAll(versions: readonly { readonly path: string; readonly text: string | undefined; readonly base: VersionVector }[]): void {
     const drafts = versions.map(({ path, text, base }) => this.draft(path, text, base))
     this.index.transact(() => writeEntries(this.index, this.handle, drafts, 1_700_000_000_000))
+    this.flush()
+  }
+
+  /** As the flusher does a little after every commit: only what is flushed is told to others. */
+  flush(): void {
+    this.index.entries.noteFlushed(this.index.entries.lastRowSeq)
   }
 
   draft(path: string, text: string | undefined, base: VersionVector): EntryDraft {
@@ -119,6 +125,7 @@ export class IndexNode implements Disposable {
 
   /** Every current entry as text, sorted: what two nodes that agree print alike. */
   print(): string {
+    this.flush()
     const rows = this.index.entries.after(this.handle.row, 0, 100_000)
     return rows
       .map(({ bytes }) => Buffer.from(bytes).toString('hex'))

@@ -38,6 +38,7 @@ const unlimited: Limits = { batches: Infinity, entries: Infinity }
 
 /** One connection: `sender` announces to `receiver` until it has caught up or the connection breaks. */
 async function pass(sender: IndexNode, receiver: IndexNode, limits: Limits = unlimited): Promise<void> {
+  sender.flush()
   const ending = new AbortController()
   const pair = channelPair(sender.peer, receiver.peer, 'test')
   const subscribe = subscription(receiver, sender)
@@ -176,6 +177,29 @@ describe('entries passed from node to node', () => {
     assert.equal(other.print(), author.print())
   })
 
+  it('are told once they are flushed, and heads when everything is', async () => {
+    using author = new IndexNode(0)
+    using other = new IndexNode(1)
+    author.write('a', 'one')
+    author.index.transact(() => writeEntries(author.index, author.handle, [author.draft('b', 'one', [])], 1))
+    const pair = channelPair(author.peer, other.peer, 'test')
+    const ending = new AbortController()
+    const news = new FolderNews()
+    const announcement = { index: author.index, folderRow: author.handle.row, news, others: () => [] }
+    const announcing = announceTo(pair.left, announcement, subscription(other, author), ending.signal).catch((error: unknown) => error)
+    const first = await receiveIndexFrame(pair.right, never)
+    assert.ok(first?.case === 'batch')
+    assert.deepEqual([first.value.entries.length, first.value.caughtUp, first.value.heads.length], [1, false, 0])
+    assert.equal((await receiveIndexFrame(pair.right, never))?.case, 'have', 'nothing more of the index meanwhile')
+    author.flush()
+    news.ring()
+    const second = await receiveIndexFrame(pair.right, never)
+    assert.ok(second?.case === 'batch')
+    assert.deepEqual([second.value.entries.length, second.value.caughtUp, second.value.heads.length], [1, true, 1])
+    ending.abort()
+    await announcing
+  })
+
   it('of an index that was made anew are read from its beginning', async () => {
     using author = new IndexNode(0)
     using other = new IndexNode(1)
@@ -194,6 +218,7 @@ describe('entries passed from node to node', () => {
 })
 
 async function firstBatch(sender: IndexNode, receiver: IndexNode): Promise<Batch> {
+  sender.flush()
   const pair = channelPair(sender.peer, receiver.peer, 'test')
   const ending = new AbortController()
   const announcement = { index: sender.index, folderRow: sender.handle.row, news: new FolderNews(), others: () => [] }
