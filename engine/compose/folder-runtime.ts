@@ -27,7 +27,7 @@ import type { Hello } from '../model/wire/exchange_pb.ts'
 import type { CardShelf } from './card-box.ts'
 import { FolderLife } from './folder-life.ts'
 import { describeFolder } from './folder-status.ts'
-import { keepWatching } from './folder-watch.ts'
+import { FolderWatch } from './folder-watch.ts'
 import { keepParked } from './keep-parked.ts'
 import type { EngineWorld } from './parts.ts'
 import { Subscriptions } from './subscriptions.ts'
@@ -69,7 +69,7 @@ export class FolderRuntime {
   readonly #life: FolderLife
   readonly #ending = new AbortController()
   #isPaused: boolean
-  #watchMethod = 'none'
+  readonly #watch: FolderWatch
 
   constructor(parts: RuntimeParts, record: FolderRecord) {
     const { world, index, network, identity, store } = parts
@@ -109,6 +109,13 @@ export class FolderRuntime {
         changed: () => this.#noteChange(),
       },
     })
+    this.#watch = new FolderWatch({
+      world,
+      root: handle.root,
+      ingest: this.ingest,
+      problems: this.problems,
+      changed: () => this.#noteChange(),
+    })
     const trouble = { clock, log: this.#logger, problems: this.problems }
     this.#subscriptions = new Subscriptions({
       ...trouble,
@@ -135,7 +142,7 @@ export class FolderRuntime {
     return describeFolder(this.#parts.index, this, {
       isPaused: this.#isPaused,
       stopReason: this.#life.stopReason,
-      watcher: this.#watchMethod,
+      watcher: this.#watch.method,
       connected: this.#connectedMembers(),
       self: this.#parts.network.self,
       nowMs: this.#parts.world.clock.monotonicMs(),
@@ -244,11 +251,7 @@ export class FolderRuntime {
       (both) => this.ingest.run(both),
       (both) => this.pull.run(both),
       (both) => this.#archive.run(both),
-      (both) =>
-        keepWatching(world, this.handle.root, this.ingest, this.problems, both, (method) => {
-          this.#watchMethod = method
-          this.#noteChange()
-        }),
+      (both) => this.#watch.run(both),
     ])
   }
 
@@ -264,6 +267,7 @@ export class FolderRuntime {
         this.exchange.needsChanged()
         this.#noteChange()
       },
+      rulesChanged: () => this.#watch.rulesChanged(),
       changed: () => this.#noteChange(),
     }
   }

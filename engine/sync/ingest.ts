@@ -55,6 +55,8 @@ export interface IngestListener {
   /** Paths that apply is working on right now: what is seen there is half of the story. */
   isBeingApplied(path: string): boolean
   committed(outcome: IngestOutcome): void
+  /** Other rules are in force: other paths are ignored. */
+  rulesChanged(): void
   changed(): void
 }
 
@@ -73,6 +75,8 @@ export class Ingest {
   /** Path and when it is due, on the monotonic clock. */
   readonly #later = new Map<string, number>()
   #rules: IgnoreRules
+  /** What the rules in force were made from; undefined = the built-in ones alone. */
+  #rulesText: string | undefined
   #hasRules = false
   #walksWanted = 0
   #walksDone = 0
@@ -137,9 +141,10 @@ export class Ingest {
     return this.#rules.isIgnored(path, isDirectory)
   }
 
-  /** Throws `FOLDER_STOPPED` unless the folder's directory is there and is this folder. */
+  /** Throws `FOLDER_STOPPED` unless the folder's directory is there, is this folder, and says what it ignores. */
   async check(signal: AbortSignal): Promise<void> {
     await this.#checkRoot(signal)
+    await this.#readRules(signal)
   }
 
   /** Works until `signal` aborts. Throws what makes the folder stop: the caller says so. */
@@ -336,11 +341,15 @@ export class Ingest {
     const { jobs, handle, problems } = this.#parts
     const text = await jobs.run('readSettings', { root: handle.root, name: ignoreFileName }, { signal })
     if (text.kind === 'unreadable') return this.#refuseRules(text.detail)
-    const parsed = parseIgnoreRules(text.kind === 'present' ? text.text : undefined)
+    const rulesText = text.kind === 'present' ? text.text : undefined
+    const parsed = parseIgnoreRules(rulesText)
     if (parsed.kind === 'refused') return this.#refuseRules(parsed.problem)
     problems.clear('IGNORE_RULES', ignoreFileName)
-    this.#rules = parsed.rules
     this.#hasRules = true
+    if (rulesText === this.#rulesText) return
+    this.#rules = parsed.rules
+    this.#rulesText = rulesText
+    this.#parts.events.rulesChanged()
   }
 
   /** Without any rules the folder waits: sharing what somebody wanted ignored cannot be taken back. Throws `FOLDER_STOPPED` then. */
