@@ -6,6 +6,7 @@ import type { OpenAPIObjectConfigure } from '@hono/zod-openapi'
 import { apiRoot, callNames, callRoutes, eventsPath } from './calls.ts'
 import type { CallInput, CallName, CallOutput, ChangeSummary } from './calls.ts'
 import { errorStatuses } from './error-status.ts'
+import { targetCopiesMax } from '../model/limits.ts'
 
 export interface CallSchema<Name extends CallName> {
   readonly input: z.ZodType<CallInput<Name>>
@@ -15,7 +16,6 @@ export interface CallSchema<Name extends CallName> {
 const pathCharactersMax = 32_768 // Windows' longest path; Linux and macOS stop at 4,096 bytes
 const nameCharactersMax = 255
 const linkCharactersMax = 16_384
-const copiesMax = 64
 /** A day: a longer wait is a script that was forgotten. */
 const waitMsMax = 86_400_000
 
@@ -106,7 +106,7 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
   stop: { input: empty, output: empty },
   folders: { input: empty, output: z.object({ folders: z.array(folderStatus) }) },
   addFolder: {
-    input: z.strictObject({ path, name: name.exactOptional(), copies: z.number().int().min(1).max(copiesMax).exactOptional() }),
+    input: z.strictObject({ path, name: name.exactOptional(), copies: z.number().int().min(1).max(targetCopiesMax).exactOptional() }),
     output: z.object({ id: z.string(), name: z.string(), path: z.string() }),
   },
   removeFolder: folderOnly,

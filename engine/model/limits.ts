@@ -6,5 +6,7 @@ export const pathBytesMax = 3072
 export const nameBytesMax = 255
 /** Names in one path: directory levels below the root, and the last name. */
 export const pathDepthMax = 500
+/** Copies a folder may aim at. */
+export const targetCopiesMax = 16
 /** The folder's own directory at its root: marker, temp files, replaced content. Never synced. */
 export const folderDirectoryName = '.holdfast'
