@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Progress } from '../../engine/api/controls.ts'
-import { checkRuntime, judgeHome } from '../../engine/bin/commands/doctor.ts'
+import { checkRuntime, judgeHome, judgeWatcher } from '../../engine/bin/commands/doctor.ts'
 import { progressLine } from '../../engine/bin/progress.ts'
 import { signalAnswers } from '../../engine/bin/signals.ts'
 import { columnsText, countText, durationText, printable, sizeText } from '../../engine/bin/text.ts'
@@ -111,5 +111,13 @@ describe('doctor', () => {
     assert.deepEqual(results({ isOpenToOthers: true }), ['problem', 'ok'])
     assert.deepEqual(results({ freeBytes: 2 ** 29 }), ['ok', 'problem'])
     assert.deepEqual(judgeHome('/h', { ...sound, trouble: 'no' }), [{ name: 'home', result: 'problem', text: 'no' }])
+  })
+
+  test('names the watcher that folders get, and why not a better one', () => {
+    assert.equal(judgeWatcher('native', [], 'linux').result, 'ok')
+    const slower = judgeWatcher('polling', ['no space left', 'too many files'], 'linux')
+    assert.deepEqual([slower.result, slower.next], ['note', 'raise fs.inotify.max_user_watches'])
+    assert.match(slower.text, /polling.*no space left; too many files/)
+    assert.equal(judgeWatcher('none', ['no space left'], 'darwin').result, 'problem')
   })
 })

@@ -1,8 +1,10 @@
 // `holdfast doctor`: looks at what a node needs on this machine and says what to do about what is missing.
 
+import { tmpdir } from 'node:os'
 import type { Command } from 'commander'
 import { openClient } from '../../api/client.ts'
 import { errorCodeOf, messageOf } from '../../base/errors.ts'
+import { silentLog, type LogFields } from '../../base/log.ts'
 import { homeFacts, homePaths, socketPathOf } from '../../platform/home.ts'
 import type { HomeFacts } from '../../platform/home.ts'
 import { homeOf, printResult, withExamples } from '../cli.ts'
@@ -43,7 +45,7 @@ async function runChecks(home: string, platform: NodeJS.Platform): Promise<reado
     ...checkHome(home),
     daemon,
     await checkDatabase(home, daemon.result === 'ok'),
-    await checkWatcher(),
+    await checkWatcher(platform),
   ]
 }
 
@@ -113,16 +115,36 @@ async function checkDatabase(home: string, isRunning: boolean): Promise<Check> {
   }
 }
 
-async function checkWatcher(): Promise<Check> {
+/** Opens what a folder would get, on a directory that is always there, and tells which it was. */
+async function checkWatcher(platform: NodeJS.Platform): Promise<Check> {
+  const { openWatcherAuto } = await import('../../platform/watchers.ts')
+  const failures: string[] = []
+  const log = { ...silentLog, warn: (_message: string, fields?: LogFields) => void failures.push(String(fields?.['reason'])) }
   try {
-    await import('@parcel/watcher')
-    return { name: 'watcher', result: 'ok', text: 'the native one loads' }
-  } catch (error) {
-    return {
-      name: 'watcher',
-      result: 'note',
-      text: `the native one does not load (${messageOf(error)})`,
-      next: 'a slower one is used in its place; "npm ci" may bring it back',
-    }
+    const options = { root: tmpdir(), isIgnored: () => true, onEvent: () => undefined }
+    const watcher = await openWatcherAuto('auto', log)(options, new AbortController().signal)
+    await watcher[Symbol.asyncDispose]()
+    return judgeWatcher(watcher.method, failures, platform)
+  } catch {
+    return judgeWatcher('none', failures, platform)
+  }
+}
+
+/** `failures`: why better ones could not be opened. */
+export function judgeWatcher(method: string, failures: readonly string[], platform: NodeJS.Platform): Check {
+  const name = 'watcher'
+  const why = failures.join('; ')
+  switch (method) {
+    case 'native':
+      return { name, result: 'ok', text: `${method}, works here` }
+    case 'none':
+      return { name, result: 'problem', text: `none can be opened (${why})`, next: 'changes are found by the hourly walk only; free some memory or handles' }
+    default:
+      return {
+        name,
+        result: 'note',
+        text: `${method}, slower than the native one, which does not work here (${why})`,
+        next: platform === 'linux' ? 'raise fs.inotify.max_user_watches' : '"npm ci" may bring the native one back',
+      }
   }
 }
