@@ -347,6 +347,29 @@ describe('items', () => {
     index.transact(() => index.items.remove(present(index.items.byPath(handle.row, 'a'), 'it is there')))
     assert.equal(index.items.homeOf(handle.row, two.blocks.id(0)), undefined)
   })
+
+  it('leave no homes behind when their blocks change or they go', () => {
+    using directory = temporaryDirectory()
+    const path = `${directory.path}/index.db`
+    using node = new IndexNode(0, testFolder(7), path)
+    const { index, handle } = node
+    const homes = (): unknown => {
+      using raw = new DatabaseSync(path)
+      return raw.prepare('select count(*) as rows from block_home').get()?.['rows']
+    }
+    const id = entryIdOfPath(handle, pathOf('a'))
+    for (const [text, expected] of [
+      ['one', 1],
+      ['two', 1],
+      ['', 0],
+      ['one', 1],
+    ] as const) {
+      index.transact(() => index.items.put(handle.row, id, itemOf(node, 'a', 'file', text), index.items.byPath(handle.row, 'a')))
+      assert.equal(homes(), expected)
+    }
+    index.transact(() => index.items.remove(present(index.items.byPath(handle.row, 'a'), 'it is there')))
+    assert.equal(homes(), 0)
+  })
 })
 
 describe('needs', () => {

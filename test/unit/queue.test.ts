@@ -201,13 +201,14 @@ describe('a semaphore', () => {
       fc.asyncProperty(fc.integer({ min: 1, max: 3 }), fc.array(job, { maxLength: 12 }), async (width, jobs) => {
         const semaphore = new Semaphore(width)
         let holders = 0
+        let most = 0
         const gates: (() => void)[] = []
         const running = jobs.map(async ({ abort, throws }) => {
           const gone = new AbortController()
           if (abort === 'before') gone.abort()
           const held = semaphore.hold(async () => {
             holders++
-            assert.ok(holders <= width)
+            most = Math.max(most, holders)
             await new Promise<void>((resolve) => gates.push(resolve))
             holders--
             if (throws) throw new Error('the work failed')
@@ -226,6 +227,7 @@ describe('a semaphore', () => {
           for (const open of gates.splice(0)) open()
         }
         await Promise.all(running)
+        assert.ok(most <= width, `${most} holders`)
         // All places are there: as many can hold at once as before.
         const full = Array.from(
           { length: width },
@@ -233,6 +235,9 @@ describe('a semaphore', () => {
         )
         await turn()
         assert.equal(gates.length, width)
+        const oneMore = watch(semaphore.hold(async () => await Promise.resolve(), never))
+        await turn()
+        assert.equal(oneMore.state, 'waiting', 'and no more')
         for (const open of gates) open()
         await Promise.all(full)
       }),
@@ -241,19 +246,26 @@ describe('a semaphore', () => {
   })
 
   it('passes a place on that came in the same moment as the abort', async () => {
-    const semaphore = new Semaphore(1)
-    let open = (): void => undefined
-    const first = semaphore.hold(async () => await new Promise<void>((resolve) => (open = resolve)), never)
-    await turn()
-    const gone = new AbortController()
-    const second = outcome(semaphore.hold(async () => await Promise.resolve(), gone.signal))
-    const third = outcome(semaphore.hold(async () => await Promise.resolve(), never))
-    await turn()
-    gone.abort()
-    open()
-    await first
-    assert.equal(await second, 'ABORTED')
-    assert.equal(await third, 'done')
+    // Which of the two is first, and by how many turns of the loop, decides where the place is when the waiter gives up.
+    for (let ticks = -8; ticks <= 8; ticks++) {
+      const semaphore = new Semaphore(1)
+      let open = (): void => undefined
+      const first = semaphore.hold(async () => await new Promise<void>((resolve) => (open = resolve)), never)
+      await turn()
+      const gone = new AbortController()
+      const second = watch(semaphore.hold(async () => await Promise.resolve(), gone.signal))
+      const third = watch(semaphore.hold(async () => await Promise.resolve(), never))
+      await turn()
+      if (ticks < 0) open()
+      else gone.abort()
+      for (let tick = 0; tick < Math.abs(ticks); tick++) await Promise.resolve()
+      if (ticks < 0) gone.abort()
+      else open()
+      await first
+      await turn()
+      assert.equal(third.state, 'done', `with ${ticks} turns between`)
+      assert.ok(['done', 'ABORTED'].includes(second.state))
+    }
   })
 
   it('serves in the order of coming', async () => {

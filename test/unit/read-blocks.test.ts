@@ -221,4 +221,32 @@ describe('the blocks of a changed file', () => {
     assert.ok(kept.equals(BlockList.pack(odd)))
     assert.ok(!kept.equals(read(shorter)))
   })
+
+  /** The chunker's blocks up to `start` or a little more, then boundaries that no chunker would make: only what tries them keeps them. */
+  function oddFrom(start: number): BlockList {
+    const blocks: PackedBlock[] = []
+    let at = 0
+    for (let block = 0; at < start; block++) {
+      blocks.push({ id: previous.id(block), key: previous.key(block), lengthBytes: previous.lengthBytes(block) })
+      at += previous.lengthBytes(block)
+    }
+    for (; at < noise.length; at += 111_111) {
+      const plaintext = noise.subarray(at, at + 111_111)
+      blocks.push({ ...sealBlock(sealKey, plaintext), lengthBytes: plaintext.length })
+    }
+    return BlockList.pack(blocks)
+  }
+
+  it('keep old boundaries behind a block that was overwritten in place', () => {
+    const list = oddFrom(1)
+    const changed = noise.slice()
+    changed.set(tail.subarray(0, 5), 10)
+    assert.ok(newBlocks(read(changed, { previous: list }), list) <= 1)
+  })
+
+  it('keep old boundaries behind the first block that is found again', () => {
+    const list = oddFrom(900_000)
+    const shortened = noise.subarray(previous.lengthBytes(0) + previous.lengthBytes(1) + 10)
+    assert.ok(newBlocks(read(shortened, { previous: list }), list) <= 2)
+  })
 })
