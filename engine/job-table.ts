@@ -8,7 +8,7 @@ import { dropParked } from './sync/archive.ts'
 import { checkpointDatabase, flushDatabase } from './index/care-jobs.ts'
 import { checkEntries } from './sync/check-entries-job.ts'
 import { ingestBatch, ingestWindow } from './sync/ingest-job.ts'
-import { checkLarge, dropTemporaries, fillLarge, finishLarge, prepareLarge } from './sync/large-file-job.ts'
+import { checkLarge, dropTemporaries, fillLarge, finishLarge, listLarge, prepareLarge } from './sync/large-file-job.ts'
 import { publishBatch } from './sync/publish-job.ts'
 import { sealRanges } from './transfer/seal-ranges-job.ts'
 
@@ -27,6 +27,7 @@ export type EngineJobs = {
   readonly inspectPlace: typeof inspectPlace
   readonly inspectRoot: typeof inspectRoot
   readonly listDirectories: typeof listDirectories
+  readonly listLarge: typeof listLarge
   readonly makePlace: typeof makePlace
   readonly prepareLarge: typeof prepareLarge
   readonly publishBatch: typeof publishBatch
@@ -52,6 +53,7 @@ export const jobTable: EngineJobs = {
   inspectPlace,
   inspectRoot,
   listDirectories,
+  listLarge,
   makePlace,
   prepareLarge,
   publishBatch,

@@ -19,6 +19,7 @@ import { openFolderHandle, type FolderHandle } from '../sync/folder-handle.ts'
 import { Ingest } from '../sync/ingest.ts'
 import { largeTemporaryPrefix } from '../sync/large-file-job.ts'
 import { FolderProblems } from '../sync/problems.ts'
+import { LargeTidy } from '../sync/large-tidy.ts'
 import { Pull } from '../sync/pull.ts'
 import type { PlannedChange } from '../sync/pull-plan.ts'
 import { Fetcher } from '../transfer/fetch.ts'
@@ -70,6 +71,7 @@ export class FolderRuntime {
   readonly #ending = new AbortController()
   #isPaused: boolean
   readonly #watch: FolderWatch
+  readonly #largeTidy: LargeTidy
 
   constructor(parts: RuntimeParts, record: FolderRecord) {
     const { world, index, network, identity, store } = parts
@@ -99,6 +101,7 @@ export class FolderRuntime {
       events: {
         received: () => {
           this.pull.wake()
+          this.#largeTidy.wake()
           this.#parts.events.written()
           this.#noteChange()
         },
@@ -109,6 +112,7 @@ export class FolderRuntime {
         changed: () => this.#noteChange(),
       },
     })
+    this.#largeTidy = new LargeTidy({ index, jobs, handle, clock, isPulling: () => this.pull.isBusy })
     this.#watch = new FolderWatch({
       world,
       root: handle.root,
@@ -246,12 +250,14 @@ export class FolderRuntime {
     const { world } = this.#parts
     await this.ingest.check(signal)
     await world.jobs.run('tidyRoot', { root: this.handle.root, keptPrefix: largeTemporaryPrefix }, { signal })
+    await this.#largeTidy.tidy(signal)
     onRunning()
     await runTogether(signal, [
       (both) => this.ingest.run(both),
       (both) => this.pull.run(both),
       (both) => this.#archive.run(both),
       (both) => this.#watch.run(both),
+      (both) => this.#largeTidy.run(both),
     ])
   }
 

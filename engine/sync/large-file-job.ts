@@ -121,6 +121,12 @@ export async function finishLarge(
   return { output: outcome ?? { kind: 'differs' } }
 }
 
+/** The names of the folder's large temp files. Throws FilesError. */
+export function listLarge(input: { readonly root: string }, { files }: JobWorld): JobResult<readonly string[]> {
+  const found = files.readDirectory(`${input.root}/${folderDirectoryName}/${temporaryDirectoryName}`)
+  return { output: found.map(({ name }) => name).filter((name) => name.startsWith(largeTemporaryPrefix)) }
+}
+
 /** Removes temp files that are of no more use. */
 export function dropTemporaries(input: { readonly root: string; readonly names: readonly string[] }, { files }: JobWorld): JobResult<undefined> {
   for (const name of input.names) {

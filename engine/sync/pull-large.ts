@@ -6,7 +6,7 @@ import { EngineError } from '../base/errors.ts'
 import { toHex } from '../base/bytes.ts'
 import { blake3 } from '../crypto/hash.ts'
 import { concatBytes } from '../base/bytes.ts'
-import { packVector } from '../model/entry.ts'
+import { packVector, type Entry } from '../model/entry.ts'
 import type { BlockList } from '../model/block-list.ts'
 import { commitApplied } from './pull-commit.ts'
 import {
@@ -19,7 +19,6 @@ import {
 } from './large-file-job.ts'
 import { appliedResult, gatherBlocks, locateBlocks, type BatchParts, type ChangeResult, type LocatedBlock } from './pull-batch.ts'
 import type { PlannedChange } from './pull-plan.ts'
-import type { OpenedVersion } from './versions.ts'
 
 export type LargeJobs = Jobs<{
   readonly prepareLarge: typeof prepareLarge
@@ -43,8 +42,8 @@ const checkBytes = 128 * 1024 * 1024
 const cloneShareMin = 0.5
 
 /** The same version has the same temp file: that is how a transfer goes on after a restart. */
-export function largeTemporaryName(version: OpenedVersion): string {
-  const hash = blake3(concatBytes([version.row.entry.entryId, packVector(version.vector)]))
+export function largeTemporaryName({ entryId, vector }: Pick<Entry, 'entryId' | 'vector'>): string {
+  const hash = blake3(concatBytes([entryId, packVector(vector)]))
   return `${largeTemporaryPrefix}${toHex(hash.subarray(0, 16))}`
 }
 
@@ -52,7 +51,7 @@ export async function pullLarge(parts: LargeParts, change: PlannedChange, signal
   const { jobs, handle } = parts
   const blocks = change.content?.blocks
   if (blocks === undefined || change.operation.kind !== 'file') throw new EngineError('INTERNAL', 'a large change is a file')
-  const temporary = largeTemporaryName(change.version)
+  const temporary = largeTemporaryName(change.version.row.entry)
   const cloneFrom = change.item?.kind === 'file' && isMostlyInPlace(change.item.blocks, blocks) ? change.item.path : undefined
   const sizeBytes = change.content?.sizeBytes ?? 0
   const hasContent = await jobs.run('prepareLarge', { root: handle.root, temporary, sizeBytes, cloneFrom }, { signal })
