@@ -1,0 +1,307 @@
+// Blocks served and fetched: from files and the store in the order asked, what is gone said to be absent, and peers that lie or break off
+// left alone while others are asked.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { present } from '../../engine/base/assert.ts'
+import { concatBytes, equalBytes, utf8 } from '../../engine/base/bytes.ts'
+import type { Clock, Random } from '../../engine/base/clock.ts'
+import { EngineError } from '../../engine/base/errors.ts'
+import { MemoryBlockStore } from '../../engine/blocks/memory-store.ts'
+import { blockIdOf, sealBlock } from '../../engine/crypto/seal.ts'
+import type { BlockRef } from '../../engine/model/entry.ts'
+import type { PeerId } from '../../engine/model/ids.ts'
+import type { Channel, Network } from '../../engine/net/network.ts'
+import { blocksProtocol, receiveBlocksFrame, requestIdsMax, sendBlocksFrame } from '../../engine/transfer/blocks-frames.ts'
+import { Fetcher } from '../../engine/transfer/fetch.ts'
+import { isProof, proveMembership, type ProofContext } from '../../engine/transfer/membership-proof.ts'
+import type { SealRangesInput, SealRangesOutput } from '../../engine/transfer/seal-ranges-job.ts'
+import { serveBlocks, type ServeParts } from '../../engine/transfer/serve.ts'
+import { entryIdOfPath } from '../../engine/sync/folder-handle.ts'
+import { never, testBytes, testRandom } from '../support/blocks.ts'
+import { channelPair, IndexNode, pathOf } from '../support/index-world.ts'
+import { firstIdentity, secondIdentity } from '../support/model-values.ts'
+
+const accessKey = new Uint8Array(32).fill(3)
+const thirdPeer = new IndexNode(5).peer
+
+interface Server extends Disposable {
+  readonly node: IndexNode
+  readonly parts: ServeParts
+  readonly stale: string[]
+  /** Content by path: what the disk holds, whatever the index says. */
+  readonly disk: Map<string, string>
+  addFile(path: string, text: string): BlockRef
+  addStored(bytes: Uint8Array): Promise<BlockRef>
+}
+
+function openServer(): Server {
+  const node = new IndexNode(0)
+  const store = new MemoryBlockStore()
+  const disk = new Map<string, string>()
+  const stale: string[] = []
+  const { sealKey } = node.handle.jobKeys
+  const run = async (_name: string, input: SealRangesInput): Promise<SealRangesOutput> => {
+    const pieces = input.ranges.map(({ path, id }) => {
+      const { id: now, sealed } = sealBlock(sealKey, utf8(disk.get(path) ?? ''))
+      return equalBytes(now, id) ? sealed : new Uint8Array(0)
+    })
+    return await Promise.resolve({ payload: concatBytes(pieces), lengths: pieces.map(({ length }) => length) })
+  }
+  const parts: ServeParts = {
+    index: node.index,
+    store,
+    jobs: { width: 1, run },
+    folder: node.handle.record,
+    sealKey,
+    onStale: (path) => stale.push(path),
+  }
+  return {
+    node,
+    parts,
+    stale,
+    disk,
+    addFile: (path, text) => {
+      disk.set(path, text)
+      const blocks = node.blocksOf(text)
+      const stat = {
+        kind: 'file' as const,
+        sizeBytes: text.length,
+        mtimeUs: 1,
+        ctimeUs: 1,
+        inode: 1,
+        mode: 0o644,
+        chunkClass: 1,
+        isLeftover: false,
+      }
+      const item = {
+        ...stat,
+        path: pathOf(path),
+        vector: [{ author: node.handle.authorId, seq: 1 }],
+        blocks,
+        linkTarget: undefined,
+        contentVector: undefined,
+      }
+      node.index.transact(() => node.index.items.put(node.handle.row, entryIdOfPath(node.handle, pathOf(path)), item, undefined))
+      return { id: blocks.id(0), storedBytes: text.length + 16 }
+    },
+    addStored: async (bytes) => {
+      const id = blockIdOf(bytes)
+      await store.put([{ folder: node.handle.record.id, id, bytes }])
+      return { id, storedBytes: bytes.length }
+    },
+    [Symbol.dispose]: () => node[Symbol.dispose](),
+  }
+}
+
+/** A network whose peers are functions that are handed the other end of a channel. */
+function networkOf(peers: ReadonlyMap<PeerId, (channel: Channel) => Promise<void>>): {
+  readonly network: Network
+  readonly opened: PeerId[]
+} {
+  const opened: PeerId[] = []
+  const refuse = (): never => {
+    throw new Error('fetching only opens channels')
+  }
+  const self = secondIdentity.peerId
+  const network: Network = {
+    self,
+    addresses: refuse,
+    connectedPeers: refuse,
+    peerAddresses: refuse,
+    connect: refuse,
+    disconnect: refuse,
+    serve: refuse,
+    onEvent: refuse,
+    traffic: refuse,
+    open: async (peer) => {
+      opened.push(peer)
+      const { left, right } = channelPair(self, peer, blocksProtocol.name)
+      const answer = present(peers.get(peer), 'a known peer')
+      void answer(right).catch(() => right.abort())
+      return await Promise.resolve(left)
+    },
+    [Symbol.asyncDispose]: async () => await Promise.resolve(),
+  }
+  return { network, opened }
+}
+
+/** What router.ts does before it serves. */
+async function welcome(channel: Channel, self: PeerId, key = accessKey): Promise<void> {
+  const hello = await receiveBlocksFrame(channel, never)
+  assert.ok(hello?.case === 'hello')
+  const proof = proveMembership(key, { protocol: blocksProtocol.name, prover: self, verifier: channel.peer, nonce: hello.value.nonce })
+  await sendBlocksFrame(channel, { case: 'welcome', value: { proof } }, never)
+}
+
+function honest(server: Server, self: PeerId): (channel: Channel) => Promise<void> {
+  return async (channel) => {
+    await welcome(channel, self)
+    await serveBlocks(channel, server.parts, never)
+  }
+}
+
+let nowMs = 0
+const clock: Clock = { nowMs: () => nowMs, monotonicMs: () => nowMs, sleep: async () => await Promise.resolve() }
+const random: Random = testRandom
+
+describe('blocks fetched from a member', () => {
+  it('come in the order asked, from files and from the store, absent where they are gone', async () => {
+    using server = openServer()
+    const [one, two, three] = [server.addFile('a', 'one'), await server.addStored(testBytes(1, 50)), server.addFile('b', 'three')]
+    const gone: BlockRef = { id: blockIdOf(testBytes(9, 9)), storedBytes: 9 }
+    const changed = server.addFile('c', 'before')
+    server.disk.set('c', 'after!')
+    const { network } = networkOf(new Map([[firstIdentity.peerId, honest(server, firstIdentity.peerId)]]))
+    const fetcher = new Fetcher(network, accessKey, clock, random)
+    fetcher.setPeers([firstIdentity.peerId])
+    const refs = [three, gone, two, changed, one]
+    const fetched = await fetcher.fetch(refs, never)
+    assert.deepEqual(
+      fetched.map((block) => block !== undefined),
+      [true, false, true, false, true],
+    )
+    fetched.forEach((block, at) => {
+      if (block !== undefined) assert.deepEqual(blockIdOf(block.bytes), refs[at]?.id)
+    })
+    assert.deepEqual(server.stale, ['c'], 'the file that changed is to be looked at')
+    const late = await server.addStored(testBytes(9, 9))
+    assert.deepEqual(late, gone)
+    assert.deepEqual(await fetcher.fetch([gone], never), [undefined], 'not asked again')
+    fetcher.peerHas(firstIdentity.peerId)
+    assert.notEqual((await fetcher.fetch([gone], never))[0], undefined, 'asked again once the peer has more')
+    fetcher.close()
+  })
+
+  it('come in several parts when they are many', async () => {
+    using server = openServer()
+    const refs = Array.from({ length: 1500 }, (_, at) => server.addFile(`f${at}`, `content ${at}`))
+    const { network } = networkOf(new Map([[firstIdentity.peerId, honest(server, firstIdentity.peerId)]]))
+    const fetcher = new Fetcher(network, accessKey, clock, random)
+    fetcher.setPeers([firstIdentity.peerId])
+    const fetched = await fetcher.fetch(refs, never)
+    assert.ok(fetched.every((block, at) => block !== undefined && equalBytes(blockIdOf(block.bytes), refs[at]?.id ?? new Uint8Array(0))))
+    fetcher.close()
+  })
+
+  it('come from another member where one lacks them', async () => {
+    using first = openServer()
+    using second = openServer()
+    const refs = [first.addFile('a', 'one'), second.addFile('b', 'two')]
+    const peers = new Map([
+      [firstIdentity.peerId, honest(first, firstIdentity.peerId)],
+      [thirdPeer, honest(second, thirdPeer)],
+    ])
+    const fetcher = new Fetcher(networkOf(peers).network, accessKey, clock, random)
+    fetcher.setPeers([...peers.keys()])
+    assert.deepEqual(
+      (await fetcher.fetch(refs, never)).map((block) => block?.from),
+      [firstIdentity.peerId, thirdPeer],
+    )
+    fetcher.close()
+  })
+
+  type Liar = (channel: Channel) => Promise<void>
+  const part = (request: number, lengths: readonly number[], payload: Uint8Array): Parameters<typeof sendBlocksFrame>[1] => ({
+    case: 'part',
+    value: { request, lengths: [...lengths], payload },
+  })
+  const answering = (answer: (request: number) => Parameters<typeof sendBlocksFrame>[1]): Liar => {
+    return async (channel) => {
+      await welcome(channel, firstIdentity.peerId)
+      const frame = await receiveBlocksFrame(channel, never)
+      if (frame?.case === 'getMany') await sendBlocksFrame(channel, answer(frame.value.request), never)
+    }
+  }
+  const liars: readonly (readonly [string, Liar])[] = [
+    ['gives a block of another length', answering((request) => part(request, [5], new Uint8Array(5)))],
+    ['says more than it sends', answering((request) => part(request, [19], new Uint8Array(5)))],
+    ['answers more than was asked', answering((request) => part(request, [19, 19], new Uint8Array(38)))],
+    ['answers another request', answering((request) => part(request + 1, [19], new Uint8Array(19)))],
+    ['answers nothing in a part', answering((request) => part(request, [], new Uint8Array(0)))],
+    ['speaks out of turn', answering(() => ({ case: 'getMany', value: { request: 1, ids: new Uint8Array(33) } }))],
+    ['is no member', async (channel) => await welcome(channel, firstIdentity.peerId, new Uint8Array(32))],
+    ['proves with the key to somebody else', async (channel) => await welcome(channel, thirdPeer)],
+    ['hangs up', async (channel) => await Promise.resolve(channel.abort())],
+    ['sends what is no frame', async (channel) => await channel.send([Uint8Array.of(255)], never)],
+  ]
+  for (const [what, liar] of liars) {
+    it(`come from another when one ${what}, and that one is left alone for a while`, async () => {
+      using server = openServer()
+      const ref = server.addFile('a', 'one')
+      const peers = new Map([
+        [firstIdentity.peerId, liar],
+        [thirdPeer, honest(server, thirdPeer)],
+      ])
+      const { network, opened } = networkOf(peers)
+      const fetcher = new Fetcher(network, accessKey, clock, random)
+      fetcher.setPeers([firstIdentity.peerId])
+      assert.deepEqual(await fetcher.fetch([ref], never), [undefined])
+      fetcher.setPeers([firstIdentity.peerId, thirdPeer])
+      assert.equal((await fetcher.fetch([ref], never))[0]?.from, thirdPeer)
+      assert.equal(opened.filter((peer) => peer === firstIdentity.peerId).length, 1, 'asked once')
+      nowMs += 120_000
+      fetcher.setPeers([firstIdentity.peerId])
+      await fetcher.fetch([ref], never)
+      assert.equal(opened.filter((peer) => peer === firstIdentity.peerId).length, 2, 'and again later')
+      fetcher.close()
+    })
+  }
+
+  it('end with an abort', async () => {
+    const { network } = networkOf(
+      new Map([[firstIdentity.peerId, async (channel: Channel) => await welcome(channel, firstIdentity.peerId)]]),
+    )
+    const fetcher = new Fetcher(network, accessKey, clock, random)
+    fetcher.setPeers([firstIdentity.peerId])
+    const gone = new AbortController()
+    const fetching = fetcher.fetch([{ id: blockIdOf(new Uint8Array(3)), storedBytes: 3 }], gone.signal)
+    setImmediate(() => gone.abort())
+    await assert.rejects(fetching, (error) => error instanceof EngineError && error.code === 'ABORTED')
+    fetcher.close()
+  })
+})
+
+describe('a request for blocks', () => {
+  const id = blockIdOf(new Uint8Array(1))
+  const wrong: readonly (readonly [string, Uint8Array])[] = [
+    ['for none', new Uint8Array(0)],
+    ['with part of an id', id.subarray(1)],
+    ['with an id of another form', new Uint8Array(33)],
+    ['for too many', concatBytes(Array.from({ length: requestIdsMax + 1 }, () => id))],
+  ]
+  for (const [what, ids] of wrong) {
+    it(`${what} is refused`, async () => {
+      using server = openServer()
+      const { left, right } = channelPair(secondIdentity.peerId, firstIdentity.peerId, blocksProtocol.name)
+      await sendBlocksFrame(left, { case: 'getMany', value: { request: 1, ids } }, never)
+      await assert.rejects(
+        serveBlocks(right, server.parts, never),
+        (error) => error instanceof EngineError && error.code === 'PEER_MISBEHAVED',
+      )
+    })
+  }
+})
+
+describe('the proof of membership', () => {
+  const context: ProofContext = {
+    protocol: '/p/1',
+    prover: firstIdentity.peerId,
+    verifier: secondIdentity.peerId,
+    nonce: new Uint8Array(16),
+  }
+  const proof = proveMembership(accessKey, context)
+  it('convinces whom it is for', () => assert.ok(isProof(accessKey, context, proof)))
+  for (const [what, holds] of [
+    ['under another key', isProof(new Uint8Array(32), context, proof)],
+    ['of another protocol', isProof(accessKey, { ...context, protocol: '/p/2' }, proof)],
+    ['sent back', isProof(accessKey, { ...context, prover: context.verifier, verifier: context.prover }, proof)],
+    ['for another', isProof(accessKey, { ...context, verifier: thirdPeer }, proof)],
+    ['of another moment', isProof(accessKey, { ...context, nonce: new Uint8Array(16).fill(1) }, proof)],
+    ['cut', isProof(accessKey, context, proof.subarray(1))],
+    ['that is empty', isProof(accessKey, context, new Uint8Array(0))],
+  ] as const) {
+    it(`${what} convinces nobody`, () => assert.equal(holds, false))
+  }
+})
