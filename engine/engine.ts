@@ -4,8 +4,7 @@
 import type { Controls, Problem } from './api/controls.ts'
 import { messageOf } from './base/errors.ts'
 import { Coalescer } from './base/queue.ts'
-import { openSegmentStore } from './blocks/segment-store.ts'
-import type { BlockStore } from './blocks/store.ts'
+import { openSegmentStore, type SegmentStore } from './blocks/segment-store.ts'
 import { CardShelf } from './compose/card-box.ts'
 import { makeControls } from './compose/controls.ts'
 import { Flusher } from './compose/flusher.ts'
@@ -101,7 +100,7 @@ export async function openEngine(world: EngineWorld, signal: AbortSignal): Promi
   return { controls: makeControls(parts), stopped, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
-async function openStore(world: EngineWorld, signal: AbortSignal): Promise<BlockStore> {
+async function openStore(world: EngineWorld, signal: AbortSignal): Promise<SegmentStore> {
   const { files, clock, random, log, segmentsPath: directory } = world
   const create = files.lstat(directory) === undefined
   if (create) files.makeDirectory(directory, 0o700)
@@ -138,15 +137,25 @@ function listenToNetwork(world: EngineWorld, index: Index, network: Network, kee
   })
 }
 
-function storeProblems(store: BlockStore): readonly Problem[] {
+function storeProblems(store: SegmentStore): readonly Problem[] {
+  const problems: Problem[] = []
   const health = store.health()
-  if (health.state !== 'readOnly') return []
-  return [
-    {
+  if (health.state === 'readOnly') {
+    problems.push({
       code: 'STORE_READ_ONLY',
       severity: 'error',
       text: `the block store takes no more writes: ${health.reason}. Replaced content is kept in the folders' .holdfast/replaced meanwhile.`,
       next: 'Check the disk of the home directory, then restart the daemon.',
-    },
-  ]
+    })
+  }
+  const damaged = store.quarantine().count
+  if (damaged > 0) {
+    problems.push({
+      code: 'STORE_DAMAGED',
+      severity: 'warning',
+      text: `${damaged} ${damaged === 1 ? 'piece' : 'pieces'} of the block store cannot be read: some replaced or deleted content may be lost. The folders themselves are not touched.`,
+      next: 'Check the disk of the home directory; see log/holdfast.log for the places.',
+    })
+  }
+  return problems
 }

@@ -84,7 +84,7 @@ export class FolderRuntime {
     this.log = new FolderLog(index, record.row, () => this.#logGrew())
     this.problems = new FolderProblems(() => this.#noteChange())
     this.#have = new Coalescer(clock, haveIntervalMs, this.#ending.signal, () => this.#news.ringHave())
-    this.#fetcher = new Fetcher(network, handle.accessKey, clock, random)
+    this.#fetcher = new Fetcher(network, handle.accessKey, clock, random, (peer) => this.#noteLie(peer))
     const shared = { index, handle, clock, log: this.#logger, problems: this.problems }
     this.#archive = new Archive({ index, jobs, handle, store, clock, log: this.#logger })
     this.ingest = new Ingest({ ...shared, jobs, events: this.#ingestEvents() })
@@ -331,8 +331,17 @@ export class FolderRuntime {
     this.#noteChange()
   }
 
+  #noteLie(peer: PeerId): void {
+    this.problems.note({
+      code: 'BAD_BLOCK',
+      severity: 'warning',
+      path: peer,
+      text: `${peer} sent content that is not what its id says; it was dropped, and other members are asked instead for a while`,
+      next: 'Check the disk and the memory of that machine, and update Holdfast on it; if it stays, remove the member.',
+    })
+  }
+
   #noteChange(): void {
     this.#parts.events.changed()
   }
 }
-

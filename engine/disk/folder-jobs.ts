@@ -10,14 +10,20 @@ export function inspectRoot(input: { readonly root: string; readonly folder: str
 }
 
 /** Makes the directory a folder: .holdfast with its marker. Throws FilesError. */
-export async function establishRoot(input: { readonly root: string; readonly marker: Marker }, { files }: JobWorld): Promise<JobResult<undefined>> {
+export async function establishRoot(
+  input: { readonly root: string; readonly marker: Marker },
+  { files }: JobWorld,
+): Promise<JobResult<undefined>> {
   await prepareFolder(files, input.root)
   await writeMarker(files, input.root, input.marker)
   return { output: undefined }
 }
 
 /** Makes sure of the folder's own directories and clears what a crash left. Throws FilesError. */
-export async function tidyRoot(input: { readonly root: string; readonly keptPrefix: string }, { files }: JobWorld): Promise<JobResult<undefined>> {
+export async function tidyRoot(
+  input: { readonly root: string; readonly keptPrefix: string },
+  { files }: JobWorld,
+): Promise<JobResult<undefined>> {
   await prepareFolder(files, input.root)
   clearTemporaries(files, input.root, input.keptPrefix)
   return { output: undefined }
@@ -26,8 +32,11 @@ export async function tidyRoot(input: { readonly root: string; readonly keptPref
 /** What is at a path a person names for a folder. */
 export type PlaceState = 'directory' | 'missing' | 'parentMissing' | 'notDirectory' | 'notWritable'
 
-/** Looks at a place for a folder: can it be one?  has every symlink resolved. */
-export async function inspectPlace(input: { readonly path: string }, { files }: JobWorld): Promise<JobResult<{ readonly state: PlaceState; readonly realPath: string }>> {
+/** Looks at a place for a folder: can it be one? `realPath` has every symlink resolved. */
+export async function inspectPlace(
+  input: { readonly path: string },
+  { files }: JobWorld,
+): Promise<JobResult<{ readonly state: PlaceState; readonly realPath: string }>> {
   const { path } = input
   try {
     const stat = files.lstat(path)
@@ -35,7 +44,9 @@ export async function inspectPlace(input: { readonly path: string }, { files }: 
       const parent = path.slice(0, Math.max(1, path.lastIndexOf('/')))
       const realParent = files.realPath(parent)
       if (files.lstat(realParent)?.kind !== 'directory') return { output: { state: 'parentMissing', realPath: path } }
-      return { output: { state: 'missing', realPath: `${realParent === '/' ? '' : realParent}/${path.slice(path.lastIndexOf('/') + 1)}` } }
+      const realPath = `${realParent === '/' ? '' : realParent}/${path.slice(path.lastIndexOf('/') + 1)}`
+      // Found out now, before a link is used up for a place that cannot be made.
+      return { output: { state: isWritable(files, realParent) ? 'missing' : 'notWritable', realPath } }
     }
     const realPath = files.realPath(path)
     if (files.lstat(realPath)?.kind !== 'directory') return { output: { state: 'notDirectory', realPath } }
@@ -70,7 +81,10 @@ export function makePlace(input: { readonly path: string }, { files }: JobWorld)
  * Gives a parked file whose content nobody else has a name among the person's files; `false` when the name is taken.
  * Throws FilesError.
  */
-export function unpark(input: { readonly root: string; readonly parked: string; readonly path: string }, { files }: JobWorld): JobResult<boolean> {
+export function unpark(
+  input: { readonly root: string; readonly parked: string; readonly path: string },
+  { files }: JobWorld,
+): JobResult<boolean> {
   const from = `${input.root}/${replacedDirectory}/${input.parked}`
   try {
     files.link(from, `${input.root}/${input.path}`)

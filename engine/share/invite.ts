@@ -59,8 +59,16 @@ export class Inviter {
     }
     const linkId = random.bytes(linkIdBytes)
     const secret = random.bytes(linkSecretBytes)
-    index.transactDurably(() => index.folders.insertLink({ linkId, folderRow: folder.record.row, secret, role, usesLeft: 1 }, clock.nowMs()))
-    const link = formatLink({ linkId, secret, inviter: network.self, addresses: dialable(network.addresses()), folderName: folder.record.name })
+    index.transactDurably(() =>
+      index.folders.insertLink({ linkId, folderRow: folder.record.row, secret, role, usesLeft: 1 }, clock.nowMs()),
+    )
+    const link = formatLink({
+      linkId,
+      secret,
+      inviter: network.self,
+      addresses: dialable(network.addresses()),
+      folderName: folder.record.name,
+    })
     return { link, id: toHex(linkId) }
   }
 
@@ -95,8 +103,11 @@ export class Inviter {
     const folder = link === undefined ? undefined : this.#parts.folderOf(link.folderRow)
     if (link === undefined || folder === undefined) return { code: 'BAD_LINK' }
     if (!isLinkProof(link.secret, link.linkId, joiner, network.self, request.proof)) return { code: 'BAD_LINK' }
+    // Who has that role already needs no link: it stays good for somebody else.
+    if (folder.log.roleOf(joiner) === link.role) return { folder, role: link.role }
     // A joiner that crashed before it wrote down the answer may ask again; nobody else may.
-    if (link.usesLeft < 1) return link.usedBy === joiner && folder.log.isMember(joiner) ? { folder, role: link.role } : { code: 'LINK_USED' }
+    if (link.usesLeft < 1)
+      return link.usedBy === joiner && folder.log.isMember(joiner) ? { folder, role: link.role } : { code: 'LINK_USED' }
     const nodeKey = publicKeyOf(joiner)
     if (nodeKey === undefined) return { code: 'BAD_LINK' }
     const nodeName = request.nodeName.slice(0, nodeNameUnitsMax)
@@ -127,7 +138,10 @@ export class Inviter {
       accessSecret: secrets.accessSecret,
       folderSecret: secrets.folderSecret,
       epochs: secrets.epochs.map(({ epoch, secret }) => ({ epoch, secret })),
-      cards: this.#parts.cards(record.row).slice(0, cardsMax).map((card) => fromBinary(CardSchema, card)),
+      cards: this.#parts
+        .cards(record.row)
+        .slice(0, cardsMax)
+        .map((card) => fromBinary(CardSchema, card)),
     }
   }
 }

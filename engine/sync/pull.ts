@@ -66,6 +66,8 @@ const batchPathsMax = 400
 const batchBytesMax = 4 * 1024 * 1024
 const batchesUnderWay = 3
 const largeFilesUnderWay = 2
+/** How often a directory was found holding only what the index does not know before that is taken to be ignored files. */
+const leftoverAttemptsMin = 2
 /** How often every member was asked in vain before a content is taken to be lost. */
 const lossAttemptsMin = 3
 const retryFirstMs = 1000
@@ -368,7 +370,9 @@ export class Pull {
       return this.#wakeup.wake()
     }
     events.stale([item.path])
-    if (change.version.state !== undefined) return this.#postponeGrowing(change, 'NOT_EMPTY')
+    // What is in it may be new and not seen yet: then it is a matter of the folder after all.
+    const isTried = index.needs.attempts(handle.row, change.pathKey) >= leftoverAttemptsMin
+    if (change.version.state !== undefined || !isTried) return this.#postponeGrowing(change, 'NOT_EMPTY')
     index.transact(() => recordVersion(index, handle, item, change.version, true))
     problems.note({
       code: 'DIRECTORY_KEPT',

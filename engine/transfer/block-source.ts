@@ -53,9 +53,12 @@ export class BlockSource {
       this.#channel ??= this.#open()
       const channel = await this.#channel
       const id = this.#nextRequest++
-      const answered = abortable<readonly (Uint8Array | undefined)[]>((resolve, reject) => {
-        this.#requests.set(id, { id, blocks, answers: [], resolve, reject })
-      }, AbortSignal.any([signal, this.#ending.signal]))
+      const answered = abortable<readonly (Uint8Array | undefined)[]>(
+        (resolve, reject) => {
+          this.#requests.set(id, { id, blocks, answers: [], resolve, reject })
+        },
+        AbortSignal.any([signal, this.#ending.signal]),
+      )
       answered.catch(() => undefined) // awaited below unless the send fails first
       await sendBlocksFrame(channel, { case: 'getMany', value: { request: id, ids: concatBytes(blocks.map((block) => block.id)) } }, signal)
       return await answered
@@ -92,8 +95,8 @@ export class BlockSource {
     }
     this.#read(channel).catch((error: unknown) => {
       channel.abort()
+      this.#fail(error) // before the abort, which would give those who wait a reason that blames nobody
       this.#ending.abort()
-      this.#fail(error)
     })
     return channel
   }
@@ -115,7 +118,8 @@ export class BlockSource {
       const block = request.blocks[request.answers.length]
       if (block === undefined) throw this.#misbehaved('answered more than was asked')
       if (length === 0) request.answers.push(undefined)
-      else if (length === block.storedBytes && at + length <= part.payload.length) request.answers.push(part.payload.subarray(at, at + length))
+      else if (length === block.storedBytes && at + length <= part.payload.length)
+        request.answers.push(part.payload.subarray(at, at + length))
       else throw this.#misbehaved('sent a block of another length than its entry says')
       at += length
     }

@@ -33,12 +33,15 @@ export class Fetcher {
   readonly #restUntilMs = new Map<PeerId, number>()
   readonly #distrustUntilMs = new Map<PeerId, number>()
   #peers: readonly PeerId[] = []
+  readonly #onLie: (peer: PeerId) => void
 
-  constructor(network: Network, accessKey: Uint8Array, clock: Clock, random: Random) {
+  /** `onLie` is told of every peer that sent what is not the block. */
+  constructor(network: Network, accessKey: Uint8Array, clock: Clock, random: Random, onLie: (peer: PeerId) => void = () => undefined) {
     this.#network = network
     this.#accessKey = accessKey
     this.#clock = clock
     this.#random = random
+    this.#onLie = onLie
   }
 
   /** Who can be asked now: connected members of the folder. */
@@ -61,6 +64,7 @@ export class Fetcher {
   /** The peer sent bytes that are not the block: others are asked for a while. */
   distrust(peer: PeerId): void {
     this.#distrustUntilMs.set(peer, this.#clock.monotonicMs() + distrustMs)
+    this.#onLie(peer)
   }
 
   close(): void {

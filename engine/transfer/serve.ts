@@ -28,7 +28,10 @@ export interface ServeParts {
 /** Blocks in one part: bounds the time of one job where files are tiny. */
 const partBlocksMax = 512
 
-type Source = { readonly kind: 'file'; readonly range: SealRange } | { readonly kind: 'store'; readonly id: BlockId } | { readonly kind: 'absent' }
+type Source =
+  | { readonly kind: 'file'; readonly range: SealRange }
+  | { readonly kind: 'store'; readonly id: BlockId }
+  | { readonly kind: 'absent' }
 
 interface Part {
   readonly lengths: readonly number[]
@@ -40,7 +43,8 @@ export async function serveBlocks(channel: Channel, parts: ServeParts, signal: A
   for (;;) {
     const frame = await receiveBlocksFrame(channel, signal)
     if (frame === undefined) return
-    if (frame.case !== 'getMany') throw new EngineError('PEER_MISBEHAVED', `${channel.peer} spoke out of turn; the connection for its blocks was closed`)
+    if (frame.case !== 'getMany')
+      throw new EngineError('PEER_MISBEHAVED', `${channel.peer} spoke out of turn; the connection for its blocks was closed`)
     await answer(channel, parts, frame.value, signal)
   }
 }

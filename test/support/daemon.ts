@@ -65,6 +65,7 @@ export async function eventually<Value>(
 export class TestNodes {
   readonly directory: string
   readonly #daemons: TestDaemon[] = []
+  readonly #undo: (() => void)[] = []
 
   constructor(test: TestContext) {
     const directory = temporaryDirectory()
@@ -73,6 +74,7 @@ export class TestNodes {
       const isFailed = 'passed' in test && test.passed !== true // Node has it; its types do not
       for (const daemon of this.#daemons) if (isFailed) test.diagnostic(`--- ${daemon.name}\n${daemon.story()}`)
       await Promise.all(this.#daemons.map((daemon) => daemon.kill()))
+      for (const undo of this.#undo) undo()
       directory[Symbol.dispose]()
     })
   }
@@ -87,6 +89,11 @@ export class TestNodes {
     const path = this.path(...names)
     mkdirSync(path, { recursive: true })
     return path
+  }
+
+  /** Called when the daemons have ended and the directory is still there. */
+  onEnd(undo: () => void): void {
+    this.#undo.push(undo)
   }
 
   /** A node that has not been started. */

@@ -56,6 +56,7 @@ function factsOf(path: string): PathFacts {
   const mode = (Number(stat.mode) & 0o777).toString(8)
   if (stat.isSymbolicLink()) return { text: `link → ${readlinkSync(path)}` }
   if (stat.isDirectory()) return { text: `directory ${mode}` }
+  if (!stat.isFile()) return { text: 'special' }
   const hash = createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 16)
   return { text: `file ${mode} ${stat.size} bytes ${hash}`, mtimeNs: stat.mtimeNs }
 }
