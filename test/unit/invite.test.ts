@@ -68,7 +68,7 @@ function openHost(): Host {
   const node = new IndexNode(0, folderIdOf(first))
   node.index.transact(() => node.index.folders.appendLog(node.handle.row, 0, encodeEntry(first)))
   const folder: SharedFolder = { record: node.handle.record, log: new FolderLog(node.index, node.handle.row, () => undefined) }
-  const network = networkOf(node.peer, () => {
+  const inviterNetwork = networkOf(node.peer, () => {
     throw new Error('the inviter opens nothing')
   })
   const card = signCard(firstIdentity, {
@@ -82,7 +82,7 @@ function openHost(): Host {
   })
   const inviter = new Inviter({
     index: node.index,
-    network,
+    network: inviterNetwork,
     signer: firstIdentity,
     clock,
     random: new SeededRandom('links'),
@@ -135,7 +135,28 @@ describe('a link', () => {
     await assert.rejects(host.join(link, third), isCode('LINK_USED'))
     assert.equal((await host.join(link, secondIdentity)).role, 'write')
     assert.equal(host.folder.log.length, 2, 'it is a member once')
+    await host.join(host.inviter.makeLink(host.folder, 'owner').link, third)
+    await assert.rejects(host.join(link, third), isCode('LINK_USED'), 'a member by another link is no exception')
   })
+
+  it('is not used up by a member that has its role already', async () => {
+    using host = openHost()
+    await host.join(host.inviter.makeLink(host.folder, 'write').link, secondIdentity)
+    const { link } = host.inviter.makeLink(host.folder, 'write')
+    await host.join(link, secondIdentity)
+    assert.equal((await host.join(link, third)).role, 'write')
+  })
+
+  it(
+    'to a lower role does not take an owner down',
+    { todo: 'an owner that opens a link for write becomes a member that writes' },
+    async () => {
+      using host = openHost()
+      await host.join(host.inviter.makeLink(host.folder, 'owner').link, secondIdentity)
+      await host.join(host.inviter.makeLink(host.folder, 'write').link, secondIdentity).catch(() => undefined)
+      assert.equal(host.folder.log.roleOf(secondIdentity.peerId), 'owner')
+    },
+  )
 
   it('that this node did not make, or with another secret, is refused, and nothing is written', async () => {
     using host = openHost()
