@@ -16,7 +16,7 @@ function isBadArgument(error: unknown): boolean {
 }
 
 const linux: PathWorld = { platform: 'linux', workingDirectory: '/srv', homeDirectory: '/home/ada' }
-const windows: PathWorld = { platform: 'win32', workingDirectory: 'C:\\work', homeDirectory: 'C:\\Users\\ada' }
+const windows: PathWorld = { platform: 'win32', workingDirectory: 'C:\\srv', homeDirectory: 'C:\\Users\\ada' }
 
 describe('a path', () => {
   const rows: readonly (readonly [PathWorld, string, string])[] = [
