@@ -90,7 +90,20 @@ export async function openEngine(world: EngineWorld, signal: AbortSignal): Promi
   let onStop = (): void => undefined
   const stopped = new Promise<void>((resolve) => (onStop = resolve))
   const nodeProblems = (): readonly Problem[] => storeProblems(store)
-  const parts = { world, index, network, identity, folders, inviter, keeper, cards, nodeProblems, listeners, stop: onStop, signal: ending.signal }
+  const parts = {
+    world,
+    index,
+    network,
+    identity,
+    folders,
+    inviter,
+    keeper,
+    cards,
+    nodeProblems,
+    listeners,
+    stop: onStop,
+    signal: ending.signal,
+  }
   stack.defer(async () => {
     ending.abort()
     await Promise.all(folders.all().map((runtime) => runtime.stop()))

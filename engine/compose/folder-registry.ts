@@ -43,7 +43,10 @@ export class FolderRegistry {
     ]) {
       const found = this.all().filter(fits)
       if (found.length > 1) {
-        throw new EngineError('AMBIGUOUS_FOLDER', `${text} fits ${found.length} folders: give the path or more of the id, as 'holdfast folder list' shows them`)
+        throw new EngineError(
+          'AMBIGUOUS_FOLDER',
+          `${text} fits ${found.length} folders: give the path or more of the id, as 'holdfast folder list' shows them`,
+        )
       }
       if (found[0] !== undefined) return found[0]
     }
@@ -86,7 +89,10 @@ export class FolderRegistry {
       const { name, path: otherPath } = other.record
       if (otherPath === realPath) throw new EngineError('FOLDER_EXISTS', `${clean} is the folder ${name} already`)
       if (isSameOrBelow(realPath, otherPath) || isSameOrBelow(otherPath, realPath)) {
-        throw new EngineError('FOLDER_NESTED', `${clean} and the folder ${name} (${otherPath}) lie inside one another: choose a directory outside it`)
+        throw new EngineError(
+          'FOLDER_NESTED',
+          `${clean} and the folder ${name} (${otherPath}) lie inside one another: choose a directory outside it`,
+        )
       }
     }
     return { path: realPath, isMissing: state === 'missing' }
@@ -125,11 +131,13 @@ function refusePlace(state: PlaceState, path: string, mayBeMissing: boolean): vo
     case 'notDirectory':
       throw new EngineError('PATH_NOT_DIRECTORY', `${path} is not a directory: name the directory whose content is to be synced`)
     case 'notWritable':
-      throw new EngineError('PATH_NOT_WRITABLE', `${path} cannot be written to by the user that runs Holdfast: change its permissions, or name another`)
+      throw new EngineError(
+        'PATH_NOT_WRITABLE',
+        `${path} cannot be written to by the user that runs Holdfast: change its permissions, or name another`,
+      )
   }
 }
 
 function isSameOrBelow(path: string, directory: string): boolean {
   return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`)
 }
-

@@ -77,7 +77,14 @@ function progressOf(flows: FolderFlows, needs: { readonly paths: number; readonl
   const transfer = flows.pull.progress
   if (transfer === undefined || needs.paths === 0) return undefined
   const bytesTotal = Math.max(transfer.bytesDone, transfer.bytesDoneCommitted + needs.bytes)
-  return withRate('transfer', transfer.filesDone, transfer.filesDone + needs.paths, transfer.bytesDone, bytesTotal, nowMs - transfer.startedMs)
+  return withRate(
+    'transfer',
+    transfer.filesDone,
+    transfer.filesDone + needs.paths,
+    transfer.bytesDone,
+    bytesTotal,
+    nowMs - transfer.startedMs,
+  )
 }
 
 function withRate(

@@ -25,7 +25,12 @@ const microsecondsPerMillisecond = 1000
  * Gives the file that is parked under `parked` a free conflict name beside `path`, and gives that name. Where it cannot be done the
  * file stays where it is, a problem says so, and the result is undefined. Never throws.
  */
-export async function keepParked(parts: KeepParkedParts, path: RelativePath, parked: string, signal: AbortSignal): Promise<string | undefined> {
+export async function keepParked(
+  parts: KeepParkedParts,
+  path: RelativePath,
+  parked: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   const { jobs, clock, handle, problems } = parts
   let trouble = 'no name beside it is free'
   try {

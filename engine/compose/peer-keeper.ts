@@ -97,7 +97,8 @@ export class PeerKeeper {
     try {
       await network.connect(peer, addresses, both)
       const reached = network.peerAddresses(peer).filter((address) => addresses.includes(address))
-      if (reached.length > 0) index.transact(() => index.peers.setAddresses(peer, [...new Set([...reached, ...addresses])].slice(0, addressesMax)))
+      if (reached.length > 0)
+        index.transact(() => index.peers.setAddresses(peer, [...new Set([...reached, ...addresses])].slice(0, addressesMax)))
       return true
     } catch (error) {
       if (signal.aborted) throw error

@@ -39,7 +39,12 @@ async function guard(parts: RouterParts, channel: Channel, signal: AbortSignal, 
     await serve()
   } catch (error) {
     if (!signal.aborted) {
-      parts.log.debug('a channel ended', { peer: channel.peer, protocol: channel.protocol, code: errorCodeOf(error), error: messageOf(error) })
+      parts.log.debug('a channel ended', {
+        peer: channel.peer,
+        protocol: channel.protocol,
+        code: errorCodeOf(error),
+        error: messageOf(error),
+      })
     }
   } finally {
     channel.abort()

@@ -63,12 +63,16 @@ export class EntryTable {
     this.#byPath = database.prepare('select row_seq, author, seq, bytes from entry where folder = ? and path_key = ? order by row_seq')
     this.#remove = database.prepare('delete from entry where row_seq = ?')
     // The plus keeps SQLite on the rows' own order instead of sorting all of the folder's.
-    this.#after = database.prepare('select row_seq, author, seq, bytes from entry where row_seq > ? and row_seq <= ? and +folder = ? order by row_seq limit ?')
+    this.#after = database.prepare(
+      'select row_seq, author, seq, bytes from entry where row_seq > ? and row_seq <= ? and +folder = ? order by row_seq limit ?',
+    )
     this.#insertAuthor = database.prepare('insert into author (folder, author_id, node_key, incarnation) values (?, ?, ?, ?)')
     this.#authors = database.prepare('select id, author_id, node_key, incarnation, head from author where folder = ?')
     this.#raiseHead = database.prepare('update author set head = ? where id = ? and head < ?')
     this.#insertSet = database.prepare('insert or ignore into change_set (author, first_seq, entries, bytes) values (?, ?, ?, ?)')
-    this.#setFor = database.prepare('select bytes, first_seq from change_set where author = ? and first_seq <= ? order by first_seq desc limit 1')
+    this.#setFor = database.prepare(
+      'select bytes, first_seq from change_set where author = ? and first_seq <= ? order by first_seq desc limit 1',
+    )
     this.#lastOf = database.prepare('select row_seq from entry where +folder = ? order by row_seq desc limit 1')
     this.#saveCounter = database.prepare('insert into fact (name, value) values (?, ?) on conflict do update set value = excluded.value')
     this.#rowSeqReserved = this.#readReserved()
@@ -184,7 +188,12 @@ export class EntryTable {
   #authorMap(folderRow: number): Map<string, AuthorRow> {
     const known = this.#authorsByFolder.get(folderRow)
     if (known !== undefined) return known
-    const map = new Map(this.#authors.all(folderRow).map(parseAuthorRow).map((author) => [bytesKey(author.authorId), author]))
+    const map = new Map(
+      this.#authors
+        .all(folderRow)
+        .map(parseAuthorRow)
+        .map((author) => [bytesKey(author.authorId), author]),
+    )
     this.#authorsByFolder.set(folderRow, map)
     return map
   }

@@ -31,7 +31,6 @@ export class FolderTable {
   readonly #link: StatementSync
   readonly #useLink: StatementSync
 
-
   constructor(database: Database) {
     this.#insert = database.prepare(
       `insert into folder (folder_id, name, path, access_secret, folder_secret, epochs, incarnation, created_ms, target_copies)

@@ -26,14 +26,26 @@ export class HistoryTable {
       `insert into history (folder, path, parked, kind, size_bytes, mtime_us, mode, vector, blocks, replaced_ms)
        values (?, ?, ?, 1, ?, ?, ?, ?, ?, ?)`,
     )
-    this.#parked = database.prepare('select id, path, parked, size_bytes, blocks from history where folder = ? and parked is not null order by id limit ?')
+    this.#parked = database.prepare(
+      'select id, path, parked, size_bytes, blocks from history where folder = ? and parked is not null order by id limit ?',
+    )
     this.#archived = database.prepare('update history set parked = null where id = ?')
     this.#remove = database.prepare('delete from history where id = ?')
   }
 
   /** Written in the transaction that records what replaced it. */
   insert(folderRow: number, item: Item, parked: string, replacedMs: number): void {
-    this.#insert.run(folderRow, item.path, parked, item.sizeBytes, item.mtimeUs, item.mode, packVector(item.vector), item.blocks.bytes, replacedMs)
+    this.#insert.run(
+      folderRow,
+      item.path,
+      parked,
+      item.sizeBytes,
+      item.mtimeUs,
+      item.mode,
+      packVector(item.vector),
+      item.blocks.bytes,
+      replacedMs,
+    )
   }
 
   parked(folderRow: number, limit: number): readonly ParkedVersion[] {

@@ -67,7 +67,9 @@ export class ItemTable {
     this.#directoriesBelow = database.prepare(
       `select directory, name from item where folder = ? and kind = 2 and (directory = ? or (directory >= ? and directory < ?))`,
     )
-    this.#below = database.prepare(`select * from item where folder = ? and (directory = ? or (directory >= ? and directory < ?)) order by directory, name`)
+    this.#below = database.prepare(
+      `select * from item where folder = ? and (directory = ? or (directory >= ? and directory < ?)) order by directory, name`,
+    )
     this.#byInode = database.prepare('select * from item where inode = ? and folder = ? limit 4')
     this.#totals = database.prepare(
       `select count(*) filter (where kind <> 2) as files, total(size_bytes) filter (where kind = 1) as bytes,

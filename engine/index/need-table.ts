@@ -51,7 +51,9 @@ export class NeedTable {
     )
     this.#has = database.prepare('select 1 from need indexed by need_path where folder = ? and path_key = ?')
     this.#totals = database.prepare('select count(*) as paths, total(bytes) as bytes from need where folder = ?')
-    this.#postpone = database.prepare('update need indexed by need_path set retry_ms = ?, attempts = attempts + 1, reason = ? where folder = ? and path_key = ?')
+    this.#postpone = database.prepare(
+      'update need indexed by need_path set retry_ms = ?, attempts = attempts + 1, reason = ? where folder = ? and path_key = ?',
+    )
     this.#nextRetry = database.prepare('select min(retry_ms) as at from need where folder = ? and retry_ms > ?')
     this.#wakeAll = database.prepare('update need set retry_ms = 0, attempts = 0 where folder = ? and retry_ms > 0')
     this.#attempts = database.prepare('select attempts from need indexed by need_path where folder = ? and path_key = ?')
@@ -89,7 +91,13 @@ export class NeedTable {
   }
 
   /** Needs after (rank, pathKey) and below `rankEnd` whose time has come. */
-  ready(folderRow: number, after: { readonly rank: number; readonly pathKey: number }, rankEnd: number, nowMs: number, limit: number): readonly Need[] {
+  ready(
+    folderRow: number,
+    after: { readonly rank: number; readonly pathKey: number },
+    rankEnd: number,
+    nowMs: number,
+    limit: number,
+  ): readonly Need[] {
     return this.#ready.all(folderRow, after.rank, after.rank, after.pathKey, rankEnd, nowMs, limit).map(parseNeed)
   }
 

@@ -33,7 +33,9 @@ export class PeerTable {
   constructor(database: Database) {
     this.#all = database.prepare('select * from peer order by peer_id')
     this.#get = database.prepare('select * from peer where peer_id = ?')
-    this.#ensure = database.prepare("insert into peer (peer_id, name) values (?, ?) on conflict do update set name = excluded.name where name = ''")
+    this.#ensure = database.prepare(
+      "insert into peer (peer_id, name) values (?, ?) on conflict do update set name = excluded.name where name = ''",
+    )
     this.#setCard = database.prepare('update peer set card = ?, name = ? where peer_id = ?')
     this.#setAddresses = database.prepare('update peer set addresses = ? where peer_id = ?')
     this.#setSeen = database.prepare('update peer set last_seen_ms = ? where peer_id = ?')

@@ -117,4 +117,3 @@ export function blockListOf(blocks: readonly BlockRef[], meta: Meta): BlockList 
     })),
   )
 }
-

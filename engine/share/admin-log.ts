@@ -33,8 +33,20 @@ export interface LogState {
 }
 
 export type LogFact =
-  | { readonly kind: 'created'; readonly folderName: string; readonly nonce: Uint8Array; readonly nodeName: string; readonly targetCopies: number }
-  | { readonly kind: 'memberAdded'; readonly nodeKey: Uint8Array; readonly role: Role; readonly nodeName: string; readonly linkId: Uint8Array }
+  | {
+      readonly kind: 'created'
+      readonly folderName: string
+      readonly nonce: Uint8Array
+      readonly nodeName: string
+      readonly targetCopies: number
+    }
+  | {
+      readonly kind: 'memberAdded'
+      readonly nodeKey: Uint8Array
+      readonly role: Role
+      readonly nodeName: string
+      readonly linkId: Uint8Array
+    }
 
 const logContext = 'admin-log'
 const logVersion = 1
@@ -147,7 +159,10 @@ function decodeBody(entry: SignedEntry): LogBody {
     throw refused('an entry is malformed', error)
   }
   if (body.version !== logVersion) {
-    throw new EngineError('VERSION_UNSUPPORTED', `the folder's admin log is of format ${body.version}, this program knows ${logVersion}: update Holdfast`)
+    throw new EngineError(
+      'VERSION_UNSUPPORTED',
+      `the folder's admin log is of format ${body.version}, this program knows ${logVersion}: update Holdfast`,
+    )
   }
   if (body.authorKey.length !== nodeKeyBytes) throw refused('an entry is malformed')
   return body

@@ -8,11 +8,19 @@ import { JoinAnswerSchema, JoinRequestSchema, type JoinAnswer, type JoinRequest 
 /** The answer holds the whole admin log, about 1 KiB an entry at the very most. */
 export const joinProtocol: Protocol = { name: '/holdfast/join/1', frameBytesMax: 16 * 1024 * 1024 }
 
-export async function sendJoinRequest(channel: Channel, request: MessageInitShape<typeof JoinRequestSchema>, signal: AbortSignal): Promise<void> {
+export async function sendJoinRequest(
+  channel: Channel,
+  request: MessageInitShape<typeof JoinRequestSchema>,
+  signal: AbortSignal,
+): Promise<void> {
   await channel.send([toBinary(JoinRequestSchema, create(JoinRequestSchema, request))], signal)
 }
 
-export async function sendJoinAnswer(channel: Channel, answer: MessageInitShape<typeof JoinAnswerSchema>, signal: AbortSignal): Promise<void> {
+export async function sendJoinAnswer(
+  channel: Channel,
+  answer: MessageInitShape<typeof JoinAnswerSchema>,
+  signal: AbortSignal,
+): Promise<void> {
   await channel.send([toBinary(JoinAnswerSchema, create(JoinAnswerSchema, answer))], signal)
 }
 

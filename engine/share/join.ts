@@ -45,7 +45,10 @@ export async function askToJoin(network: Network, link: Link, nodeName: string, 
       case 'refused':
         throw refusal(answer.kind.value.code)
       default:
-        throw new EngineError('VERSION_UNSUPPORTED', 'the inviting node answered in a way this version does not know: update Holdfast on both')
+        throw new EngineError(
+          'VERSION_UNSUPPORTED',
+          'the inviting node answered in a way this version does not know: update Holdfast on both',
+        )
     }
   } finally {
     channel.abort()
@@ -109,7 +112,9 @@ export async function askToJoinInTime(
     return await askToJoin(network, link, nodeName, both)
   } catch (error) {
     if (!signal.aborted && errorCodeOf(error) === 'ABORTED') {
-      throw new EngineError('TIMED_OUT', 'the inviting node did not answer in time: see that it runs and can be reached, then try again', { cause: error })
+      throw new EngineError('TIMED_OUT', 'the inviting node did not answer in time: see that it runs and can be reached, then try again', {
+        cause: error,
+      })
     }
     throw error
   } finally {

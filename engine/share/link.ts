@@ -45,7 +45,10 @@ export function formatLink(link: Link): string {
 /** Throws `BAD_LINK` with what is wrong with the text: not a link, cut off or mistyped, or of a newer version. */
 export function parseLink(text: string): Link {
   // What copying tends to add around a link.
-  const trimmed = text.trim().replace(/^[<"'(]+/, '').replace(/[>"').,;:!?]+$/, '')
+  const trimmed = text
+    .trim()
+    .replace(/^[<"'(]+/, '')
+    .replace(/[>"').,;:!?]+$/, '')
   if (!trimmed.toLowerCase().startsWith('holdfast:') || trimmed.length > linkUnitsMax) {
     throw new EngineError('BAD_LINK', "this is not a Holdfast link: a link starts with 'holdfast:1' and is printed by 'holdfast share'")
   }
@@ -64,7 +67,12 @@ function parseBody(bytes: Uint8Array): Link {
   try {
     const body = fromBinary(LinkBodySchema, bytes)
     const addresses = body.addresses.map((address) => fromUtf8(address)).filter((address) => address !== undefined)
-    if (body.version === linkVersion && body.linkId.length === linkIdBytes && body.secret.length === linkSecretBytes && body.nodeKey.length === 32) {
+    if (
+      body.version === linkVersion &&
+      body.linkId.length === linkIdBytes &&
+      body.secret.length === linkSecretBytes &&
+      body.nodeKey.length === 32
+    ) {
       return { linkId: body.linkId, secret: body.secret, inviter: peerIdOf(body.nodeKey), addresses, folderName: body.folderName }
     }
   } catch (error) {

@@ -24,8 +24,12 @@ export async function receiveIndexFrame(channel: Channel, signal: AbortSignal): 
   try {
     return fromBinary(IndexFrameSchema, bytes).kind
   } catch (error) {
-    throw new EngineError('PEER_MISBEHAVED', `${channel.peer} sent a frame that cannot be read; the connection for this folder was closed`, {
-      cause: error,
-    })
+    throw new EngineError(
+      'PEER_MISBEHAVED',
+      `${channel.peer} sent a frame that cannot be read; the connection for this folder was closed`,
+      {
+        cause: error,
+      },
+    )
   }
 }

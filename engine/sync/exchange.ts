@@ -74,9 +74,11 @@ export class Exchange {
       const proof = proveMembership(handle.accessKey, { protocol: indexProtocol.name, prover: network.self, verifier: peer, nonce })
       await sendIndexFrame(channel, { case: 'hello', value: { version: 1, nonce, proof, logLength: BigInt(folderLog.length) } }, signal)
       const welcome = await receiveIndexFrame(channel, signal)
-      if (welcome?.case !== 'welcome') throw new EngineError('NOT_A_MEMBER', `${peer} does not share this folder, or does not know yet that this node does`)
+      if (welcome?.case !== 'welcome')
+        throw new EngineError('NOT_A_MEMBER', `${peer} does not share this folder, or does not know yet that this node does`)
       const answer = { protocol: indexProtocol.name, prover: peer, verifier: network.self, nonce }
-      if (!isProof(handle.accessKey, answer, welcome.value.proof)) throw new EngineError('NOT_A_MEMBER', `${peer} could not prove that it shares this folder`)
+      if (!isProof(handle.accessKey, answer, welcome.value.proof))
+        throw new EngineError('NOT_A_MEMBER', `${peer} could not prove that it shares this folder`)
       const theirs = Number(welcome.value.logLength)
       for (const frame of logFrames(folderLog, theirs)) await sendIndexFrame(channel, frame, signal)
       const { indexId } = welcome.value
@@ -107,8 +109,17 @@ export class Exchange {
   async serve(channel: Channel, hello: Hello, signal: AbortSignal): Promise<void> {
     const { network, handle, folderLog, index, news } = this.#parts
     const { peer } = channel
-    const proof = proveMembership(handle.accessKey, { protocol: indexProtocol.name, prover: network.self, verifier: peer, nonce: hello.nonce })
-    await sendIndexFrame(channel, { case: 'welcome', value: { proof, logLength: BigInt(folderLog.length), indexId: index.indexId } }, signal)
+    const proof = proveMembership(handle.accessKey, {
+      protocol: indexProtocol.name,
+      prover: network.self,
+      verifier: peer,
+      nonce: hello.nonce,
+    })
+    await sendIndexFrame(
+      channel,
+      { case: 'welcome', value: { proof, logLength: BigInt(folderLog.length), indexId: index.indexId } },
+      signal,
+    )
     const subscribe = await this.#awaitSubscribe(channel, signal)
     if (subscribe === undefined) return
     if (!folderLog.isMember(peer)) throw new EngineError('NOT_A_MEMBER', `${peer} is not a member of this folder`)
@@ -198,5 +209,4 @@ export class Exchange {
       else throw new EngineError('PEER_MISBEHAVED', `${channel.peer} spoke out of turn; the connection for this folder was closed`)
     }
   }
-
 }

@@ -13,14 +13,7 @@ import { BlockList } from '../model/block-list.ts'
 import type { RelativePath } from '../model/path.ts'
 import type { FolderHandle } from './folder-handle.ts'
 import { commitFound, type FoundPath, type FoundState, type IngestOutcome } from './ingest-commit.ts'
-import {
-  sealPathMeta,
-  type ingestBatch,
-  type ingestWindow,
-  type IngestFact,
-  type IngestOutput,
-  type IngestRequest,
-} from './ingest-job.ts'
+import { sealPathMeta, type ingestBatch, type ingestWindow, type IngestFact, type IngestOutput, type IngestRequest } from './ingest-job.ts'
 import { chunkClassNumber, parseChunkClass } from './job-keys.ts'
 import type { FolderProblems } from './problems.ts'
 import type { Candidate } from './scan.ts'
@@ -57,7 +50,15 @@ export class IngestBatches {
   readonly #held: FoundPath[] = []
   readonly #failures: unknown[] = []
 
-  constructor(index: Index, jobs: IngestJobs, handle: FolderHandle, clock: Clock, problems: FolderProblems, events: IngestEvents, signal: AbortSignal) {
+  constructor(
+    index: Index,
+    jobs: IngestJobs,
+    handle: FolderHandle,
+    clock: Clock,
+    problems: FolderProblems,
+    events: IngestEvents,
+    signal: AbortSignal,
+  ) {
     this.#index = index
     this.#jobs = jobs
     this.#handle = handle

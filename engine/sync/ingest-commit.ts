@@ -161,14 +161,7 @@ function planRemoval(index: Index, handle: FolderHandle, found: FoundPath, entry
 }
 
 /** The found content is a version that is known already: it becomes what is applied here, and nothing is written. */
-function adopt(
-  index: Index,
-  handle: FolderHandle,
-  found: FoundPath,
-  entryId: EntryId,
-  version: OpenedVersion,
-  siblings: number,
-): void {
+function adopt(index: Index, handle: FolderHandle, found: FoundPath, entryId: EntryId, version: OpenedVersion, siblings: number): void {
   if (found.found.kind === 'missing') return
   index.items.put(handle.row, entryId, itemOf(found.path, found.found, version.vector, version.meta.contentVector), found.item)
   if (siblings === 1) index.needs.clear(handle.row, shortKeyOf(entryId))

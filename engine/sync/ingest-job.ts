@@ -140,14 +140,7 @@ class FactBuilder {
     }
   }
 
-  #push(
-    path: RelativePath,
-    kind: EntryKind,
-    stat: FileStat,
-    chunkClass: number,
-    blocks: BlockList,
-    linkTarget: string | undefined,
-  ): void {
+  #push(path: RelativePath, kind: EntryKind, stat: FileStat, chunkClass: number, blocks: BlockList, linkTarget: string | undefined): void {
     const sealed = sealPathMeta(this.#input.keys, this.#input.editor, { path, kind, stat, chunkClass, blocks, linkTarget })
     this.#facts.push({
       kind,

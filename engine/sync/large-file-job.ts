@@ -128,7 +128,10 @@ export function listLarge(input: { readonly root: string }, { files }: JobWorld)
 }
 
 /** Removes temp files that are of no more use. */
-export function dropTemporaries(input: { readonly root: string; readonly names: readonly string[] }, { files }: JobWorld): JobResult<undefined> {
+export function dropTemporaries(
+  input: { readonly root: string; readonly names: readonly string[] },
+  { files }: JobWorld,
+): JobResult<undefined> {
   for (const name of input.names) {
     const path = temporaryPath(input.root, name)
     if (files.lstat(path)?.kind === 'file') files.unlink(path)

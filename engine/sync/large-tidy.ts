@@ -39,7 +39,7 @@ export class LargeTidy {
   /** Works until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts
-    for (let isDone = false; ; ) {
+    for (let isDone = false; ;) {
       if (isDone) await this.#wakeup.wait(signal)
       else await waitAtMost(this.#wakeup, clock, restMs, signal)
       await clock.sleep(restMs, signal)

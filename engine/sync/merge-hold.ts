@@ -16,7 +16,9 @@ import type { OpenedVersion } from './versions.ts'
 /** Content brought to the store at once: it passes through memory on its way. */
 const holdBytesMax = 8 * 1024 * 1024
 
-export type HoldParts = Pick<BatchParts, 'index' | 'handle' | 'store' | 'fetcher'> & { readonly jobs: Jobs<{ readonly sealRanges: typeof sealRanges }> }
+export type HoldParts = Pick<BatchParts, 'index' | 'handle' | 'store' | 'fetcher'> & {
+  readonly jobs: Jobs<{ readonly sealRanges: typeof sealRanges }>
+}
 
 /**
  * True once every content that the merge keeps can be had here; brings what is missing into the block store. A loser's is brought there even
@@ -29,7 +31,7 @@ export async function holdContents(parts: HoldParts, versions: readonly Version[
   const { index, handle } = parts
   const wanted = missingBlocks(parts, merge.merged).filter(({ id }) => index.items.homeOf(handle.row, id) === undefined)
   for (const loser of merge.losers) wanted.push(...missingBlocks(parts, loser))
-  for (let from = 0; from < wanted.length; ) {
+  for (let from = 0; from < wanted.length;) {
     let to = from
     let bytes = 0
     while (to < wanted.length && bytes < holdBytesMax) bytes += wanted[to++]?.storedBytes ?? 0
@@ -44,10 +46,7 @@ export async function holdContents(parts: HoldParts, versions: readonly Version[
  * The same versions with the lost ones taken as deleted; undefined when none is. Lost: this node wrote the content, and does not have
  * it any more; a power cut can take a file that was announced and not flushed yet. The caller has seen that no other member has it.
  */
-export function withoutLost(
-  parts: HoldParts,
-  versions: readonly OpenedVersion[],
-): readonly OpenedVersion[] | undefined {
+export function withoutLost(parts: HoldParts, versions: readonly OpenedVersion[]): readonly OpenedVersion[] | undefined {
   const { authorId } = parts.handle
   const isLost = (version: OpenedVersion): boolean =>
     version.editor !== undefined &&
@@ -67,7 +66,11 @@ function missingBlocks({ handle, store }: HoldParts, { state }: Version): BlockR
 }
 
 /** Brings what files here hold; gives what none does. */
-async function sealIntoStore({ index, handle, store, jobs }: HoldParts, refs: readonly BlockRef[], signal: AbortSignal): Promise<readonly BlockRef[]> {
+async function sealIntoStore(
+  { index, handle, store, jobs }: HoldParts,
+  refs: readonly BlockRef[],
+  signal: AbortSignal,
+): Promise<readonly BlockRef[]> {
   const absent: BlockRef[] = []
   const atHome: BlockRef[] = []
   const ranges: SealRange[] = []

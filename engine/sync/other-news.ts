@@ -54,7 +54,10 @@ export function logFrames(folderLog: FolderLog, position: number): readonly Outg
 /** Throws `PEER_MISBEHAVED`, `BAD_SIGNATURE`. */
 export function takeLogPart(folderLog: FolderLog, peer: PeerId, part: LogPart): void {
   if (part.entries.length > logPartEntriesMax) {
-    throw new EngineError('PEER_MISBEHAVED', `${peer} sent more of the admin log at once than is allowed; the connection for this folder was closed`)
+    throw new EngineError(
+      'PEER_MISBEHAVED',
+      `${peer} sent more of the admin log at once than is allowed; the connection for this folder was closed`,
+    )
   }
   folderLog.extend(Number(part.firstPosition), part.entries)
 }

@@ -93,7 +93,9 @@ function complete(outcome: PublishOutcome | undefined): PublishOutcome {
   return outcome
 }
 
-type OpenedContent = { readonly kind: 'opened'; readonly parts: readonly Uint8Array[] } | { readonly kind: 'badBlocks'; readonly places: readonly number[] }
+type OpenedContent =
+  | { readonly kind: 'opened'; readonly parts: readonly Uint8Array[] }
+  | { readonly kind: 'badBlocks'; readonly places: readonly number[] }
 
 function openContent(task: PublishTask, input: PublishInput, opener: RangeOpener): OpenedContent {
   const blocks = new BlockList(task.blocks)
@@ -139,7 +141,10 @@ export function isKeyOf(sealKey: Uint8Array, plaintext: Uint8Array, key: Uint8Ar
 }
 
 /** One buffer for a job, and where each piece lies in it. */
-export function packSealed(pieces: readonly Uint8Array[]): { readonly sealed: Uint8Array<ArrayBuffer>; readonly origins: readonly BlockOrigin[] } {
+export function packSealed(pieces: readonly Uint8Array[]): {
+  readonly sealed: Uint8Array<ArrayBuffer>
+  readonly origins: readonly BlockOrigin[]
+} {
   let at = 0
   const origins = pieces.map((piece): BlockOrigin => ({ kind: 'sealed', from: at, to: (at += piece.length) }))
   return { sealed: concatBytes(pieces), origins }

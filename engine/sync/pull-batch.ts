@@ -33,11 +33,18 @@ export type ChangeResult =
 export interface LocatedBlock {
   readonly at: number
   readonly ref: BlockRef
-  readonly place: { readonly kind: 'local'; readonly path: string; readonly offset: number } | { readonly kind: 'store' } | { readonly kind: 'peer' }
+  readonly place:
+    | { readonly kind: 'local'; readonly path: string; readonly offset: number }
+    | { readonly kind: 'store' }
+    | { readonly kind: 'peer' }
 }
 
 /** Where each block of a change's content can be had; blocks of `avoid`ed local files are fetched instead. */
-export function locateBlocks(parts: Pick<BatchParts, 'index' | 'handle' | 'store'>, change: PlannedChange, avoidLocal: boolean): readonly LocatedBlock[] {
+export function locateBlocks(
+  parts: Pick<BatchParts, 'index' | 'handle' | 'store'>,
+  change: PlannedChange,
+  avoidLocal: boolean,
+): readonly LocatedBlock[] {
   const { index, handle, store } = parts
   const blocks = change.content?.blocks
   if (blocks === undefined) return []
@@ -90,7 +97,11 @@ export async function gatherBlocks(
 }
 
 /** Carries out the changes; one result a change. Local files that did not hold what the index said are avoided in a second try. */
-export async function executeBatch(parts: BatchParts, changes: readonly PlannedChange[], signal: AbortSignal): Promise<readonly ChangeResult[]> {
+export async function executeBatch(
+  parts: BatchParts,
+  changes: readonly PlannedChange[],
+  signal: AbortSignal,
+): Promise<readonly ChangeResult[]> {
   const results = await attempt(parts, changes, false, signal)
   const again = results.flatMap((result, at) => (result.kind === 'refused' && result.outcome.kind === 'badBlocks' ? [at] : []))
   if (again.length === 0) return results

@@ -67,7 +67,12 @@ export async function pullLarge(parts: LargeParts, change: PlannedChange, signal
   const operation = { ...change.operation, temporary }
   const outcome = await jobs.run('finishLarge', { root: handle.root, temporary, operation }, { signal })
   if (outcome.kind !== 'done') return { kind: 'refused', outcome }
-  commitApplied(parts.index, handle, [{ change, stat: outcome.stat, isParkedChanged: outcome.isParkedChanged === true }], parts.clock.nowMs())
+  commitApplied(
+    parts.index,
+    handle,
+    [{ change, stat: outcome.stat, isParkedChanged: outcome.isParkedChanged === true }],
+    parts.clock.nowMs(),
+  )
   return appliedResult(change, outcome)
 }
 
@@ -87,11 +92,19 @@ async function findMissing(parts: LargeParts, temporary: string, blocks: BlockLi
   const { jobs, handle } = parts
   const missing: number[] = []
   let offset = 0
-  for (let from = 0; from < blocks.count; ) {
+  for (let from = 0; from < blocks.count;) {
     let to = from
     let bytes = 0
     while (to < blocks.count && bytes < checkBytes) bytes += blocks.lengthBytes(to++)
-    const input = { root: handle.root, temporary, sealKey: handle.jobKeys.sealKey, blocks: blocks.bytes, fromBlock: from, toBlock: to, offset }
+    const input = {
+      root: handle.root,
+      temporary,
+      sealKey: handle.jobKeys.sealKey,
+      blocks: blocks.bytes,
+      fromBlock: from,
+      toBlock: to,
+      offset,
+    }
     const good = await jobs.run('checkLarge', input, { signal })
     for (let at = from; at < to; at++) {
       if (good[at - from] === 1) parts.onBytes(blocks.lengthBytes(at))

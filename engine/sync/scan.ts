@@ -130,7 +130,8 @@ export class TreeScan {
     for (const problem of listing.problems) {
       const path = childPath(directory, problem.name)
       const text = problemTexts[problem.reason]
-      if (text !== undefined) this.#problems.note({ code: text.code, severity: 'warning', path, text: `${path}: ${text.text}`, next: text.next })
+      if (text !== undefined)
+        this.#problems.note({ code: text.code, severity: 'warning', path, text: `${path}: ${text.text}`, next: text.next })
     }
   }
 }
@@ -143,10 +144,26 @@ interface ProblemText {
 
 const problemTexts: Readonly<Record<Listing['problems'][number]['reason'], ProblemText | undefined>> = {
   nameInvalid: { code: 'NAME_INVALID', text: 'the name is not valid UTF-8 or is reserved, so it is not synced', next: 'Rename it.' },
-  pathTooLong: { code: 'PATH_TOO_LONG', text: 'the path is longer than Holdfast can carry, so it is not synced', next: 'Shorten it or move it up.' },
-  special: { code: 'SPECIAL_FILE', text: 'a FIFO, socket or device is not synced', next: 'Nothing to do; add it to .holdfastignore to silence this.' },
-  otherDevice: { code: 'OTHER_DEVICE', text: 'another file system is mounted here; it is synced as long as it is mounted', next: 'Nothing to do.' },
-  unreadable: { code: 'UNREADABLE', text: 'it cannot be looked at, so it is left as it is everywhere', next: 'Give the user that runs Holdfast permission to read it.' },
+  pathTooLong: {
+    code: 'PATH_TOO_LONG',
+    text: 'the path is longer than Holdfast can carry, so it is not synced',
+    next: 'Shorten it or move it up.',
+  },
+  special: {
+    code: 'SPECIAL_FILE',
+    text: 'a FIFO, socket or device is not synced',
+    next: 'Nothing to do; add it to .holdfastignore to silence this.',
+  },
+  otherDevice: {
+    code: 'OTHER_DEVICE',
+    text: 'another file system is mounted here; it is synced as long as it is mounted',
+    next: 'Nothing to do.',
+  },
+  unreadable: {
+    code: 'UNREADABLE',
+    text: 'it cannot be looked at, so it is left as it is everywhere',
+    next: 'Give the user that runs Holdfast permission to read it.',
+  },
   vanished: undefined,
 }
 

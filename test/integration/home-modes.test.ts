@@ -26,7 +26,8 @@ test('the home is closed to others to the last file, and a folder keeps the bits
 
   for (const { home } of [one, two]) {
     const names = readdirSync(home, { recursive: true, encoding: 'utf8' })
-    for (const expected of ['index.db', 'index.db-wal', 'ports.json', join('log', 'holdfast.log')]) assert.ok(names.includes(expected), expected)
+    for (const expected of ['index.db', 'index.db-wal', 'ports.json', join('log', 'holdfast.log')])
+      assert.ok(names.includes(expected), expected)
     const open = names.filter((name) => (statSync(join(home, name)).mode & othersBits) !== 0)
     assert.deepEqual(open, [])
     assert.match(readFileSync(homePaths(home).logFile, 'utf8'), /"watching a folder"/)

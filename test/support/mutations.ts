@@ -10,7 +10,7 @@ export function mutate(bytes: Uint8Array, random: SeededRandom): Uint8Array {
       return bytes.slice(0, at)
     case 1: {
       const flipped = bytes.slice()
-const place = at % Math.max(1, bytes.length)
+      const place = at % Math.max(1, bytes.length)
       flipped[place] = (flipped[place] ?? 0) ^ (1 << random.below(8))
       return flipped
     }

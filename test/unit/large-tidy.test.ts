@@ -40,5 +40,8 @@ test('the temp file of a version that was replaced goes, that of one still neede
   assert.equal(folder.namesIn('.holdfast/temp').length, 5)
   isPulling = false
   assert.equal(await tidy.tidy(signal), true)
-  assert.deepEqual(new Set(folder.namesIn('.holdfast/temp')), new Set([largeTemporaryName(current), largeTemporaryName(postponed), 'small-1']))
+  assert.deepEqual(
+    new Set(folder.namesIn('.holdfast/temp')),
+    new Set([largeTemporaryName(current), largeTemporaryName(postponed), 'small-1']),
+  )
 })

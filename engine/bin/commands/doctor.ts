@@ -138,7 +138,12 @@ export function judgeWatcher(method: string, failures: readonly string[], platfo
     case 'native':
       return { name, result: 'ok', text: `${method}, works here` }
     case 'none':
-      return { name, result: 'problem', text: `none can be opened (${why})`, next: 'changes are found by the hourly walk only; free some memory or handles' }
+      return {
+        name,
+        result: 'problem',
+        text: `none can be opened (${why})`,
+        next: 'changes are found by the hourly walk only; free some memory or handles',
+      }
     default:
       return {
         name,
