@@ -42,7 +42,7 @@ if (Number.parseInt(process.versions.node, 10) >= nodeMajorMin) {
  * goes on as it is. `npm run bench` prints the peak.
  */
 function saveMemory() {
-  const flags = ['--max-semi-space-size=2', '--heap-growing-percent=20']
+  const flags = ['--max-semi-space-size=1', '--heap-growing-percent=20']
   if (process.execve === undefined || process.env.MALLOC_ARENA_MAX !== undefined) return
   const env = { ...process.env, MALLOC_ARENA_MAX: '2' }
   process.execve(process.execPath, [process.execPath, ...process.execArgv, ...flags, ...process.argv.slice(1)], env)

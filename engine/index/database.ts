@@ -8,7 +8,7 @@ import { migrations } from './migrations.ts'
 export type Row = Readonly<Record<string, unknown>>
 export type Value = string | number | bigint | Uint8Array | null
 
-const cacheKiB = 16 * 1024
+const cacheKiB = 6 * 1024
 const busyTimeoutMs = 5000
 /** 64 MiB. Checkpoints are made off this thread long before (care-jobs.ts): this is for when that does not keep up. */
 const checkpointPages = 16_384

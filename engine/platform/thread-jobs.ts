@@ -15,7 +15,7 @@ const idleMsMax = 30_000
 // Bounds, not reservations. Measured on Node 24: an idle thread costs 13 MB with Node's compile cache on and 29 MB without (the
 // difference is the copy of the type stripper that each thread would load), 25 to 40 MB after much garbage, whatever the young
 // generation's bound between 1 and 16 MiB. The old generation must hold the listing of a directory with a million items.
-const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 1024, stackSizeMb: 4 }
+const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 1024, stackSizeMb: 4 }
 
 interface PendingJob {
   readonly name: string

@@ -60,7 +60,7 @@ function writeChangeSet(index: Index, handle: FolderHandle, drafts: readonly Ent
     }
     const bytes = encodeEntry(entry)
     hashes.push(blake3(bytes))
-    const concurrent = replaceSiblings(index, handle.row, entry)
+    const concurrent = replaceSiblings(index, entry, index.entries.siblings(handle.row, entry.entryId))
     index.entries.insert(handle.row, entry, bytes, author.row, seq)
     return { vector, concurrent }
   })
@@ -72,9 +72,9 @@ function writeChangeSet(index: Index, handle: FolderHandle, drafts: readonly Ent
 }
 
 /** Removes the siblings that `entry` has seen and gives the ones it has not. */
-export function replaceSiblings(index: Index, folderRow: number, entry: Entry): readonly EntryRow[] {
+export function replaceSiblings(index: Index, entry: Entry, siblings: readonly EntryRow[]): readonly EntryRow[] {
   const concurrent: EntryRow[] = []
-  for (const sibling of index.entries.siblings(folderRow, entry.entryId)) {
+  for (const sibling of siblings) {
     const order = compareVectors(sibling.entry.vector, entry.vector)
     if (order === 'before' || order === 'equal') index.entries.remove(sibling.rowSeq)
     else concurrent.push(sibling)

@@ -50,11 +50,18 @@ export class PullPlanner {
   readonly #index: Index
   readonly #handle: FolderHandle
   readonly #names: PlanNames
+  /** Directories seen to be there, for one page: most of its paths share a few parents. */
+  readonly #goodParents = new Set<string>()
 
   constructor(index: Index, handle: FolderHandle, names: PlanNames) {
     this.#index = index
     this.#handle = handle
     this.#names = names
+  }
+
+  /** Rows may have changed since the last page. */
+  beginPage(): void {
+    this.#goodParents.clear()
   }
 
   /** One plan for each path that shares this short key: nearly always one. */
@@ -103,7 +110,7 @@ export class PullPlanner {
 
   #planPresence(version: OpenedVersion, state: PathState, item: ItemRow | undefined): PathPlan {
     const parent = parentOf(state.path)
-    if (parent !== undefined && this.#index.items.byPath(this.#handle.row, parent)?.kind !== 'directory') return this.#planParent(parent)
+    if (parent !== undefined && !this.#isGoodParent(parent)) return this.#planParent(parent)
     if (item !== undefined && isSameContent(item, state)) {
       if (item.mode === state.mode && (state.kind !== 'file' || item.mtimeUs === state.mtimeUs)) return { kind: 'record', item, version }
       const mtimeUs = state.kind === 'file' ? state.mtimeUs : undefined
@@ -113,6 +120,13 @@ export class PullPlanner {
       return { kind: 'awaitsChildren' }
     }
     return this.#planContent(version, state, item)
+  }
+
+  #isGoodParent(parent: RelativePath): boolean {
+    if (this.#goodParents.has(parent)) return true
+    const isGood = this.#index.items.byPath(this.#handle.row, parent)?.kind === 'directory'
+    if (isGood) this.#goodParents.add(parent)
+    return isGood
   }
 
   #planParent(parent: RelativePath): PathPlan {

@@ -86,12 +86,13 @@ export class Pull {
   readonly #claimedPaths = new Set<string>()
   readonly #underWay = new Set<Promise<void>>()
   #smallUnderWay = 0
+  #temporaries = 0
   #progress: TransferProgress | undefined
 
   constructor(parts: PullParts) {
     this.#parts = parts
     this.#planner = new PullPlanner(parts.index, parts.handle, {
-      temporary: () => `small-${toHex(parts.random.bytes(8))}`,
+      temporary: () => `small-${this.#temporaries++}`, // what an earlier process left was cleared when the folder started
       parked: () => toHex(parts.random.bytes(8)),
     })
   }
@@ -166,6 +167,7 @@ export class Pull {
     const merges: { readonly pathKey: number; readonly versions: readonly OpenedVersion[] }[] = []
     const direct: PlannedChange[] = []
     const withContent: PlannedChange[] = []
+    this.#planner.beginPage()
     for (const need of needs) {
       if (this.#claimed.has(need.pathKey)) continue
       for (const plan of this.#planner.plan(need.pathKey)) {

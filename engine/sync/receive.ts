@@ -121,11 +121,12 @@ function storeEntry(
 ): boolean {
   const { index, handle } = parts
   const pathKey = shortKeyOf(entry.entryId)
-  for (const sibling of index.entries.siblings(handle.row, entry.entryId)) {
+  const siblings = index.entries.siblings(handle.row, entry.entryId)
+  for (const sibling of siblings) {
     const order = compareVectors(entry.vector, sibling.entry.vector)
     if (order === 'before' || order === 'equal') return false
   }
-  const concurrent = replaceSiblings(index, handle.row, entry)
+  const concurrent = replaceSiblings(index, entry, siblings)
   index.entries.insert(handle.row, entry, bytes, author, seq)
   index.needs.put(handle.row, pathKey, needRank(verdict.depth, entry.deleted && concurrent.length === 0), verdict.sizeBytes)
   return true
