@@ -13,7 +13,7 @@ import { loadIdentitySeed } from './compose/identity-file.ts'
 import type { EngineWorld } from './compose/parts.ts'
 import { PeerKeeper } from './compose/peer-keeper.ts'
 import { routeChannels } from './compose/router.ts'
-import { createIdentity } from './crypto/identity.ts'
+import { createIdentity, type Identity } from './crypto/identity.ts'
 import { lockHome } from './index/home-lock.ts'
 import { openIndex, type Index } from './index/index-store.ts'
 import type { PeerId } from './model/ids.ts'
@@ -38,6 +38,24 @@ export async function openEngine(world: EngineWorld, signal: AbortSignal): Promi
   const identity = createIdentity(seed)
   const store = stack.use(await openStore(world, signal))
   const network = stack.use(await world.openNetwork(identity, seed, signal))
+  const running = start(world, { index, identity, store, network }, stack)
+  const owned = stack.move()
+  return { ...running, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+interface Opened {
+  readonly index: Index
+  readonly identity: Identity
+  readonly store: SegmentStore
+  readonly network: Network
+}
+
+/** Puts the flows together and begins them; `stack` gets what ends them. */
+function start(
+  world: EngineWorld,
+  { index, identity, store, network }: Opened,
+  stack: AsyncDisposableStack,
+): Pick<Engine, 'controls' | 'stopped'> {
   const ending = new AbortController()
   const listeners = new Set<() => void>()
   const changed = new Coalescer(world.clock, changeIntervalMs, ending.signal, () => {
@@ -87,30 +105,16 @@ export async function openEngine(world: EngineWorld, signal: AbortSignal): Promi
   for (const runtime of folders.all()) runtime.start()
   refresh()
 
-  let onStop = (): void => undefined
-  const stopped = new Promise<void>((resolve) => (onStop = resolve))
-  const nodeProblems = (): readonly Problem[] => storeProblems(store)
-  const parts = {
-    world,
-    index,
-    network,
-    identity,
-    folders,
-    inviter,
-    keeper,
-    cards,
-    nodeProblems,
-    listeners,
-    stop: onStop,
-    signal: ending.signal,
-  }
   stack.defer(async () => {
     ending.abort()
     await Promise.all(folders.all().map((runtime) => runtime.stop()))
     await flushing
   })
-  const owned = stack.move()
-  return { controls: makeControls(parts), stopped, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<void>()
+  const nodeProblems = (): readonly Problem[] => storeProblems(store)
+  const stores = { world, index, network, identity }
+  const parts = { ...stores, folders, inviter, keeper, cards, nodeProblems, listeners, stop, signal: ending.signal }
+  return { controls: makeControls(parts), stopped }
 }
 
 async function openStore(world: EngineWorld, signal: AbortSignal): Promise<SegmentStore> {
