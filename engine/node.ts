@@ -57,7 +57,13 @@ export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal
 }
 
 /** Listens where it did last time; on any free port where somebody else has taken that one meanwhile. */
-async function openNetwork(config: NodeConfig, portsPath: string, identityKey: Uint8Array, log: Log, signal: AbortSignal): Promise<Network> {
+async function openNetwork(
+  config: NodeConfig,
+  portsPath: string,
+  identityKey: Uint8Array,
+  log: Log,
+  signal: AbortSignal,
+): Promise<Network> {
   const { listen, discovery } = config
   const remembered = withPorts(listen, readPorts(portsPath))
   const network = await openLibp2pNetwork({ identityKey, listen: remembered, discovery, log }, signal).catch((error: unknown) => {

@@ -133,7 +133,8 @@ export class PullPlanner {
     const entryId = entryIdOfPath(this.#handle, parent)
     const siblings = openVersions(this.#handle.metaKeys, this.#index.entries.siblings(this.#handle.row, entryId))
     const isWanted = siblings.some((sibling) => sibling.state?.kind === 'directory')
-    if (isWanted) return this.#index.needs.has(this.#handle.row, shortKeyOf(entryId)) ? { kind: 'awaitsParent' } : { kind: 'needsParent', parent }
+    if (isWanted)
+      return this.#index.needs.has(this.#handle.row, shortKeyOf(entryId)) ? { kind: 'awaitsParent' } : { kind: 'needsParent', parent }
     return { kind: 'needsParent', parent }
   }
 
@@ -170,13 +171,7 @@ export class PullPlanner {
     return isGoing ? home : undefined
   }
 
-  #change(
-    version: OpenedVersion,
-    item: ItemRow | undefined,
-    operation: Operation,
-    content?: PathState,
-    movedFrom?: ItemRow,
-  ): PathPlan {
+  #change(version: OpenedVersion, item: ItemRow | undefined, operation: Operation, content?: PathState, movedFrom?: ItemRow): PathPlan {
     const pathKey = shortKeyOf(version.row.entry.entryId)
     return { kind: 'change', change: { pathKey, path: version.meta.path, version, item, operation, content, movedFrom } }
   }

@@ -44,7 +44,13 @@ interface CheckedBatch {
  * Checks and stores one batch; gives how many entries were new. Throws `BAD_SIGNATURE` or `PEER_MISBEHAVED` when the sender is
  * at fault; nothing of the batch is then stored.
  */
-export async function receiveBatch(parts: ReceiveParts, peer: PeerId, indexId: Uint8Array, batch: Batch, signal: AbortSignal): Promise<number> {
+export async function receiveBatch(
+  parts: ReceiveParts,
+  peer: PeerId,
+  indexId: Uint8Array,
+  batch: Batch,
+  signal: AbortSignal,
+): Promise<number> {
   const checked = await checkBatch(parts, peer, batch, signal)
   const position = Number(batch.cursor)
   if (!Number.isSafeInteger(position)) throw misbehaved(peer, 'sent a cursor out of range')
@@ -80,7 +86,10 @@ async function checkBatch(parts: ReceiveParts, peer: PeerId, batch: Batch, signa
     { signal },
   )
   if (output.kind === 'forged') {
-    throw new EngineError('BAD_SIGNATURE', `entries from ${peer} were refused: ${output.reason}. They were dropped, another member is asked instead`)
+    throw new EngineError(
+      'BAD_SIGNATURE',
+      `entries from ${peer} were refused: ${output.reason}. They were dropped, another member is asked instead`,
+    )
   }
   return { sets, entries, verdicts: output.verdicts, heads: goodHeads }
 }
