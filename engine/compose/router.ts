@@ -22,6 +22,8 @@ export interface RouterParts {
   readonly log: Log
 }
 
+/** A hello has under a hundred bytes. A stranger's first frame is not decoded beyond that: parsing costs far more than sending. */
+const helloBytesMax = 1024
 const helloTimeoutMs = 15_000
 const protocolVersion = 1
 
@@ -52,7 +54,7 @@ async function guard(parts: RouterParts, channel: Channel, signal: AbortSignal, 
 }
 
 async function serveIndex(parts: RouterParts, channel: Channel, signal: AbortSignal): Promise<void> {
-  const frame = await inTime(parts.clock, channel, signal, (both) => receiveIndexFrame(channel, both))
+  const frame = await inTime(parts.clock, channel, signal, (both) => receiveIndexFrame(channel, both, helloBytesMax))
   if (frame?.case !== 'hello') return
   const runtime = recognise(parts, channel, frame.value)
   if (runtime !== undefined) await runtime.serveIndex(channel, frame.value, signal)
@@ -60,7 +62,7 @@ async function serveIndex(parts: RouterParts, channel: Channel, signal: AbortSig
 
 async function serveBlocks(parts: RouterParts, channel: Channel, signal: AbortSignal): Promise<void> {
   const { network, clock } = parts
-  const frame = await inTime(clock, channel, signal, (both) => receiveBlocksFrame(channel, both))
+  const frame = await inTime(clock, channel, signal, (both) => receiveBlocksFrame(channel, both, helloBytesMax))
   if (frame?.case !== 'hello') return
   const hello = frame.value
   const runtime = recognise(parts, channel, hello)

@@ -2,6 +2,7 @@
 // its signature is change-set.ts's business.
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { compareBytes } from '../base/bytes.ts'
 import { authorIdBytes, parseAuthorId, parseBlockId, parseEntryId, type AuthorId, type BlockId, type EntryId } from './ids.ts'
 import { isWellFormedVector, type VectorElement, type VersionVector } from './vector.ts'
 import { EntrySchema } from './wire/entry_pb.ts'
@@ -88,6 +89,15 @@ export function parseVector(elements: readonly WireVectorElement[]): VersionVect
     vector.push({ author, seq })
   }
   return isWellFormedVector(vector) ? vector : undefined
+}
+
+/**
+ * Of two entries of one path with equal vectors but unequal bytes, the one that every node keeps. Members that merge alike write equal
+ * bytes; those that merged in steps, knowing different versions at the time, may not. What lives goes before what is deleted.
+ */
+export function isPreferred(entry: Entry, bytes: Uint8Array, other: Entry, otherBytes: Uint8Array): boolean {
+  if (entry.deleted !== other.deleted) return other.deleted
+  return compareBytes(bytes, otherBytes) > 0
 }
 
 const packedElementBytes = authorIdBytes + 8

@@ -103,8 +103,9 @@ export class Inviter {
     const folder = link === undefined ? undefined : this.#parts.folderOf(link.folderRow)
     if (link === undefined || folder === undefined) return { code: 'BAD_LINK' }
     if (!isLinkProof(link.secret, link.linkId, joiner, network.self, request.proof)) return { code: 'BAD_LINK' }
-    // Who has that role already needs no link: it stays good for somebody else.
-    if (folder.log.roleOf(joiner) === link.role) return { folder, role: link.role }
+    // Who may do as much already needs no link: it stays good for somebody else, and nobody loses a right by opening one.
+    const known = folder.log.roleOf(joiner)
+    if (known !== undefined && roleNumbers[known] <= roleNumbers[link.role]) return { folder, role: known }
     // A joiner that crashed before it wrote down the answer may ask again; nobody else may.
     if (link.usesLeft < 1)
       return link.usedBy === joiner && folder.log.isMember(joiner) ? { folder, role: link.role } : { code: 'LINK_USED' }

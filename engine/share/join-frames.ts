@@ -8,6 +8,9 @@ import { JoinAnswerSchema, JoinRequestSchema, type JoinAnswer, type JoinRequest 
 /** The answer holds the whole admin log, about 1 KiB an entry at the very most. */
 export const joinProtocol: Protocol = { name: '/holdfast/join/1', frameBytesMax: 16 * 1024 * 1024 }
 
+/** A request comes from a stranger: it is not decoded beyond what an honest one has. */
+const requestBytesMax = 4096
+
 export async function sendJoinRequest(
   channel: Channel,
   request: MessageInitShape<typeof JoinRequestSchema>,
@@ -26,7 +29,11 @@ export async function sendJoinAnswer(
 
 /** Throws `PEER_MISBEHAVED` for bytes that are none, `CLOSED` when the peer hung up. */
 export async function receiveJoinRequest(channel: Channel, signal: AbortSignal): Promise<JoinRequest> {
-  return decode(channel, await channel.receive(signal), (bytes) => fromBinary(JoinRequestSchema, bytes))
+  const bytes = await channel.receive(signal)
+  if (bytes !== undefined && bytes.length > requestBytesMax) {
+    throw new EngineError('FRAME_TOO_LARGE', `${channel.peer} asked to join with ${bytes.length} bytes; the channel was closed`)
+  }
+  return decode(channel, bytes, (request) => fromBinary(JoinRequestSchema, request))
 }
 
 export async function receiveJoinAnswer(channel: Channel, signal: AbortSignal): Promise<JoinAnswer> {

@@ -1,15 +1,16 @@
 // Brings concurrent versions of a path together by writing the outcome: the joined version under the path's own name, and the
 // losers under their conflict names. Members that do this apart write the same versions.
 
-import { utf8 } from '../base/bytes.ts'
+import { concatBytes, utf8 } from '../base/bytes.ts'
 import { blake3 } from '../crypto/hash.ts'
 import { sealMeta } from '../crypto/seal.ts'
 import { shortKeyOf } from '../index/columns.ts'
 import type { Index } from '../index/index-store.ts'
 import { needRank } from '../index/need-table.ts'
 import { BlockList } from '../model/block-list.ts'
+import { packVector } from '../model/entry.ts'
 import { encodeMeta } from '../model/meta.ts'
-import type { RelativePath } from '../model/path.ts'
+import { baseNameOf, parseRelativePath, type RelativePath } from '../model/path.ts'
 import { compareVectors, joinVectors, type VersionVector } from '../model/vector.ts'
 import { blockRefsOf, writeEntries, type EntryDraft } from './author.ts'
 import { conflictPath } from './conflict-name.ts'
@@ -69,7 +70,9 @@ function copyOf(index: Index, handle: FolderHandle, path: RelativePath, loser: V
   const { state } = loser
   if (state === undefined) return undefined
   const content = state.kind === 'symlink' ? utf8(state.linkTarget ?? '') : state.blocks.bytes
-  const copyPath = conflictPath(path, state.mtimeUs, loser.editor, blake3(content))
+  // The version is in the name: one content that lost twice has two copies, each with a history of its own.
+  const mark = blake3(concatBytes([packVector(loser.contentVector), content]))
+  const copyPath = conflictPath(path, state.mtimeUs, loser.editor, mark) ?? conflictPath(atRoot(path), state.mtimeUs, loser.editor, mark)
   if (copyPath === undefined) return undefined
   const known = openVersions(handle.metaKeys, index.entries.siblings(handle.row, entryIdOfPath(handle, copyPath)))
   const isWritten = known.some((version) => {
@@ -77,6 +80,11 @@ function copyOf(index: Index, handle: FolderHandle, path: RelativePath, loser: V
     return order === 'before' || order === 'equal'
   })
   return isWritten ? undefined : draftOf(handle, copyPath, { ...loser, state: { ...state, path: copyPath } }, loser.contentVector)
+}
+
+/** The same name in the folder's root: for a path so long that nothing fits beside it. */
+function atRoot(path: RelativePath): RelativePath {
+  return parseRelativePath(baseNameOf(path)) ?? path
 }
 
 function draftOf(handle: FolderHandle, path: RelativePath, version: Version, vector: VersionVector): MergeDraft {
@@ -123,12 +131,14 @@ export function reviveDirectory(index: Index, handle: FolderHandle, path: Relati
   index.transact(() => {
     const entryId = entryIdOfPath(handle, path)
     const siblings = openVersions(handle.metaKeys, index.entries.siblings(handle.row, entryId))
-    const base = siblings.map((version) => version.vector).reduce(joinVectors, [])
-    const state: PathState = { ...emptyDirectory, path }
-    const vector = base
-    const { draft } = draftOf(handle, path, { vector, contentVector: vector, editor: handle.authorId, state }, vector)
     const item = index.items.byPath(handle.row, path)
-    writeEntries(index, handle, [{ ...draft, base: item === undefined ? base : joinVectors(base, item.vector), kind: 'change' }], timeMs)
+    // Beside what others made of the name meanwhile, not over it: a file there gets its conflict copy by the ordinary rule.
+    const isGone = siblings.every((version) => version.state === undefined)
+    const seen = item === undefined && isGone ? siblings.map((version) => version.vector).reduce(joinVectors, []) : []
+    const vector = item?.vector ?? seen
+    const state: PathState = { ...emptyDirectory, path, ...(item?.kind === 'directory' ? { mode: item.mode } : {}) }
+    const { draft } = draftOf(handle, path, { vector, contentVector: vector, editor: handle.authorId, state }, vector)
+    writeEntries(index, handle, [{ ...draft, kind: 'change' }], timeMs)
     index.needs.put(handle.row, shortKeyOf(entryId), needRank(depthOf(path), false), 0)
   })
 }

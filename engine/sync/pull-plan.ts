@@ -9,6 +9,7 @@ import { bytesKey } from '../base/bytes.ts'
 import { parentOf, type RelativePath } from '../model/path.ts'
 import { compareVectors } from '../model/vector.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
+import { hasSameAttributes } from './ingest-commit.ts'
 import { resolveVersions, isSameContent, type PathState, type Version } from './reconcile.ts'
 import { openVersions, type OpenedVersion } from './versions.ts'
 
@@ -92,7 +93,7 @@ export class PullPlanner {
     const item = this.#index.items.byPath(this.#handle.row, version.meta.path)
     if (item !== undefined) {
       const order = compareVectors(item.vector, version.vector)
-      if (order === 'equal' || order === 'after') return { kind: 'settled' }
+      if (order === 'after' || (order === 'equal' && isAsVersion(item, version))) return { kind: 'settled' }
     }
     if (version.state === undefined) return item === undefined ? { kind: 'settled' } : this.#planRemoval(version, item)
     return this.#planPresence(version, version.state, item)
@@ -175,6 +176,12 @@ export class PullPlanner {
     const pathKey = shortKeyOf(version.row.entry.entryId)
     return { kind: 'change', change: { pathKey, path: version.meta.path, version, item, operation, content, movedFrom } }
   }
+}
+
+/** Whether what is applied is this version to the last bit: an equal vector alone does not tell (see isPreferred). */
+function isAsVersion(item: ItemRow, { state }: Version): boolean {
+  if (state === undefined) return true
+  return isSameContent(item, state) && hasSameAttributes(item, state.kind, state)
 }
 
 export function expectedOf(item: ItemRow): Expected {

@@ -13,7 +13,8 @@ import type { Index } from '../index/index-store.ts'
 import { removalRank, type Need } from '../index/need-table.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
 import type { sealRanges } from '../transfer/seal-ranges-job.ts'
-import type { FolderHandle } from './folder-handle.ts'
+import { shortKeyOf } from '../index/columns.ts'
+import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
 import { largeFileBytesMin } from './ingest-job.ts'
 import { reviveDirectory, writeLoss, writeMerges, type MergeGroup } from './merge.ts'
 import { holdContents, withoutLost } from './merge-hold.ts'
@@ -365,8 +366,9 @@ export class Pull {
     if (item === undefined) return this.#postponeGrowing(change, 'NOT_EMPTY')
     const below = index.items.below(handle.row, item.path)
     if (below.length > 0) {
-      const isGoing = index.needs.count(handle.row) > 1 && change.version.state === undefined && this.#smallUnderWay > 0
-      if (isGoing) return this.#postpone(change.pathKey, retrySoonMs, 'AWAITS_CHILDREN')
+      // While each of them has a need of its own they are on their way out; one that has none stays, and so does the directory.
+      const isStaying = below.some(({ path }) => !index.needs.has(handle.row, shortKeyOf(entryIdOfPath(handle, path))))
+      if (!isStaying) return this.#postpone(change.pathKey, retrySoonMs, 'AWAITS_CHILDREN')
       reviveDirectory(index, handle, item.path, clock.nowMs())
       events.merged()
       return this.#wakeup.wake()

@@ -7,7 +7,7 @@ import type { Log } from '../base/log.ts'
 import type { Index } from '../index/index-store.ts'
 import { shortKeyOf } from '../index/columns.ts'
 import { needRank } from '../index/need-table.ts'
-import { decodeEntry, type Entry } from '../model/entry.ts'
+import { decodeEntry, isPreferred, type Entry } from '../model/entry.ts'
 import { encodeChangeSet, entryHashBytes, parseChangeSet, type ChangeSet } from '../model/change-set.ts'
 import { parseAuthorId, type AuthorId, type PeerId } from '../model/ids.ts'
 import { compareVectors } from '../model/vector.ts'
@@ -133,7 +133,8 @@ function storeEntry(
   const siblings = index.entries.siblings(handle.row, entry.entryId)
   for (const sibling of siblings) {
     const order = compareVectors(entry.vector, sibling.entry.vector)
-    if (order === 'before' || order === 'equal') return false
+    if (order === 'before') return false
+    if (order === 'equal' && !isPreferred(entry, bytes, sibling.entry, sibling.bytes)) return false
   }
   const concurrent = replaceSiblings(index, entry, siblings)
   index.entries.insert(handle.row, entry, bytes, author, seq)

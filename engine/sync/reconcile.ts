@@ -127,6 +127,8 @@ function contentVectorOf(winner: Version, living: readonly Version[]): VersionVe
     .reduce(joinVectors)
 }
 
+/** Losers of equal content get one copy, which counts as having seen all of them. */
 function distinctContents(versions: readonly Version[]): readonly Version[] {
-  return versions.filter((version, at) => versions.findIndex((other) => sameContent(other, version)) === at)
+  const first = versions.filter((version, at) => versions.findIndex((other) => sameContent(other, version)) === at)
+  return first.map((version) => ({ ...version, contentVector: contentVectorOf(version, versions) }))
 }

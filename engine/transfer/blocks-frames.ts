@@ -49,9 +49,15 @@ function varintField(tag: number, lengthBytes: number): Uint8Array {
 }
 
 /** The next frame; undefined when the peer closed in good order. Throws `PEER_MISBEHAVED` for bytes that are no frame. */
-export async function receiveBlocksFrame(channel: Channel, signal: AbortSignal): Promise<BlocksFrame['kind'] | undefined> {
+export async function receiveBlocksFrame(
+  channel: Channel,
+  signal: AbortSignal,
+  bytesMax: number = blocksProtocol.frameBytesMax,
+): Promise<BlocksFrame['kind'] | undefined> {
   const bytes = await channel.receive(signal)
   if (bytes === undefined) return undefined
+  if (bytes.length > bytesMax)
+    throw new EngineError('FRAME_TOO_LARGE', `${channel.peer} began with a frame of ${bytes.length} bytes; the channel was closed`)
   try {
     return fromBinary(BlocksFrameSchema, bytes).kind
   } catch (error) {

@@ -13,6 +13,7 @@ import { compareVectors } from '../../engine/model/vector.ts'
 import { openEntryMeta } from '../../engine/sync/versions.ts'
 import { commitFound, type FoundPath, type FoundState, type IngestOutcome } from '../../engine/sync/ingest-commit.ts'
 import { entryIdOfPath } from '../../engine/sync/folder-handle.ts'
+import { sealPathMeta } from '../../engine/sync/ingest-job.ts'
 import { receiveBatch } from '../../engine/sync/receive.ts'
 import { PullPlanner, type PathPlan } from '../../engine/sync/pull-plan.ts'
 import { IndexNode, pathOf } from '../support/index-world.ts'
@@ -28,7 +29,8 @@ function stateOf(node: IndexNode, path: string, text: string | undefined, look: 
   const blocks = text === '' ? BlockList.empty : node.blocksOf(text)
   const { mtimeUs = 1_000_000, mode = 0o644 } = look
   const stat = { kind: 'file' as const, sizeBytes: blocks.totalBytes(), mtimeUs, ctimeUs: mtimeUs, mode, inode: 1, device: 1, links: 1 }
-  return { kind: 'file', stat, chunkClass: 1, blocks, linkTarget: undefined, sealed: node.draft(path, text, []).sealed }
+  const facts = { path: pathOf(path), kind: 'file' as const, stat, chunkClass: 1, blocks, linkTarget: undefined }
+  return { ...facts, sealed: sealPathMeta(node.handle.jobKeys, node.handle.authorId, facts) }
 }
 
 function found(node: IndexNode, path: string, text: string | undefined, look?: Look): FoundPath {
