@@ -10,10 +10,11 @@ import { changeSetMessage, decodeChangeSet, entryHashBytes } from '../model/chan
 import type { Channel } from '../net/network.ts'
 import type { Subscribe } from '../model/wire/exchange_pb.ts'
 import { sendIndexFrame } from './exchange-frames.ts'
-import { batchEntriesMax } from './receive.ts'
 
 /** One batch: bounded by count and by bytes, whichever comes first; a single large entry goes alone. */
 const batchBytesMax = 1024 * 1024
+/** Fewer than a receiver takes: its transaction for one batch holds up its main thread for some 30 ms. */
+const batchEntriesMax = 400
 
 type SendBatch = Extract<Parameters<typeof sendIndexFrame>[1], { case: 'batch' }>['value']
 

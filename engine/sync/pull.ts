@@ -62,8 +62,8 @@ export interface TransferProgress {
   readonly startedMs: number
 }
 
-const pageNeedsMax = 500
-const batchPathsMax = 400
+const pageNeedsMax = 256
+const batchPathsMax = 256
 const batchBytesMax = 4 * 1024 * 1024
 const batchesUnderWay = 3
 const largeFilesUnderWay = 2
