@@ -9,6 +9,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { noise } from '@chainsafe/libp2p-noise'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
+import { connectionCrypto } from './libp2p-crypto.ts'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { EngineError, messageOf } from '../base/errors.ts'
 import { libp2pLogger } from './libp2p-log.ts'
@@ -68,7 +69,7 @@ export async function createLibp2pNode(options: Libp2pNodeOptions): Promise<Libp
     transports: [
       tcp({ listenOpts: socketOptions, dialOpts: socketOptions, maxConnections: limits.connectionsMax + limits.inboundPendingMax }),
     ],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [noise({ crypto: connectionCrypto })],
     streamMuxers: [
       yamux({
         // The pings keep a silent connection provably alive; connection-monitor.ts watches for the answers.
