@@ -86,7 +86,7 @@ function problemOf(text: string, lines: readonly string[]): string | undefined {
 }
 
 /** How many answers the matcher may remember: it never forgets by itself. */
-const rememberedMax = 10_000
+const rememberedMax = 2000
 
 class MatchedRules implements IgnoreRules {
   readonly #compiled: ignore.Ignore
