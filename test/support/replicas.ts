@@ -2,9 +2,10 @@
 // ingest-commit.ts, author.ts, receive.ts, merge.ts and pull.ts do with rows. For properties of the rules in reconcile.ts.
 
 import { assert, present } from '../../engine/base/assert.ts'
-import { toHex, utf8 } from '../../engine/base/bytes.ts'
+import { compareBytes, concatBytes, toHex, utf8 } from '../../engine/base/bytes.ts'
 import { blake3 } from '../../engine/crypto/hash.ts'
 import { BlockList } from '../../engine/model/block-list.ts'
+import { packVector } from '../../engine/model/entry.ts'
 import { authorIdBytes, hashIdBytes, idVersion, parseAuthorId, parseBlockId, type AuthorId } from '../../engine/model/ids.ts'
 import type { EntryKind } from '../../engine/model/meta.ts'
 import { parseRelativePath, type RelativePath } from '../../engine/model/path.ts'
@@ -164,7 +165,8 @@ export class Replica {
     const place = this.place(path)
     for (const sibling of place.siblings) {
       const order = compareVectors(version.vector, sibling.vector)
-      if (order === 'before' || order === 'equal') return
+      if (order === 'before') return
+      if (order === 'equal' && !isPreferredVersion(version, sibling)) return
     }
     this.#replaceSiblings(place, version)
     place.isNeeded = true
@@ -190,7 +192,7 @@ export class Replica {
       if (version === undefined || place.siblings.length > 1) continue
       place.isNeeded = false
       const order = place.item === undefined ? 'before' : compareVectors(place.item.vector, version.vector)
-      if (order === 'equal' || order === 'after') continue
+      if (order === 'after' || (order === 'equal' && isAsVersion(place.item, version))) continue
       place.item = version.state === undefined ? undefined : version
     }
   }
@@ -199,7 +201,8 @@ export class Replica {
     const { state } = loser
     if (state === undefined) return
     const content = state.kind === 'symlink' ? utf8(state.linkTarget ?? '') : state.blocks.bytes
-    const copyPath = present(conflictPath(pathOf(path), state.mtimeUs, loser.editor, blake3(content)), 'there is room for the name')
+    const mark = blake3(concatBytes([packVector(loser.contentVector), content]))
+    const copyPath = present(conflictPath(pathOf(path), state.mtimeUs, loser.editor, mark), 'there is room for the name')
     const place = this.place(copyPath)
     const isWritten = place.siblings.some((version) => {
       const order = compareVectors(loser.contentVector, version.vector)
@@ -230,6 +233,22 @@ export class Replica {
 function asRead(version: Version, vector: VersionVector): Version {
   const editor = version.editor ?? (vector.length === 1 ? vector[0]?.author : undefined)
   return { vector, contentVector: version.state === undefined ? vector : version.contentVector, editor, state: version.state }
+}
+
+/** As isPreferred: of two versions with equal vectors all keep the same. The bytes stand for those of the encoded entry. */
+function isPreferredVersion(version: Version, other: Version): boolean {
+  if ((version.state === undefined) !== (other.state === undefined)) return other.state === undefined
+  return compareBytes(bytesOf(version), bytesOf(other)) > 0
+}
+
+function bytesOf(version: Version): Uint8Array {
+  return concatBytes([version.state?.blocks.bytes ?? new Uint8Array(0), utf8(printVersion(version))])
+}
+
+/** As pull-plan.ts: an equal vector alone does not say that the disk has this very version. */
+function isAsVersion(item: Tracked | undefined, { state }: Version): boolean {
+  if (state === undefined) return true
+  return item?.state !== undefined && isSameContent(item.state, state) && hasSameAttributes(item.state, state)
 }
 
 function editsOf(versions: readonly Tracked[], result: Version): ReadonlySet<number> {
@@ -294,7 +313,7 @@ export function rest(replicas: readonly Replica[]): void {
   throw new Error('the replicas do not come to rest')
 }
 
-/** All hold the same, and have it on disk. */
+/** All hold the same, and have it on disk to the last bit. */
 export function assertAlike(replicas: readonly Replica[]): void {
   for (const replica of replicas) {
     assertEqual(printPlaces(replica), printPlaces(present(replicas[0], 'there is a replica')))
@@ -302,7 +321,21 @@ export function assertAlike(replicas: readonly Replica[]): void {
       const current = siblings[0]
       assert(siblings.length <= 1, `${path} is not resolved`)
       if (item === undefined || current === undefined) assert(item === current || current?.state === undefined, `${path} is not applied`)
-      else assertEqual(printVersion(item), printVersion(current))
+      else assertEqual(printVersion(asOnDisk(item)), printVersion(asOnDisk(current)))
+    }
+  }
+}
+
+/** What a disk says of a version: not which change made the content, nor who. */
+function asOnDisk({ vector, state }: Version): Version {
+  return { vector, contentVector: vector, editor: undefined, state }
+}
+
+/** What each remembers of what it applied is what all say of it. */
+export function assertItemsExact(replicas: readonly Replica[]): void {
+  for (const { places } of replicas) {
+    for (const { siblings, item } of places.values()) {
+      if (item !== undefined && siblings[0] !== undefined) assertEqual(printVersion(item), printVersion(siblings[0]))
     }
   }
 }

@@ -8,6 +8,7 @@ import { present } from '../../engine/base/assert.ts'
 import { resolveVersions, type Version } from '../../engine/sync/reconcile.ts'
 import {
   assertAlike,
+  assertItemsExact,
   assertNothingLost,
   authorOf,
   fileOf,
@@ -57,6 +58,29 @@ function merged(...versions: readonly Version[]): Version {
   return present(resolution.kind === 'merge' ? resolution.merged : undefined, 'just checked')
 }
 
+const twoAlike = [edit({ 0: 1 }, 'one', 1, 0o644), edit({ 1: 1 }, 'two', 1, 0o644), edit({ 2: 1 }, 'one', 1, 0o600)] as const
+const backInTime = [edit({ 0: 1 }, 'first', 10), edit({ 1: 1 }, 'other', 5), edit({ 0: 1, 2: 1 }, 'on first', 3)] as const
+
+function receiveEdit(replica: Replica, version: Version): void {
+  replica.receive(main, { ...version, edits: new Set() })
+}
+
+function replacedOneOfTwo(): readonly Replica[] {
+  const { replicas } = world()
+  const [a, b, , d] = replicas
+  d.write(main, fileOf('one'), second, 0o600)
+  send(d, b)
+  a.write(main, fileOf('one'), second, 0o600)
+  d.write(main, fileOf('three'), second, 0o600)
+  send(a, b)
+  settle(b)
+  send(d, a)
+  send(a, b)
+  settle(a, b)
+  rest(replicas)
+  return replicas
+}
+
 describe('merging in steps comes to the same as at once', () => {
   it('for three edits', () => {
     const [a, b, c] = [edit({ 0: 1 }, 'one', 1), edit({ 1: 1 }, 'two', 2), edit({ 2: 1 }, 'three', 3)]
@@ -70,108 +94,120 @@ describe('merging in steps comes to the same as at once', () => {
   })
 
   it('for the mode, when two of three edits have the same content', { todo: 'a merged version counts as a change of attributes' }, () => {
-    const [a, b, c] = [edit({ 0: 1 }, 'one', 1, 0o644), edit({ 1: 1 }, 'two', 1, 0o644), edit({ 2: 1 }, 'one', 1, 0o600)]
+    const [a, b, c] = twoAlike
     assert.equal(printVersion(merged(merged(b, c), a)), printVersion(merged(a, b, c)))
   })
 
   it('for an edit whose time lies before that of what it replaced', { todo: 'whoever merged what was replaced decides otherwise' }, () => {
-    const [first, other, onFirst] = [edit({ 0: 1 }, 'first', 10), edit({ 1: 1 }, 'other', 5), edit({ 0: 1, 2: 1 }, 'on first', 3)]
+    const [first, other, onFirst] = backInTime
     assert.equal(printVersion(merged(merged(first, other), onFirst)), printVersion(merged(other, onFirst)))
-  })
-
-  it('for an edit that replaced one of two edits of the same content', { todo: 'what has seen the content depends on who merged' }, () => {
-    const { replicas } = world()
-    const [a, b, , d] = replicas
-    d.write(main, fileOf('one'), second, 0o600)
-    send(d, b)
-    a.write(main, fileOf('one'), second, 0o600)
-    d.write(main, fileOf('three'), second, 0o600)
-    send(a, b)
-    settle(b)
-    send(d, a)
-    send(a, b)
-    settle(a, b)
-    rest(replicas)
-    assertAlike(replicas)
   })
 })
 
-describe('a conflict copy', () => {
-  it(
-    'is the same everywhere when its mode changed on its own meanwhile',
-    { todo: 'its vector is that of the content, which says nothing of the mode' },
-    () => {
-      const { replicas } = world()
-      const [, b, c] = replicas
-      b.write(main, fileOf('one'), second, 0o600)
-      c.write(main, fileOf('two'), 2 * second, 0o600)
-      exchange(b, c)
-      b.setAttributes(main, { mode: 0o644 })
-      settle(b, c)
-      rest(replicas)
-      assertAlike(replicas)
-    },
-  )
+describe('where merging in steps does not come to the same, all end alike', () => {
+  it('for the mode, when two of three edits have the same content', () => {
+    const [x, y] = world().replicas
+    const [a, b, c] = twoAlike
+    for (const version of [b, c]) receiveEdit(x, version)
+    x.merge()
+    receiveEdit(x, a)
+    for (const version of [a, b, c]) receiveEdit(y, version)
+    settle(x, y)
+    assert.notEqual(printPlaces(x), printPlaces(y), 'two versions of one vector')
+    rest([x, y])
+    assertAlike([x, y])
+  })
 
-  it('is one when the time of the edit changed on its own meanwhile', { todo: 'its name is made from the time' }, () => {
+  it('for an edit whose time lies before that of what it replaced', () => {
+    const [x, y] = world().replicas
+    const [first, other, onFirst] = backInTime
+    for (const version of [first, other]) receiveEdit(x, version)
+    x.merge()
+    receiveEdit(x, onFirst)
+    for (const version of [other, onFirst]) receiveEdit(y, version)
+    settle(x, y)
+    assert.notEqual(printPlaces(x), printPlaces(y), 'two versions of one vector')
+    rest([x, y])
+    assertAlike([x, y])
+  })
+
+  it('for an edit that replaced one of two edits of the same content', () => assertAlike(replacedOneOfTwo()))
+
+  it(
+    'and each remembers of what is on its disk which change made it',
+    { todo: 'the item keeps the content vector of the version that gave way: isAsVersion in pull-plan.ts does not compare it' },
+    () => assertItemsExact(replacedOneOfTwo()),
+  )
+})
+
+describe('a conflict copy', () => {
+  it('is the same everywhere when its mode changed on its own meanwhile', () => {
     const { replicas } = world()
-    const [a, b] = replicas
-    a.write(main, fileOf('one'), second, 0o600)
-    send(a, b)
-    a.setAttributes(main, { mtimeUs: 2 * second })
-    b.write(main, fileOf('two'), 3 * second, 0o600)
-    send(b, a)
-    settle(a, b)
+    const [, b, c] = replicas
+    b.write(main, fileOf('one'), second, 0o600)
+    c.write(main, fileOf('two'), 2 * second, 0o600)
+    exchange(b, c)
+    b.setAttributes(main, { mode: 0o644 })
+    settle(b, c)
     rest(replicas)
     assertAlike(replicas)
-    assert.equal(a.livePaths().length, 2, printPlaces(a))
   })
 
   it(
-    'never takes the place of an edit under its name',
-    { todo: 'its vector comes from another path and covers what its author did under this one' },
+    'is one when the time of the edit changed on its own meanwhile',
+    { todo: 'its name has the time in it, and the two times are in two names' },
     () => {
-      const { ledger, replicas } = world()
+      const { replicas } = world()
       const [a, b] = replicas
-      a.write(main, fileOf('two'), second, 0o600)
-      b.write(main, fileOf('one'), second, 0o600)
+      a.write(main, fileOf('one'), second, 0o600)
+      send(a, b)
+      a.setAttributes(main, { mtimeUs: 2 * second })
+      b.write(main, fileOf('two'), 3 * second, 0o600)
       send(b, a)
-      settle(a)
-      const copy = present(
-        a.livePaths().find((path) => path !== main),
-        'there is a copy',
-      )
-      a.write(copy, fileOf('three'), second, 0o600)
-      a.write(main, fileOf('two'), second, 0o600) // the same content, time and person: the same name once more
-      b.write(main, fileOf('four'), 2 * second, 0o600)
+      settle(a, b)
       rest(replicas)
       assertAlike(replicas)
-      assertNothingLost(ledger, replicas)
+      assert.equal(a.livePaths().length, 2, printPlaces(a))
     },
   )
 
-  it(
-    'of two edits of the same content is not gone when one of the two was replaced',
-    { todo: 'the copy has seen one of them only' },
-    () => {
-      const { ledger, replicas } = world()
-      const [a, b, c] = replicas
-      a.write(main, fileOf('two'), second, 0o600)
-      c.write(main, fileOf('two'), second, 0o600)
-      b.write(main, fileOf('one'), second, 0o600)
-      send(b, a)
-      send(a, b)
-      settle(a)
-      send(b, c)
-      c.merge()
-      const copy = present(
-        a.livePaths().find((path) => path !== main),
-        'there is a copy',
-      )
-      a.write(copy, fileOf('three'), second, 0o600)
-      rest(replicas)
-      assertAlike(replicas)
-      assertNothingLost(ledger, replicas)
-    },
-  )
+  it('never takes the place of an edit under its name', () => {
+    const { ledger, replicas } = world()
+    const [a, b] = replicas
+    a.write(main, fileOf('two'), second, 0o600)
+    b.write(main, fileOf('one'), second, 0o600)
+    send(b, a)
+    settle(a)
+    const copy = present(
+      a.livePaths().find((path) => path !== main),
+      'there is a copy',
+    )
+    a.write(copy, fileOf('three'), second, 0o600)
+    a.write(main, fileOf('two'), second, 0o600) // the same content, time and person: the same name once more
+    b.write(main, fileOf('four'), 2 * second, 0o600)
+    rest(replicas)
+    assertAlike(replicas)
+    assertNothingLost(ledger, replicas)
+  })
+
+  it('of two edits of the same content is not gone when one of the two was replaced', () => {
+    const { ledger, replicas } = world()
+    const [a, b, c] = replicas
+    a.write(main, fileOf('two'), second, 0o600)
+    c.write(main, fileOf('two'), second, 0o600)
+    b.write(main, fileOf('one'), second, 0o600)
+    send(b, a)
+    send(a, b)
+    settle(a)
+    send(b, c)
+    c.merge()
+    const copy = present(
+      a.livePaths().find((path) => path !== main),
+      'there is a copy',
+    )
+    a.write(copy, fileOf('three'), second, 0o600)
+    rest(replicas)
+    assertAlike(replicas)
+    assertNothingLost(ledger, replicas)
+  })
 })
