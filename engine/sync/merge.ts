@@ -135,7 +135,7 @@ export function reviveDirectory(index: Index, handle: FolderHandle, path: Relati
     // Beside what others made of the name meanwhile, not over it: a file there gets its conflict copy by the ordinary rule.
     const isGone = siblings.every((version) => version.state === undefined)
     const seen = item === undefined && isGone ? siblings.map((version) => version.vector).reduce(joinVectors, []) : []
-    const vector = item?.vector ?? seen
+    const vector = item?.kind === 'directory' ? item.vector : seen
     const state: PathState = { ...emptyDirectory, path, ...(item?.kind === 'directory' ? { mode: item.mode } : {}) }
     const { draft } = draftOf(handle, path, { vector, contentVector: vector, editor: handle.authorId, state }, vector)
     writeEntries(index, handle, [{ ...draft, kind: 'change' }], timeMs)

@@ -179,9 +179,10 @@ export class PullPlanner {
 }
 
 /** Whether what is applied is this version to the last bit: an equal vector alone does not tell (see isPreferred). */
-function isAsVersion(item: ItemRow, { state }: Version): boolean {
+function isAsVersion(item: ItemRow, { state, contentVector }: Version): boolean {
   if (state === undefined) return true
-  return isSameContent(item, state) && hasSameAttributes(item, state.kind, state)
+  const isSameHistory = compareVectors(item.contentVector ?? item.vector, contentVector) === 'equal'
+  return isSameHistory && isSameContent(item, state) && hasSameAttributes(item, state.kind, state)
 }
 
 export function expectedOf(item: ItemRow): Expected {

@@ -246,9 +246,10 @@ function bytesOf(version: Version): Uint8Array {
 }
 
 /** As pull-plan.ts: an equal vector alone does not say that the disk has this very version. */
-function isAsVersion(item: Tracked | undefined, { state }: Version): boolean {
+function isAsVersion(item: Tracked | undefined, { state, contentVector }: Version): boolean {
   if (state === undefined) return true
-  return item?.state !== undefined && isSameContent(item.state, state) && hasSameAttributes(item.state, state)
+  if (item?.state === undefined || compareVectors(item.contentVector, contentVector) !== 'equal') return false
+  return isSameContent(item.state, state) && hasSameAttributes(item.state, state)
 }
 
 function editsOf(versions: readonly Tracked[], result: Version): ReadonlySet<number> {

@@ -145,7 +145,7 @@ describe('a directory that is to live again', () => {
     })
   }
 
-  it('does not take the place of a file that is on the disk here', { todo: 'reviveDirectory counts the applied file as seen' }, () => {
+  it('does not take the place of a file that is on the disk here', () => {
     using pair = new Pair()
     const { node, other } = pair
     const vector = pair.hear(other.draft('d', 'a file', []))
