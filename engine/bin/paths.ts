@@ -1,5 +1,6 @@
 // From what a person typed to the absolute paths that the daemon wants. Pure.
 
+import { EngineError } from '../base/errors.ts'
 import { posix, win32 } from 'node:path'
 import type { Environment } from '../platform/home.ts'
 
@@ -11,6 +12,7 @@ export interface PathWorld {
 
 /** `~` and `~/x` (a shell leaves them alone inside quotes and after `=`), then relative to the working directory. */
 export function absolutePath(typed: string, { platform, workingDirectory, homeDirectory }: PathWorld): string {
+  if (typed === '') throw new EngineError('BAD_ARGUMENT', 'the path is empty: name a directory (was a variable not set?)')
   const path = platform === 'win32' ? win32 : posix
   const isHome = typed === '~' || typed.startsWith('~/') || (platform === 'win32' && typed.startsWith('~\\'))
   const resolved = path.resolve(workingDirectory, isHome ? path.join(homeDirectory, typed.slice(1)) : typed)

@@ -297,7 +297,8 @@ const aimUs = 0.25
 
 /** Seconds as futimes wants them: text, because Node takes a negative number for "now" but a negative text for a time before 1970. */
 function secondsOf(timeUs: number): string {
-  return String((timeUs + aimUs) / 1e6)
+  // A whole second, which most copied files have, is exact as it is.
+  return String((timeUs % 1_000_000 === 0 ? timeUs : timeUs + aimUs) / 1e6)
 }
 
 /** The whole microsecond that a time of Node's lies in; in two parts, because one product would round. */

@@ -66,6 +66,8 @@ const hintsMax = 20_000
 const hintsPerRound = 1000
 /** How long a path rests that was seen changing before it is looked at again. */
 const againAfterMs = 500
+/** How long a path that a hint found missing is given to turn up under another name. */
+const lossAfterMs = 150
 
 export class Ingest {
   readonly #parts: IngestParts
@@ -78,6 +80,8 @@ export class Ingest {
   /** What the rules in force were made from; undefined = the built-in ones alone. */
   #rulesText: string | undefined
   #hasRules = false
+  /** Paths that were seen missing once, by a hint. */
+  readonly #losses = new Set<string>()
   #walksWanted = 0
   #walksDone = 0
   /** How often `run` ended, and by what. */
@@ -233,6 +237,8 @@ export class Ingest {
       if (finding === undefined || finding.kind === 'unknown') continue
       if (newDirectories.some((directory) => path.startsWith(`${directory}/`))) continue // the walk below finds it
       if (finding.kind === 'missing') {
+        problems.clear('CHANGING', path)
+        if (item !== undefined && !this.#isOverdue(path)) continue
         if (item !== undefined) lost.push(...(item.kind === 'directory' ? index.items.below(handle.row, path) : []), item)
         continue
       }
@@ -240,7 +246,7 @@ export class Ingest {
       if (item?.kind === 'directory' && finding.stat.kind !== 'directory') lost.push(...index.items.below(handle.row, path))
       this.#hintParent(path)
       await this.#take({ path, item, sizeBytes: finding.stat.sizeBytes }, batches)
-      if (finding.stat.kind === 'directory' && item === undefined) newDirectories.push(path)
+      if (finding.stat.kind === 'directory' && item?.kind !== 'directory') newDirectories.push(path)
     }
     const sink = {
       candidate: async (candidate: Candidate) => this.#take(candidate, batches),
@@ -248,6 +254,17 @@ export class Ingest {
     }
     await new TreeScan(index, jobs, handle, this.#rules, problems, sink).walk(newDirectories, signal)
     await batches.finish(await this.#confirmLosses(lost, signal))
+  }
+
+  /**
+   * A loss waits a moment for its other half: told before the new name of what was moved, it would make the others let go of content
+   * that they then have to fetch. True once the path has waited.
+   */
+  #isOverdue(path: RelativePath): boolean {
+    if (this.#losses.delete(path)) return true
+    this.#losses.add(path)
+    this.#later.set(path, this.#parts.clock.monotonicMs() + lossAfterMs)
+    return false
   }
 
   #takeHints(): readonly RelativePath[] {
