@@ -110,9 +110,10 @@ function nodeStatus(parts: ControlParts): NodeStatus {
 
 function folderProblems(parts: ControlParts, runtime: FolderRuntime): readonly Problem[] {
   const folder = runtime.record.name
-  const waiting = parts.index.needs.reasons(runtime.handle.row).find(({ reason }) => reason === 'NO_SOURCE')
   const problems = runtime.problems.all().map((problem): Problem => ({ ...problem, folder }))
-  if (waiting === undefined || runtime.pull.isBusy) return problems
+  if (runtime.pull.isBusy) return problems // and the look at every need is saved while there may be many
+  const waiting = parts.index.needs.reasons(runtime.handle.row).find(({ reason }) => reason === 'NO_SOURCE')
+  if (waiting === undefined) return problems
   return [
     ...problems,
     {

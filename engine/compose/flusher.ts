@@ -11,8 +11,8 @@ import type { Index } from '../index/index-store.ts'
 export interface DatabaseCare {
   /** Everything committed before the call survives a power cut once it resolves. */
   flush(signal: AbortSignal): Promise<void>
-  /** Keeps the log short; may do nothing. */
-  checkpoint(signal: AbortSignal): Promise<void>
+  /** Keeps the log short; may do nothing. True when the log should be settled by its writer. */
+  checkpoint(signal: AbortSignal): Promise<boolean>
 }
 
 export interface FlusherParts {
@@ -50,7 +50,7 @@ export class Flusher {
         await care.flush(signal)
         index.entries.noteFlushed(newest)
         onFlushed()
-        await care.checkpoint(signal)
+        if (await care.checkpoint(signal)) index.settleLog()
       } catch (error) {
         if (signal.aborted) return
         log.error('could not flush the index; nothing new is told to others until it can be', { error: messageOf(error) })

@@ -62,9 +62,10 @@ function stateOf(index: Index, flows: FolderFlows, facts: RuntimeFacts, needs: n
   if (facts.stopReason !== undefined) return 'stopped'
   if (flows.ingest.isWalking || !flows.ingest.hasWalked) return 'scanning'
   if (needs > 0) {
+    if (flows.pull.isBusy) return 'syncing'
     const reasons = index.needs.reasons(flows.handle.row)
     const waiting = reasons.filter(({ reason }) => reason === 'NO_SOURCE').reduce((total, { paths }) => total + paths, 0)
-    return waiting === needs && !flows.pull.isBusy ? 'waiting' : 'syncing'
+    return waiting === needs ? 'waiting' : 'syncing'
   }
   return flows.ingest.isBusy || flows.pull.isBusy ? 'syncing' : 'idle'
 }

@@ -27,14 +27,21 @@ export async function flushDatabase(input: DatabaseFile, { files }: JobWorld): P
 /** Bytes of the log after which it is worth moving to the database. */
 const checkpointBytesMin = 8 * 1024 * 1024
 
-/** Moves what is committed from a long log to the database, while others read and write it. */
-export function checkpointDatabase(input: DatabaseFile, { files }: JobWorld): JobResult<undefined> {
-  if ((files.lstat(`${input.path}-wal`)?.sizeBytes ?? 0) < checkpointBytesMin) return { output: undefined }
+/** From this length on the log is worth starting over, which takes a moment without writes. */
+const settleBytesMin = 32 * 1024 * 1024
+
+/**
+ * Moves what is committed from a long log to the database, while others read and write it. True when the log has grown so long that the
+ * writer should move the little that came meanwhile (`Index.settleLog`), so that the log begins anew.
+ */
+export function checkpointDatabase(input: DatabaseFile, { files }: JobWorld): JobResult<boolean> {
+  const logBytes = files.lstat(`${input.path}-wal`)?.sizeBytes ?? 0
+  if (logBytes < checkpointBytesMin) return { output: false }
   const database = new DatabaseSync(input.path)
   try {
     database.exec('pragma busy_timeout = 0; pragma wal_autocheckpoint = 0; pragma synchronous = normal; pragma wal_checkpoint(passive)')
   } finally {
     database.close()
   }
-  return { output: undefined }
+  return { output: logBytes >= settleBytesMin }
 }

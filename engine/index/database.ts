@@ -10,8 +10,8 @@ export type Value = string | number | bigint | Uint8Array | null
 
 const cacheKiB = 6 * 1024
 const busyTimeoutMs = 5000
-/** 64 MiB. Checkpoints are made off this thread long before (care-jobs.ts): this is for when that does not keep up. */
-const checkpointPages = 16_384
+/** 256 MiB. Checkpoints are made off this thread long before (care-jobs.ts): this is for when that does not keep up. */
+const checkpointPages = 65_536
 
 export class Database implements Disposable {
   readonly #database: DatabaseSync
@@ -68,6 +68,11 @@ export class Database implements Disposable {
   /** The transaction under way turns out to be one that must survive a power cut once it has ended. */
   makeLast(): void {
     this.#mustLast = true
+  }
+
+  /** Moves the rest of the log to the database; the next commit then begins the log anew. */
+  settleLog(): void {
+    this.#database.exec('pragma wal_checkpoint(passive)')
   }
 
   [Symbol.dispose](): void {

@@ -22,6 +22,8 @@ export interface Index extends Disposable {
   transact<T>(work: () => T): T
   /** As `transact`; once it has returned, the fact survives a power cut: for what other nodes are told as ours, and for secrets. */
   transactDurably<T>(work: () => T): T
+  /** Moves the rest of the log to the database, on this thread: quick right after a checkpoint elsewhere. */
+  settleLog(): void
   /** What is kept in memory of rows is read again: after a folder went. */
   forgetCaches(): void
 }
@@ -57,6 +59,7 @@ export function openIndex(path: string, random: Random, onFlushed?: () => void):
     needs,
     peers: new PeerTable(database),
     history: new HistoryTable(database),
+    settleLog: () => database.settleLog(),
     transact: (work) => attempt(() => database.transact(work, 'soon')),
     transactDurably: (work) => attempt(() => database.transact(work, 'now')),
     [Symbol.dispose]: () => database[Symbol.dispose](),

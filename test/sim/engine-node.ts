@@ -26,7 +26,7 @@ export async function openEngineNode(world: NodeWorld): Promise<OpenedNode> {
           await clock.sleep(1, signal)
           isFlushed()
         },
-        checkpoint: async () => undefined,
+        checkpoint: async () => false,
       },
       lockPath: `${databasePath}.lock`,
       keyPath: `${homePath}/node.key`,
