@@ -50,6 +50,7 @@ export class Flusher {
         await care.flush(signal)
         index.entries.noteFlushed(newest)
         onFlushed()
+        if (index.entries.isRowReserveLow) index.transactDurably(() => index.entries.reserveRows())
         if (await care.checkpoint(signal)) index.settleLog()
       } catch (error) {
         if (signal.aborted) return

@@ -102,11 +102,25 @@ export class EntryTable {
   /** Inside a transaction. */
   insert(folderRow: number, entry: Entry, bytes: Uint8Array, author: number, seq: number): void {
     if (this.#rowSeq >= this.#rowSeqReserved) {
-      this.#rowSeqReserved = this.#rowSeq + rowsReserved
-      this.#saveCounter.run(rowCounterName, this.#rowSeqReserved)
+      this.#reserveRows()
       this.#database.makeLast()
     }
     this.#insert.run(++this.#rowSeq, folderRow, shortKeyOf(entry.entryId), author, seq, bytes)
+  }
+
+  /** True when few reserved row numbers are left: `reserveRows` before an insert has to, which would wait for the device. */
+  get isRowReserveLow(): boolean {
+    return this.#rowSeqReserved - this.#rowSeq < rowsReserved / 2
+  }
+
+  /** Reserves more row numbers. Inside a durable transaction. */
+  reserveRows(): void {
+    this.#reserveRows()
+  }
+
+  #reserveRows(): void {
+    this.#rowSeqReserved = Math.max(this.#rowSeqReserved, this.#rowSeq) + rowsReserved
+    this.#saveCounter.run(rowCounterName, this.#rowSeqReserved)
   }
 
   remove(rowSeq: number): void {
