@@ -108,6 +108,7 @@ export class Ingest {
   requestWalk(): void {
     this.#walksWanted++
     this.#hints.clear()
+    this.#losses.clear() // the walk looks twice at what is missing anyway
     this.#wakeup.wake()
   }
 
@@ -242,6 +243,7 @@ export class Ingest {
         if (item !== undefined) lost.push(...(item.kind === 'directory' ? index.items.below(handle.row, path) : []), item)
         continue
       }
+      this.#losses.delete(path) // it came back: the next time it is missing it waits again
       if (this.#rules.isIgnored(path, finding.stat.kind === 'directory') || isAsIndexed(item, finding.stat)) continue
       if (item?.kind === 'directory' && finding.stat.kind !== 'directory') lost.push(...index.items.below(handle.row, path))
       this.#hintParent(path)
