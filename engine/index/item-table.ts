@@ -5,8 +5,8 @@ import { equalBytes, fromUtf8, utf8 } from '../base/bytes.ts'
 import { assert, present } from '../base/assert.ts'
 import { BlockList } from '../model/block-list.ts'
 import { packVector, parsePackedVector } from '../model/entry.ts'
-import type { BlockId, EntryId } from '../model/ids.ts'
-import { directoryOf, childPath, nameOf, type Item } from '../model/item.ts'
+import { authorIdBytes, parseAuthorId, type BlockId, type EntryId } from '../model/ids.ts'
+import { directoryOf, childPath, nameOf, type ContentOrigin, type Item } from '../model/item.ts'
 import type { EntryKind } from '../model/meta.ts'
 import { parseRelativePath } from '../model/path.ts'
 import { bytesOf, numberOf, shortKeyOf, textOf } from './columns.ts'
@@ -44,6 +44,9 @@ export class ItemTable {
   readonly #below: StatementSync
   readonly #byInode: StatementSync
   readonly #totals: StatementSync
+  readonly #conflictCopies: StatementSync
+  readonly #countConflicts: StatementSync
+  readonly #rotten: StatementSync
   readonly #insertHome: StatementSync
   readonly #removeHome: StatementSync
   readonly #homes: StatementSync
@@ -53,11 +56,11 @@ export class ItemTable {
 
   constructor(database: Database) {
     this.#insert = database.prepare(
-      `insert into item (folder, path_key, directory, name, kind, size_bytes, mtime_us, ctime_us, inode, mode, chunk_class, is_leftover, vector, content_vector, blocks)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `insert into item (folder, path_key, directory, name, kind, size_bytes, mtime_us, ctime_us, inode, mode, chunk_class, is_leftover, vector, content_vector, origin, is_rotten, blocks)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     this.#update = database.prepare(
-      `update item set kind = ?, size_bytes = ?, mtime_us = ?, ctime_us = ?, inode = ?, mode = ?, chunk_class = ?, is_leftover = ?, vector = ?, content_vector = ?, blocks = ?
+      `update item set kind = ?, size_bytes = ?, mtime_us = ?, ctime_us = ?, inode = ?, mode = ?, chunk_class = ?, is_leftover = ?, vector = ?, content_vector = ?, origin = ?, is_rotten = ?, blocks = ?
        where id = ?`,
     )
     this.#remove = database.prepare('delete from item where id = ?')
@@ -71,6 +74,13 @@ export class ItemTable {
       `select * from item where folder = ? and (directory = ? or (directory >= ? and directory < ?)) order by directory, name`,
     )
     this.#byInode = database.prepare('select * from item where inode = ? and folder = ? limit 4')
+    this.#conflictCopies = database.prepare(
+      "select * from item indexed by item_conflict where folder = ? and instr(name, '.conflict-') > 0 order by directory, name limit ?",
+    )
+    this.#countConflicts = database.prepare(
+      "select count(*) as paths from item indexed by item_conflict where folder = ? and instr(name, '.conflict-') > 0",
+    )
+    this.#rotten = database.prepare('select * from item indexed by item_rotten where folder = ? and is_rotten = 1 limit ?')
     this.#totals = database.prepare(
       `select count(*) filter (where kind <> 2) as files, total(size_bytes) filter (where kind = 1) as bytes,
        count(*) filter (where kind = 2) as directories from item where folder = ?`,
@@ -117,6 +127,20 @@ export class ItemTable {
     return this.#byInode.all(inode, folderRow).map(parseItem)
   }
 
+  /** Items whose name has the mark of a conflict copy in it. */
+  conflictCopies(folderRow: number, limit: number): readonly ItemRow[] {
+    return this.#conflictCopies.all(folderRow, limit).map(parseItem)
+  }
+
+  countConflictCopies(folderRow: number): number {
+    return numberOf(present(this.#countConflicts.get(folderRow), 'an aggregate gives a row'), 'paths')
+  }
+
+  /** Files whose bytes changed by themselves. */
+  rotten(folderRow: number, limit: number): readonly ItemRow[] {
+    return this.#rotten.all(folderRow, limit).map(parseItem)
+  }
+
   totals(folderRow: number): ItemTotals {
     const known = this.#counted.get(folderRow)
     if (known !== undefined) return known
@@ -155,6 +179,8 @@ export class ItemTable {
       item.isLeftover ? 1 : 0,
       packVector(item.vector),
       item.contentVector === undefined ? null : packVector(item.contentVector),
+      item.origin === undefined ? null : packOrigin(item.origin),
+      item.isRotten === true ? 1 : 0,
       blocks,
     ] as const
     if (previous !== undefined) this.#count(folderRow, previous, -1)
@@ -216,6 +242,7 @@ function parseItem(row: Row): ItemRow {
   assert(path !== undefined, 'a stored path is one')
   const blocks = bytesOf(row, 'blocks')
   const contentVector = row['content_vector']
+  const origin = row['origin']
   return {
     row: numberOf(row, 'id'),
     folderRow: numberOf(row, 'folder'),
@@ -232,5 +259,20 @@ function parseItem(row: Row): ItemRow {
     blocks: kind === 'file' ? new BlockList(blocks) : BlockList.empty,
     linkTarget: kind === 'symlink' ? fromUtf8(blocks) : undefined,
     contentVector: contentVector instanceof Uint8Array ? parsePackedVector(contentVector) : undefined,
+    ...(origin instanceof Uint8Array ? { origin: parseOrigin(origin) } : {}),
+    ...(numberOf(row, 'is_rotten') === 1 ? { isRotten: true } : {}),
   }
+}
+
+function packOrigin({ editor, timeUs }: ContentOrigin): Uint8Array {
+  const bytes = new Uint8Array(authorIdBytes + 8)
+  if (editor !== undefined) bytes.set(editor)
+  new DataView(bytes.buffer).setFloat64(authorIdBytes, timeUs)
+  return bytes
+}
+
+function parseOrigin(bytes: Uint8Array): ContentOrigin {
+  assert(bytes.length === authorIdBytes + 8, 'a stored origin is one')
+  const editor = parseAuthorId(bytes.slice(0, authorIdBytes)) // zeros are no author
+  return { editor, timeUs: new DataView(bytes.buffer, bytes.byteOffset).getFloat64(authorIdBytes) }
 }

@@ -145,4 +145,13 @@ export const migrations: readonly string[] = [
   create index history_path on history (folder, path);
   create index history_parked on history (folder) where parked is not null;
   `,
+  /* 2 */ `
+  -- Who made the content (16 bytes, zeros = not known) and when as conflicts count it (float64, microseconds); null = the vector's only
+  -- author, at mtime_us.
+  alter table item add column origin blob;
+  -- 1 = the file's bytes changed by themselves: to be set aside, and fetched anew.
+  alter table item add column is_rotten integer not null default 0;
+  create index item_conflict on item (folder) where instr(name, '.conflict-') > 0;
+  create index item_rotten on item (folder) where is_rotten = 1;
+  `,
 ]

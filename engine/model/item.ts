@@ -1,9 +1,17 @@
 // An item: one path as this node last saw or put it on disk, and the version it is.
 
+import { equalBytes } from '../base/bytes.ts'
 import type { BlockList } from './block-list.ts'
 import type { EntryKind } from './meta.ts'
 import type { RelativePath } from './path.ts'
+import type { AuthorId } from './ids.ts'
 import type { VersionVector } from './vector.ts'
+
+/** Who made a content and when, as conflicts count it (see Meta). */
+export interface ContentOrigin {
+  readonly editor: AuthorId | undefined
+  readonly timeUs: number
+}
 
 export interface Item {
   readonly path: RelativePath
@@ -23,6 +31,24 @@ export interface Item {
   readonly linkTarget: string | undefined
   /** The version in which the content last changed; undefined = `vector`. */
   readonly contentVector: VersionVector | undefined
+  /** Absent = the vector's only author, at `mtimeUs`. */
+  readonly origin?: ContentOrigin
+  /** The file's bytes changed by themselves: they are to be set aside, and fetched anew. */
+  readonly isRotten?: true
+}
+
+export function originOf({ origin, vector, mtimeUs }: Pick<Item, 'origin' | 'vector' | 'mtimeUs'>): ContentOrigin {
+  return origin ?? { editor: vector.length === 1 ? vector[0]?.author : undefined, timeUs: mtimeUs }
+}
+
+/** The field for an item: nothing where the rest of the item says it. */
+export function originField(origin: ContentOrigin, rest: Pick<Item, 'vector' | 'mtimeUs'>): Pick<Item, 'origin'> {
+  const derived = originOf(rest)
+  return isSameAuthor(derived.editor, origin.editor) && derived.timeUs === origin.timeUs ? {} : { origin }
+}
+
+function isSameAuthor(left: AuthorId | undefined, right: AuthorId | undefined): boolean {
+  return left === undefined || right === undefined ? left === right : equalBytes(left, right)
 }
 
 /** '' = the root. */

@@ -1,6 +1,7 @@
 // The sealed part of an entry: what only readers of the folder know.
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { appendedMessage, parseAppended, type Appended } from './appended.ts'
 import { BlockList, sealOverheadBytes } from './block-list.ts'
 import { parseVector, vectorMessage, type BlockRef } from './entry.ts'
 import { parseAuthorId, type AuthorId } from './ids.ts'
@@ -25,6 +26,13 @@ export interface Meta {
   readonly contentVector: VersionVector | undefined
   /** Who wrote the content; undefined = the only author of the version vector. */
   readonly editor: AuthorId | undefined
+  /**
+   * When the content was made, as conflicts count it: its first mtime, but later than what it replaced. A later change of the time alone
+   * leaves it. Absent = `mtimeUs`.
+   */
+  readonly contentTimeUs?: number
+  /** Absent = the content is not known to have grown at its end. */
+  readonly appended?: Appended
 }
 
 const metaVersion = 1
@@ -51,6 +59,8 @@ export function encodeMeta(meta: Meta): Uint8Array {
       linkTarget: meta.linkTarget ?? '',
       contentVector: vectorMessage(meta.contentVector ?? []),
       editor: meta.editor ?? new Uint8Array(0),
+      contentTimeUs: meta.contentTimeUs === undefined || meta.contentTimeUs === meta.mtimeUs ? 0n : BigInt(meta.contentTimeUs),
+      ...(meta.appended === undefined ? {} : { appended: appendedMessage(meta.appended) }),
     }),
   )
 }
@@ -63,8 +73,10 @@ export function decodeMeta(bytes: Uint8Array, blocks: readonly BlockRef[]): Meta
   const kind = kindNames[message.kind]
   const sizeBytes = Number(message.sizeBytes)
   const mtimeUs = Number(message.mtimeUs)
+  const contentTimeUs = Number(message.contentTimeUs)
   if (path === undefined || kind === undefined) return undefined
   if (!Number.isSafeInteger(sizeBytes) || !Number.isSafeInteger(mtimeUs)) return undefined
+  if (!Number.isSafeInteger(contentTimeUs)) return undefined
   if (message.mode > 0o777 || message.chunkClass > chunkClassMax) return undefined
   if (message.linkTarget.length > linkTargetBytesMax || message.linkTarget.includes('\0')) return undefined
   if ((kind === 'symlink') !== message.linkTarget.length > 0) return undefined
@@ -72,6 +84,8 @@ export function decodeMeta(bytes: Uint8Array, blocks: readonly BlockRef[]): Meta
   const editor = message.editor.length === 0 ? undefined : parseAuthorId(message.editor)
   if ((contentVector === undefined) !== (message.contentVector.length === 0)) return undefined
   if ((editor === undefined) !== (message.editor.length === 0)) return undefined
+  const appended = message.appended === undefined ? undefined : parseAppended(message.appended, sizeBytes)
+  if (message.appended !== undefined && (appended === undefined || kind !== 'file')) return undefined
   if (!blocksFit(message.blockKeys, message.blockLengths, blocks, kind === 'file' ? sizeBytes : 0)) return undefined
   return {
     path,
@@ -85,6 +99,8 @@ export function decodeMeta(bytes: Uint8Array, blocks: readonly BlockRef[]): Meta
     linkTarget: kind === 'symlink' ? message.linkTarget : undefined,
     contentVector,
     editor,
+    ...(contentTimeUs === 0 ? {} : { contentTimeUs }),
+    ...(appended === undefined ? {} : { appended }),
   }
 }
 

@@ -1,33 +1,86 @@
 // The name under which the losing side of a conflict lives on. Made from the loser alone, so that nodes that resolve apart
 // make one copy: time and editor are those of its content.
 
-import { toBase32, toHex, utf8 } from '../base/bytes.ts'
+import { concatBytes, toBase32, toHex, utf8 } from '../base/bytes.ts'
+import { blake3 } from '../crypto/hash.ts'
 import { nameBytesMax } from '../model/limits.ts'
-import { baseNameOf, parentOf, parseRelativePath, type RelativePath } from '../model/path.ts'
+import { baseNameOf, joinPath, parentOf, parseRelativePath, type RelativePath } from '../model/path.ts'
 import type { AuthorId } from '../model/ids.ts'
 
 const editorLetters = 7
 const mark = '.conflict-'
+const keptMark = '.kept-'
+/** As long as a mark with everything in it, or nearly: an extension this long is part of the name. */
 const longestExtensionBytes = 32
+const longestCharacterBytes = 4
+const attemptsMax = 4
 
 /**
- * `name.conflict-YYYYMMDD-HHMMSS-EDITOR.ext` beside `path`, in UTC. `contentHash` tells apart two versions of one editor
- * in one second. The stem is shortened where the name would pass the limit. undefined when the path has no room at all.
+ * `name.conflict-YYYYMMDD-HHMMSS-EDITOR-HASH.ext` beside `path`, in UTC; for a path so long that nothing fits beside it, in the folder's
+ * root. `contentHash` tells apart two versions of one editor in one second. The stem is shortened where the name would pass the limit.
+ * A conflict about a copy makes another copy of what that one is a copy of, not a copy of a copy. undefined when there is no room at all.
  */
 export function conflictPath(
   path: RelativePath,
-  mtimeUs: number,
+  timeUs: number,
   editor: AuthorId | undefined,
   contentHash: Uint8Array,
 ): RelativePath | undefined {
+  const { stem, extension } = partsOf(baseNameOf(path))
+  const who = editor === undefined ? 'merged' : toBase32(editor.subarray(1)).slice(0, editorLetters)
+  const when = timeText(timeUs)
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const hash = attempt === 0 ? contentHash : blake3(concatBytes([contentHash, Uint8Array.of(attempt)]))
+    const suffix = `${mark}${when}-${who}-${toHex(hash.subarray(0, 2))}${extension}`
+    const name = shorten(stem, nameBytesMax - utf8(suffix).length) + suffix
+    const beside = joinPath(parentOf(path), name) ?? parseRelativePath(name)
+    if (beside !== path) return beside // a copy of this very content is what the conflict is about
+  }
+  return undefined
+}
+
+/** What a conflict copy's name tells. */
+export interface CopyName {
+  /** The path that the conflict was about; its name may have been longer: see `isStemShortened`. */
+  readonly original: RelativePath
+  readonly isStemShortened: boolean
+}
+
+const marked = /^(?<stem>.*)\.conflict-\d{8}-\d{6}-[a-z0-9]+-[0-9a-f]{4}$/s
+
+/** undefined when the path does not have the name of a conflict copy. */
+export function parseCopyPath(path: RelativePath): CopyName | undefined {
   const name = baseNameOf(path)
+  const { extension } = splitExtension(name)
+  for (const ending of new Set([extension, ''])) {
+    const stem = marked.exec(name.slice(0, name.length - ending.length))?.groups?.['stem']
+    if (stem === undefined) continue
+    const original = joinPath(parentOf(path), stem + ending)
+    if (original === undefined) return undefined
+    return { original, isStemShortened: utf8(name).length > nameBytesMax - longestCharacterBytes }
+  }
+  return undefined
+}
+
+/** The copy's name once a person has decided to keep it: a file of its own, and no conflict any more. */
+export function keptPath(copy: RelativePath): RelativePath | undefined {
+  const name = baseNameOf(copy)
+  const at = name.lastIndexOf(mark)
+  return at < 0 ? undefined : joinPath(parentOf(copy), `${name.slice(0, at)}${keptMark}${name.slice(at + mark.length)}`)
+}
+
+/** Stem and extension of the name of what a path is a copy of, or of its own. */
+function partsOf(name: string): { readonly stem: string; readonly extension: string } {
+  const { stem, extension } = splitExtension(name)
+  const original = marked.exec(stem)?.groups?.['stem'] ?? marked.exec(name)?.groups?.['stem']
+  if (original === undefined) return { stem, extension }
+  return marked.test(stem) ? { stem: original, extension } : splitExtension(original)
+}
+
+function splitExtension(name: string): { readonly stem: string; readonly extension: string } {
   const dot = name.lastIndexOf('.')
   const extension = dot > 0 && utf8(name.slice(dot)).length <= longestExtensionBytes ? name.slice(dot) : ''
-  const who = editor === undefined ? 'merged' : toBase32(editor.subarray(1)).slice(0, editorLetters)
-  const suffix = `${mark}${timeText(mtimeUs)}-${who}-${toHex(contentHash.subarray(0, 2))}${extension}`
-  const stem = shorten(extension === '' ? name : name.slice(0, dot), nameBytesMax - utf8(suffix).length)
-  const parent = parentOf(path)
-  return parseRelativePath(parent === undefined ? stem + suffix : `${parent}/${stem}${suffix}`)
+  return { stem: name.slice(0, name.length - extension.length), extension }
 }
 
 function shorten(text: string, bytesMax: number): string {

@@ -9,13 +9,13 @@ import type { ItemRow } from '../index/item-table.ts'
 import { shortKeyOf } from '../index/columns.ts'
 import type { BlockList } from '../model/block-list.ts'
 import type { EntryId } from '../model/ids.ts'
-import type { Item } from '../model/item.ts'
+import { originField, originOf, type ContentOrigin, type Item } from '../model/item.ts'
 import { encodeMeta, type EntryKind, type Meta } from '../model/meta.ts'
 import { normalisePath, type RelativePath } from '../model/path.ts'
 import { compareVectors, emptyVector, joinVectors, type VersionVector } from '../model/vector.ts'
 import { blockRefsOf, writeEntries, type EntryDraft } from './author.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
-import { packedKeys } from './ingest-job.ts'
+import { packedKeys, sealPathMeta } from './ingest-job.ts'
 import { isSameContent } from './reconcile.ts'
 import { openVersions, type OpenedVersion } from './versions.ts'
 
@@ -53,6 +53,7 @@ interface Plan {
   readonly entryId: EntryId
   readonly draft: EntryDraft
   readonly contentVector: VersionVector | undefined
+  readonly origin: ContentOrigin
 }
 
 /** Commits what was found, appearances before removals as given. */
@@ -119,20 +120,54 @@ function planPath(index: Index, handle: FolderHandle, found: FoundPath): Plan | 
     adopt(index, handle, found, entryId, equal, siblings.length)
     return undefined
   }
-  const base = item?.vector ?? baseOfUnknown(index, handle, entryId, opened)
+  const seen = item === undefined ? seenByUnknown(index, handle, entryId, opened) : []
+  const base = item?.vector ?? seen.map((version) => version.vector).reduce(joinVectors, emptyVector)
   const contentVector = isSame ? (item.contentVector ?? item.vector) : undefined
-  const sealed = isSame ? sealAttributes(handle, found, entryId, item, opened) : found.found.sealed
+  const origin = isSame ? knownOrigin(item, opened) : originOfEdit(handle, found.found, item, seen)
+  const sealed = isSame ? sealAttributes(handle, found, entryId, item, origin) : sealContent(handle, found.path, found.found, origin)
   const draft: EntryDraft = { entryId, base, kind: 'change', deleted: false, blocks: blockRefsOf(found.found.blocks), sealed }
-  return { found, entryId, draft, contentVector }
+  return { found, entryId, draft, contentVector, origin }
+}
+
+/** An edit counts as later than what it replaces, whatever the clocks say: then all who merge, knowing more or less, choose alike. */
+function originOfEdit(
+  handle: FolderHandle,
+  found: Exclude<FoundState, { kind: 'missing' }>,
+  item: ItemRow | undefined,
+  seen: readonly OpenedVersion[],
+): ContentOrigin {
+  const replacedUs = item === undefined ? seen.map((version) => version.contentTimeUs) : [originOf(item).timeUs]
+  const mtimeUs = found.kind === 'directory' ? 0 : found.stat.mtimeUs
+  return { editor: handle.authorId, timeUs: timeAfter(mtimeUs, replacedUs) }
+}
+
+export function timeAfter(timeUs: number, replacedUs: readonly number[]): number {
+  return Math.max(timeUs, ...replacedUs.map((replaced) => Math.min(replaced + 1, Number.MAX_SAFE_INTEGER)))
+}
+
+function knownOrigin(item: ItemRow, siblings: readonly OpenedVersion[]): ContentOrigin {
+  const origin = originOf(item)
+  if (origin.editor !== undefined) return origin
+  return { ...origin, editor: siblings.find((version) => compareVectors(version.vector, item.vector) === 'equal')?.editor }
+}
+
+/** The sealed part for a change of content: the worker made one, which holds unless it is to say more than the worker knew. */
+function sealContent(
+  handle: FolderHandle,
+  path: RelativePath,
+  found: Exclude<FoundState, { kind: 'missing' }>,
+  { timeUs }: ContentOrigin,
+): Uint8Array {
+  const mtimeUs = found.kind === 'directory' ? 0 : found.stat.mtimeUs
+  return timeUs === mtimeUs ? found.sealed : sealPathMeta(handle.jobKeys, handle.authorId, { ...found, path }, { contentTimeUs: timeUs })
 }
 
 /**
  * What a new path has seen: the deletion that is applied here, if there was one. A version that is known but not applied yet
  * has not been seen by whoever made this file: the two are concurrent.
  */
-function baseOfUnknown(index: Index, handle: FolderHandle, entryId: EntryId, siblings: readonly OpenedVersion[]): VersionVector {
-  if (siblings.length === 0 || index.needs.has(handle.row, shortKeyOf(entryId))) return emptyVector
-  return siblings.map((version) => version.vector).reduce(joinVectors)
+function seenByUnknown(index: Index, handle: FolderHandle, entryId: EntryId, siblings: readonly OpenedVersion[]): readonly OpenedVersion[] {
+  return siblings.length === 0 || index.needs.has(handle.row, shortKeyOf(entryId)) ? [] : siblings
 }
 
 function planRemoval(index: Index, handle: FolderHandle, found: FoundPath, entryId: EntryId): Plan | undefined {
@@ -154,16 +189,18 @@ function planRemoval(index: Index, handle: FolderHandle, found: FoundPath, entry
     linkTarget: item.linkTarget,
     contentVector: undefined,
     editor: handle.authorId,
+    contentTimeUs: originOf(item).timeUs,
   }
   const sealed = sealMeta(handle.jobKeys.metaKey, entryId, encodeMeta(meta))
   const draft: EntryDraft = { entryId, base: item.vector, kind: 'change', deleted: true, blocks: [], sealed }
-  return { found, entryId, draft, contentVector: undefined }
+  return { found, entryId, draft, contentVector: undefined, origin: originOf(item) }
 }
 
 /** The found content is a version that is known already: it becomes what is applied here, and nothing is written. */
 function adopt(index: Index, handle: FolderHandle, found: FoundPath, entryId: EntryId, version: OpenedVersion, siblings: number): void {
   if (found.found.kind === 'missing') return
-  index.items.put(handle.row, entryId, itemOf(found.path, found.found, version.vector, version.meta.contentVector), found.item)
+  const origin = { editor: version.editor, timeUs: version.contentTimeUs }
+  index.items.put(handle.row, entryId, itemOf(found.path, found.found, version.vector, version.meta.contentVector, origin), found.item)
   if (siblings === 1) index.needs.clear(handle.row, shortKeyOf(entryId))
 }
 
@@ -188,16 +225,9 @@ export function hasSameAttributes(
   }
 }
 
-function sealAttributes(
-  handle: FolderHandle,
-  found: FoundPath,
-  entryId: EntryId,
-  item: ItemRow,
-  siblings: readonly OpenedVersion[],
-): Uint8Array {
+function sealAttributes(handle: FolderHandle, found: FoundPath, entryId: EntryId, item: ItemRow, origin: ContentOrigin): Uint8Array {
   const state = found.found
   if (state.kind === 'missing') return new Uint8Array(0)
-  const applied = siblings.find((version) => compareVectors(version.vector, item.vector) === 'equal')
   const meta: Meta = {
     path: normalisePath(found.path),
     kind: state.kind,
@@ -209,18 +239,19 @@ function sealAttributes(
     blockLengths: Array.from({ length: item.blocks.count }, (_, at) => item.blocks.lengthBytes(at)),
     linkTarget: state.linkTarget,
     contentVector: item.contentVector ?? item.vector,
-    editor: applied?.editor,
+    editor: origin.editor,
+    contentTimeUs: origin.timeUs,
   }
   return sealMeta(handle.jobKeys.metaKey, entryId, encodeMeta(meta))
 }
 
 function recordItem(index: Index, handle: FolderHandle, plan: Plan, vector: VersionVector): void {
-  const { found, entryId, contentVector } = plan
+  const { found, entryId, contentVector, origin } = plan
   if (found.found.kind === 'missing') {
     if (found.item !== undefined) index.items.remove(found.item)
     return
   }
-  index.items.put(handle.row, entryId, itemOf(found.path, found.found, vector, contentVector), found.item)
+  index.items.put(handle.row, entryId, itemOf(found.path, found.found, vector, contentVector, origin), found.item)
 }
 
 function itemOf(
@@ -228,11 +259,14 @@ function itemOf(
   found: Exclude<FoundState, { kind: 'missing' }>,
   vector: VersionVector,
   contentVector: VersionVector | undefined,
+  origin: ContentOrigin,
 ): Item {
+  const columns = statColumns(found.stat)
   return {
     path,
     kind: found.kind,
-    ...statColumns(found.stat),
+    ...columns,
+    ...originField(origin, { vector, mtimeUs: columns.mtimeUs }),
     sizeBytes: found.kind === 'directory' ? 0 : found.stat.sizeBytes,
     chunkClass: found.chunkClass,
     isLeftover: false,

@@ -8,7 +8,7 @@ import { entryIdOf } from '../crypto/keys.ts'
 import { sealMeta } from '../crypto/seal.ts'
 import { BlockList } from '../model/block-list.ts'
 import type { AuthorId } from '../model/ids.ts'
-import { encodeMeta, type EntryKind } from '../model/meta.ts'
+import { encodeMeta, type EntryKind, type Meta } from '../model/meta.ts'
 import { normalisePath, parentOf, type RelativePath } from '../model/path.ts'
 import { DirectoryChecks } from '../disk/parents.ts'
 import { chunkClassNumber, gearOf, parseChunkClass, type JobKeys } from './job-keys.ts'
@@ -180,7 +180,12 @@ interface PathFacts {
 }
 
 /** The sealed part for a version in which the content itself is new. */
-export function sealPathMeta(keys: JobKeys, editor: AuthorId, facts: PathFacts): Uint8Array {
+export function sealPathMeta(
+  keys: JobKeys,
+  editor: AuthorId,
+  facts: PathFacts,
+  more: Pick<Meta, 'contentTimeUs' | 'appended'> = {},
+): Uint8Array {
   const meta = encodeMeta({
     path: normalisePath(facts.path),
     kind: facts.kind,
@@ -193,6 +198,7 @@ export function sealPathMeta(keys: JobKeys, editor: AuthorId, facts: PathFacts):
     linkTarget: facts.linkTarget,
     contentVector: undefined,
     editor,
+    ...more,
   })
   return sealMeta(keys.metaKey, entryIdOf(keys.nameKey, normalisePath(facts.path)), meta)
 }

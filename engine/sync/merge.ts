@@ -10,7 +10,7 @@ import { needRank } from '../index/need-table.ts'
 import { BlockList } from '../model/block-list.ts'
 import { packVector } from '../model/entry.ts'
 import { encodeMeta } from '../model/meta.ts'
-import { baseNameOf, parseRelativePath, type RelativePath } from '../model/path.ts'
+import type { RelativePath } from '../model/path.ts'
 import { compareVectors, joinVectors, type VersionVector } from '../model/vector.ts'
 import { blockRefsOf, writeEntries, type EntryDraft } from './author.ts'
 import { conflictPath } from './conflict-name.ts'
@@ -72,7 +72,7 @@ function copyOf(index: Index, handle: FolderHandle, path: RelativePath, loser: V
   const content = state.kind === 'symlink' ? utf8(state.linkTarget ?? '') : state.blocks.bytes
   // The version is in the name: one content that lost twice has two copies, each with a history of its own.
   const mark = blake3(concatBytes([packVector(loser.contentVector), content]))
-  const copyPath = conflictPath(path, state.mtimeUs, loser.editor, mark) ?? conflictPath(atRoot(path), state.mtimeUs, loser.editor, mark)
+  const copyPath = conflictPath(path, loser.contentTimeUs, loser.editor, mark)
   if (copyPath === undefined) return undefined
   const known = openVersions(handle.metaKeys, index.entries.siblings(handle.row, entryIdOfPath(handle, copyPath)))
   const isWritten = known.some((version) => {
@@ -80,11 +80,6 @@ function copyOf(index: Index, handle: FolderHandle, path: RelativePath, loser: V
     return order === 'before' || order === 'equal'
   })
   return isWritten ? undefined : draftOf(handle, copyPath, { ...loser, state: { ...state, path: copyPath } }, loser.contentVector)
-}
-
-/** The same name in the folder's root: for a path so long that nothing fits beside it. */
-function atRoot(path: RelativePath): RelativePath {
-  return parseRelativePath(baseNameOf(path)) ?? path
 }
 
 function draftOf(handle: FolderHandle, path: RelativePath, version: Version, vector: VersionVector): MergeDraft {
@@ -103,6 +98,7 @@ function draftOf(handle: FolderHandle, path: RelativePath, version: Version, vec
     linkTarget: state?.linkTarget,
     contentVector: isSameVersion || state === undefined ? undefined : version.contentVector,
     editor: version.editor,
+    contentTimeUs: version.contentTimeUs,
   })
   const draft: EntryDraft = {
     entryId,
@@ -118,8 +114,9 @@ function draftOf(handle: FolderHandle, path: RelativePath, version: Version, vec
 /** Says that a content this node wrote is lost: the path goes, until somebody writes it again. */
 export function writeLoss(index: Index, handle: FolderHandle, version: OpenedVersion, timeMs: number): void {
   const { path } = version.meta
-  const vector = version.vector
-  const { draft } = draftOf(handle, path, { vector, contentVector: vector, editor: handle.authorId, state: undefined }, vector)
+  const { vector, contentTimeUs } = version
+  const lost = { vector, contentVector: vector, editor: handle.authorId, contentTimeUs, state: undefined }
+  const { draft } = draftOf(handle, path, lost, vector)
   index.transact(() => {
     writeEntries(index, handle, [{ ...draft, kind: 'change' }], timeMs)
     index.needs.put(handle.row, shortKeyOf(draft.entryId), needRank(depthOf(path), true), 0)
@@ -137,7 +134,8 @@ export function reviveDirectory(index: Index, handle: FolderHandle, path: Relati
     const seen = item === undefined && isGone ? siblings.map((version) => version.vector).reduce(joinVectors, []) : []
     const vector = item?.kind === 'directory' ? item.vector : seen
     const state: PathState = { ...emptyDirectory, path, ...(item?.kind === 'directory' ? { mode: item.mode } : {}) }
-    const { draft } = draftOf(handle, path, { vector, contentVector: vector, editor: handle.authorId, state }, vector)
+    const revived = { vector, contentVector: vector, editor: handle.authorId, contentTimeUs: 0, state }
+    const { draft } = draftOf(handle, path, revived, vector)
     writeEntries(index, handle, [{ ...draft, kind: 'change' }], timeMs)
     index.needs.put(handle.row, shortKeyOf(entryId), needRank(depthOf(path), false), 0)
   })

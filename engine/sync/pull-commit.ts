@@ -6,7 +6,7 @@ import { shortKeyOf } from '../index/columns.ts'
 import type { Index } from '../index/index-store.ts'
 import type { ItemRow } from '../index/item-table.ts'
 import { BlockList } from '../model/block-list.ts'
-import type { Item } from '../model/item.ts'
+import { originField, type ContentOrigin, type Item } from '../model/item.ts'
 import { compareVectors } from '../model/vector.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
 import { statColumns } from './ingest-commit.ts'
@@ -55,17 +55,27 @@ export function settleNeed(index: Index, handle: FolderHandle, version: OpenedVe
 
 /** The version moved on without a byte to change: only the row follows. */
 export function recordVersion(index: Index, handle: FolderHandle, item: ItemRow, version: OpenedVersion, isLeftover: boolean): void {
-  const moved: Item = { ...item, vector: version.vector, contentVector: version.meta.contentVector, isLeftover }
+  const { origin: _, ...rest } = item
+  const { vector, meta } = version
+  const moved: Item = {
+    ...rest,
+    vector,
+    contentVector: meta.contentVector,
+    isLeftover,
+    ...originField(versionOrigin(version), { ...rest, vector }),
+  }
   index.items.put(handle.row, version.row.entry.entryId, moved, item)
   settleNeed(index, handle, version)
 }
 
 function itemOf(version: OpenedVersion, stat: FileStat): Item {
   const { meta, state } = version
+  const columns = statColumns(stat)
   return {
     path: meta.path,
     kind: meta.kind,
-    ...statColumns(stat),
+    ...columns,
+    ...originField(versionOrigin(version), { vector: version.vector, mtimeUs: columns.mtimeUs }),
     sizeBytes: meta.kind === 'directory' ? 0 : stat.sizeBytes,
     chunkClass: meta.chunkClass,
     isLeftover: false,
@@ -74,4 +84,8 @@ function itemOf(version: OpenedVersion, stat: FileStat): Item {
     blocks: state?.blocks ?? BlockList.empty,
     linkTarget: meta.linkTarget,
   }
+}
+
+function versionOrigin({ editor, contentTimeUs }: OpenedVersion): ContentOrigin {
+  return { editor, timeUs: contentTimeUs }
 }

@@ -28,6 +28,8 @@ export interface Version {
   /** The version in which the content last changed: `vector` itself unless later changes touched attributes only. */
   readonly contentVector: VersionVector
   readonly editor: AuthorId | undefined
+  /** When the content was made: later than what it replaced, and not moved by a later change of the file's time alone. */
+  readonly contentTimeUs: number
   /** undefined = deleted. */
   readonly state: PathState | undefined
 }
@@ -44,19 +46,27 @@ export function resolveVersions(versions: readonly Version[]): Resolution {
   if (versions.length === 1 && only !== undefined) return { kind: 'single', version: only }
   const vector = versions.map((version) => version.vector).reduce(joinVectors)
   const living = versions.filter((version) => version.state !== undefined)
-  const contenders = living.filter((version) => !versions.some((other) => covers(other, version))).toSorted(compareClaims)
+  const contenders = contendersOf(versions)
   const winner = contenders[0]
   if (winner === undefined) {
-    return { kind: 'merge', merged: { vector, contentVector: vector, editor: undefined, state: undefined }, losers: [] }
+    const contentTimeUs = Math.max(...versions.map((version) => version.contentTimeUs))
+    return { kind: 'merge', merged: { vector, contentVector: vector, editor: undefined, contentTimeUs, state: undefined }, losers: [] }
   }
   const merged: Version = {
     vector,
     contentVector: contentVectorOf(winner, living),
     editor: winner.editor,
+    contentTimeUs: contentTimeOf(winner, living),
     state: attributesOf(winner, living),
   }
   const losers = contenders.filter((version) => version !== winner && !sameContent(version, winner))
   return { kind: 'merge', merged, losers: distinctContents(losers) }
+}
+
+/** The versions whose content nobody has seen and replaced: the one that gets the name first. */
+export function contendersOf(versions: readonly Version[]): readonly Version[] {
+  const living = versions.filter((version) => version.state !== undefined)
+  return living.filter((version) => !versions.some((other) => covers(other, version))).toSorted(compareClaims)
 }
 
 /**
@@ -73,10 +83,10 @@ function hasSeenContent(version: Version, other: Version): boolean {
 }
 
 /** The stronger claim to the name first: a total order on versions that differ. Directories keep names, then the newer edit. */
-function compareClaims(left: Version, right: Version): number {
+export function compareClaims(left: Version, right: Version): number {
   const directories = Number(right.state?.kind === 'directory') - Number(left.state?.kind === 'directory')
   if (directories !== 0) return directories
-  const times = timeOf(right) - timeOf(left)
+  const times = right.contentTimeUs - left.contentTimeUs
   if (times !== 0) return times
   const content = compareBytes(left.state?.blocks.bytes ?? noBytes, right.state?.blocks.bytes ?? noBytes)
   return content !== 0 ? content : compareVectorBytes(left, right)
@@ -127,8 +137,16 @@ function contentVectorOf(winner: Version, living: readonly Version[]): VersionVe
     .reduce(joinVectors)
 }
 
+function contentTimeOf(winner: Version, living: readonly Version[]): number {
+  return Math.max(...living.filter((version) => sameContent(version, winner)).map((version) => version.contentTimeUs))
+}
+
 /** Losers of equal content get one copy, which counts as having seen all of them. */
 function distinctContents(versions: readonly Version[]): readonly Version[] {
   const first = versions.filter((version, at) => versions.findIndex((other) => sameContent(other, version)) === at)
-  return first.map((version) => ({ ...version, contentVector: contentVectorOf(version, versions) }))
+  return first.map((version) => ({
+    ...version,
+    contentVector: contentVectorOf(version, versions),
+    contentTimeUs: contentTimeOf(version, versions),
+  }))
 }

@@ -41,6 +41,7 @@ function versionOf(row: EntryRow, meta: Meta): OpenedVersion {
     vector: entry.vector,
     contentVector: meta.contentVector ?? entry.vector,
     editor: meta.editor ?? (entry.vector.length === 1 ? entry.vector[0]?.author : undefined),
+    contentTimeUs: meta.contentTimeUs ?? meta.mtimeUs,
     state: entry.deleted
       ? undefined
       : {

@@ -10,6 +10,7 @@ import { authorIdBytes, hashIdBytes, idVersion, parseAuthorId, parseBlockId, typ
 import type { EntryKind } from '../../engine/model/meta.ts'
 import { parseRelativePath, type RelativePath } from '../../engine/model/path.ts'
 import { advanceVector, compareVectors, emptyVector, joinVectors, type VersionVector } from '../../engine/model/vector.ts'
+import { timeAfter } from '../../engine/sync/ingest-commit.ts'
 import { conflictPath } from '../../engine/sync/conflict-name.ts'
 import { isSameContent, resolveVersions, sameContent, type PathState, type Version } from '../../engine/sync/reconcile.ts'
 
@@ -127,15 +128,20 @@ export class Replica {
       return
     }
     const isUnseen = place.siblings.length === 0 || place.isNeeded
-    const base = item?.vector ?? (isUnseen ? emptyVector : place.siblings.map((version) => version.vector).reduce(joinVectors))
+    const seen = item === undefined ? (isUnseen ? [] : place.siblings) : [item]
+    const base = seen.map((version) => version.vector).reduce(joinVectors, emptyVector)
     const vector = advanceVector(base, this.author, ++this.#seq)
     if (isSame) {
-      const applied = place.siblings.find((version) => compareVectors(version.vector, item.vector) === 'equal')
-      const version = asRead({ vector, contentVector: item.contentVector, editor: applied?.editor, state }, vector)
+      const { contentVector, editor, contentTimeUs } = item
+      const version = asRead({ vector, contentVector, editor, contentTimeUs, state }, vector)
       this.#commit(place, { ...version, edits: item.edits })
     } else {
       const edit = this.#ledger.edits.push(state) - 1
-      this.#commit(place, { vector, contentVector: vector, editor: this.author, state, edits: new Set([edit]) })
+      const contentTimeUs = timeAfter(
+        state.mtimeUs,
+        seen.map((version) => version.contentTimeUs),
+      )
+      this.#commit(place, { vector, contentVector: vector, editor: this.author, contentTimeUs, state, edits: new Set([edit]) })
     }
   }
 
@@ -158,7 +164,8 @@ export class Replica {
     if (item === undefined) return
     this.#ledger.noteReplaced(item.edits)
     const vector = advanceVector(item.vector, this.author, ++this.#seq)
-    this.#commit(place, { vector, contentVector: vector, editor: this.author, state: undefined, edits: new Set() })
+    const { contentTimeUs } = item
+    this.#commit(place, { vector, contentVector: vector, editor: this.author, contentTimeUs, state: undefined, edits: new Set() })
   }
 
   receive(path: string, version: Tracked): void {
@@ -202,7 +209,7 @@ export class Replica {
     if (state === undefined) return
     const content = state.kind === 'symlink' ? utf8(state.linkTarget ?? '') : state.blocks.bytes
     const mark = blake3(concatBytes([packVector(loser.contentVector), content]))
-    const copyPath = present(conflictPath(pathOf(path), state.mtimeUs, loser.editor, mark), 'there is room for the name')
+    const copyPath = present(conflictPath(pathOf(path), loser.contentTimeUs, loser.editor, mark), 'there is room for the name')
     const place = this.place(copyPath)
     const isWritten = place.siblings.some((version) => {
       const order = compareVectors(loser.contentVector, version.vector)
@@ -232,7 +239,8 @@ export class Replica {
 /** As versions.ts reads back what merge.ts writes. */
 function asRead(version: Version, vector: VersionVector): Version {
   const editor = version.editor ?? (vector.length === 1 ? vector[0]?.author : undefined)
-  return { vector, contentVector: version.state === undefined ? vector : version.contentVector, editor, state: version.state }
+  const contentVector = version.state === undefined ? vector : version.contentVector
+  return { vector, contentVector, editor, contentTimeUs: version.contentTimeUs, state: version.state }
 }
 
 /** As isPreferred: of two versions with equal vectors all keep the same. The bytes stand for those of the encoded entry. */
@@ -289,7 +297,7 @@ export function printVersion(version: Version): string {
     state === undefined
       ? 'deleted'
       : `${state.kind} ${toHex(state.blocks.bytes.subarray(0, 3))}${state.linkTarget ?? ''} mode ${state.mode.toString(8)} time ${state.mtimeUs}`
-  return `{${vector(version.vector)}} content {${vector(version.contentVector)}} by ${version.editor?.[1] ?? '-'}: ${what}`
+  return `{${vector(version.vector)}} content {${vector(version.contentVector)}} by ${version.editor?.[1] ?? '-'} at ${version.contentTimeUs}: ${what}`
 }
 
 /** `from` sends what is current there; `which` has a bit for each version, so that some can be left out. */
@@ -329,7 +337,7 @@ export function assertAlike(replicas: readonly Replica[]): void {
 
 /** What a disk says of a version: not which change made the content, nor who. */
 function asOnDisk({ vector, state }: Version): Version {
-  return { vector, contentVector: vector, editor: undefined, state }
+  return { vector, contentVector: vector, editor: undefined, contentTimeUs: 0, state }
 }
 
 /** What each remembers of what it applied is what all say of it. */

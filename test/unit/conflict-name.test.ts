@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import { present } from '../../engine/base/assert.ts'
 import { utf8 } from '../../engine/base/bytes.ts'
 import { baseNameOf, parentOf, parseRelativePath } from '../../engine/model/path.ts'
-import { conflictPath } from '../../engine/sync/conflict-name.ts'
+import { conflictPath, parseCopyPath } from '../../engine/sync/conflict-name.ts'
 import { authorOf, pathOf } from '../support/replicas.ts'
 
 const hash = new Uint8Array(32).fill(0xab)
@@ -74,8 +74,37 @@ describe('the name of a conflict copy', () => {
     )
   })
 
-  it('is none where the path has no room left', () => {
+  it("is in the folder's root where the path has no room left", () => {
     const longest = pathOf([...Array.from({ length: 12 }, () => 'x'.repeat(254)), 'y'].join('/'))
-    assert.equal(conflictPath(longest, noon, authorOf(1), hash), undefined)
+    assert.match(conflictPath(longest, noon, authorOf(1), hash) ?? '', /^y\.conflict-[^/]*$/)
+  })
+
+  it('scenario 7: of a copy is that of what it is a copy of, but never its own', () => {
+    const copy = present(conflictPath(pathOf('d/x.txt'), noon, authorOf(1), hash), 'there is room')
+    const other = new Uint8Array(32)
+    assert.equal(conflictPath(copy, noon, authorOf(2), other), conflictPath(pathOf('d/x.txt'), noon, authorOf(2), other))
+    const again = present(conflictPath(copy, noon, authorOf(1), hash), 'there is room')
+    assert.notEqual(again, copy)
+    assert.equal(again.split('.conflict-').length, 2)
+  })
+})
+
+describe('from the name of a conflict copy', () => {
+  for (const name of ['d/x.txt', 'noextension', '.hidden', 'a.tar.gz', `long.${'e'.repeat(40)}`, 'x.conflict-mine.txt']) {
+    it(`follows that it is a copy of ${name}`, () => {
+      const copy = present(conflictPath(pathOf(name), noon, authorOf(1), hash), 'there is room')
+      assert.deepEqual(parseCopyPath(copy), { original: name, isStemShortened: false })
+    })
+  }
+
+  it('scenario 54: follows that the stem may be shortened', () => {
+    const copy = present(conflictPath(pathOf(`${'é'.repeat(125)}.txt`), noon, authorOf(1), hash), 'there is room')
+    assert.equal(parseCopyPath(copy)?.isStemShortened, true)
+  })
+
+  it('follows nothing for other names', () => {
+    for (const name of ['x.txt', 'x.conflict-.txt', 'x.conflict-20231114-221320.txt', 'a.conflict-20231114-221320-aibaeaq-abab/x']) {
+      assert.equal(parseCopyPath(pathOf(name)), undefined, name)
+    }
   })
 })

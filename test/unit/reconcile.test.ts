@@ -17,7 +17,7 @@ function vectorOf(dots: Dots): Version['vector'] {
 function version(dots: Dots, content: Content | undefined, time = 1, mode = 0o644, contentDots = dots): Version {
   const state = content === undefined ? undefined : stateOf(path, content, time, mode)
   const editor = authorOf(Number(Object.keys(contentDots).at(-1)))
-  return { vector: vectorOf(dots), contentVector: vectorOf(contentDots), editor, state }
+  return { vector: vectorOf(dots), contentVector: vectorOf(contentDots), editor, contentTimeUs: state?.mtimeUs ?? 0, state }
 }
 
 const [one, two, three] = [fileOf('one'), fileOf('two'), fileOf('three')]
