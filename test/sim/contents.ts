@@ -1,6 +1,7 @@
 // Names and contents for generated work: few names, so that things collide; sizes around the limits that matter; some contents equal.
 
-import type { SeededRandom } from '../support/seeded-random.ts'
+import { SeededRandom } from '../support/seeded-random.ts'
+import type { Content } from './script.ts'
 
 const directories = ['', 'a', 'b', 'a/c', 'b/d e', 'a/c/ü']
 const files = ['one', 'two.txt', 'three.tar.gz', '.hidden', 'naïve ☂', `${'long'.repeat(50)}.txt`]
@@ -18,9 +19,10 @@ export function drawDirectory(random: SeededRandom): string {
 }
 
 /** One in eight contents comes from a pool of six, so that equal contents meet. */
-export function drawContent(random: SeededRandom): Uint8Array {
-  const source = random.chance(0.125) ? random.fork(`pool ${random.below(6)}`) : random
-  return source.bytes(drawSize(source))
+export function drawContent(random: SeededRandom): Content {
+  if (!random.chance(0.125)) return { sizeBytes: drawSize(random), fill: String(random.uint32()) }
+  const fill = `pool ${random.below(6)}`
+  return { sizeBytes: drawSize(new SeededRandom(fill)), fill }
 }
 
 function drawSize(random: SeededRandom): number {

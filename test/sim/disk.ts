@@ -31,11 +31,14 @@ export interface DiskChange {
 /** Clocks that go back by more than this are taken at their word, else times would stand still until the old time is reached. */
 const clockStepUs = 1_000_000
 
+const unlimited = 2 ** 50
+
 export class SimDisk {
   readonly options: DiskOptions
   readonly #data = new Map<number, FileData>()
   readonly #listeners = new Set<(change: DiskChange) => void>()
   #capacityBytes: number
+  #inodesMax = unlimited
   #tree: DiskTree
   #durableTree: DiskTree
   #journal: TreeChange[] = []
@@ -46,7 +49,7 @@ export class SimDisk {
 
   constructor(options: DiskOptions) {
     this.options = options
-    this.#capacityBytes = options.capacityBytes ?? 2 ** 50
+    this.#capacityBytes = options.capacityBytes ?? unlimited
     this.#tree = new DiskTree(options.rules ?? { isCaseSensitive: true, unicode: 'exact' }, this.#tick())
     this.#durableTree = this.#tree.clone()
   }
@@ -59,9 +62,15 @@ export class SimDisk {
     return Math.max(0, this.#capacityBytes - this.#usedBytes)
   }
 
-  /** Makes the drive larger or smaller (a quota). */
-  setCapacity(sizeBytes: number): void {
-    this.#capacityBytes = sizeBytes
+  /** Files, directories and links that can still be made. */
+  get freeInodes(): number {
+    return Math.max(0, this.#inodesMax - this.#tree.inodes.size)
+  }
+
+  /** Makes the drive so large that no more than this fits any more (a quota); without limit where nothing is said. */
+  leaveRoom(room: { readonly bytes?: number; readonly inodes?: number }): void {
+    this.#capacityBytes = room.bytes === undefined ? unlimited : this.#usedBytes + room.bytes
+    this.#inodesMax = room.inodes === undefined ? unlimited : this.#tree.inodes.size + room.inodes
   }
 
   /** Every change of content or names, by whomever, as it happens. */

@@ -66,6 +66,16 @@ export class FileData {
     this.#pending.push({ kind: 'truncate', sizeBytes })
   }
 
+  /** One byte goes bad, for processes and on the device. */
+  rot(offset: number): void {
+    this.commit()
+    for (const extent of [this.#current, this.#durable]) {
+      const byte = extent.view()[offset]
+      if (byte !== undefined) extent.write(Uint8Array.of(byte ^ 0x10), offset)
+    }
+    this.#settled++ // other content, another mark
+  }
+
   /** A mark of what has been written so far: what a datasync that starts now will cover. Equal marks, equal content. */
   mark(): number {
     return this.#settled + this.#pending.length

@@ -179,6 +179,7 @@ export class SimFiles implements Files {
   #create(operation: CallName, path: string, place: Place, what: Inode['kind'], mode: number, target: string): Inode {
     if (place.inode !== undefined) throw new FilesError('exists', operation, path, 'EEXIST')
     this.#demand(place.parent, mayWrite | maySearch, operation, path)
+    if (this.#disk.freeInodes === 0) throw new FilesError('noSpace', operation, path, 'ENOSPC')
     const number = this.#disk.nextInode()
     this.#change(path, {
       kind: 'create',

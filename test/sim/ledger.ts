@@ -14,6 +14,14 @@ export interface Owed {
 export class Ledger {
   readonly #known = new Set<string>()
   readonly #owed = new Map<string, Owed>()
+  /** Who last replaced or removed a content that they had at a path. */
+  readonly #given = new Map<string, Owed>()
+  readonly #lastReceivedUs: (by: string, path: string) => number
+
+  /** `lastReceivedUs`: when the node of `by` last changed something at a path for the others. */
+  constructor(lastReceivedUs: (by: string, path: string) => number = () => 0) {
+    this.#lastReceivedUs = lastReceivedUs
+  }
 
   /** Whether a person ever wrote this content as a whole. */
   isKnown(content: string): boolean {
@@ -24,10 +32,20 @@ export class Ledger {
     return [...this.#owed.values()]
   }
 
-  /** A person made `content` be at `path`. */
+  /** A person has it, who is not part of this yet. */
+  know(content: string): void {
+    this.#known.add(content)
+  }
+
+  /**
+   * A person made `content` be at `path`. When they only put back what was there, while somebody else who had it as well has replaced it
+   * already, and that has not arrived, then all they did was to touch the file: nothing new is owed.
+   */
   owe(owed: Owed): void {
     this.#known.add(owed.content)
-    this.#owed.set(keyOf(owed.path, owed.content), owed)
+    const given = this.#given.get(keyOf(owed.path, owed.content))
+    const isTouch = given !== undefined && given.by !== owed.by && this.#lastReceivedUs(owed.by, owed.path) < given.atUs
+    if (!isTouch) this.#owed.set(keyOf(owed.path, owed.content), owed)
   }
 
   /**
@@ -35,8 +53,10 @@ export class Ledger {
    * is there on that person's machine (`isStillAt`): it may be what came here as a conflict copy or by somebody else's move. A conflict
    * copy stands for the content even while the name itself still shows it too: the winner is about to take that.
    */
-  discharge(path: string, content: string, isStillAt: (path: string) => boolean): void {
+  discharge(loss: Owed, isStillAt: (path: string) => boolean): void {
+    const { path, content } = loss
     this.#owed.delete(keyOf(path, content))
+    this.#given.set(keyOf(path, content), loss)
     for (const [key, owed] of this.#owed) {
       if (owed.content === content && (!isStillAt(owed.path) || isConflictCopy(path, owed.path))) this.#owed.delete(key)
     }

@@ -84,6 +84,18 @@ export interface SimNode extends Disposable {
   kill(): void
   /** Power loss: what was not flushed may be. */
   crash(): void
+  /** Resolves when the process that runs now has ended, in whatever way; never when none runs. */
+  died(): Promise<'died'>
+  /** Puts a copy of home and index aside; false when there is no index yet. */
+  backUpHome(): boolean
+  readonly hasBackup: boolean
+  /** Brings the last copy back. No process may run. */
+  restoreHome(): void
+}
+
+interface HomeBackup {
+  readonly database: string
+  readonly files: readonly { readonly path: string; readonly bytes: Uint8Array; readonly mode: number }[]
 }
 
 const homePath = '/home/node'
@@ -109,6 +121,7 @@ export class SimMachine implements SimNode {
   #life: Life | undefined
   #opened: OpenedNode | undefined
   #peer: PeerId | undefined
+  #backup: HomeBackup | undefined
   #lives = 0
 
   constructor(
@@ -193,6 +206,34 @@ export class SimMachine implements SimNode {
     const random = this.#random.fork(`crash ${this.#lives}`)
     this.disk.crash(random)
     this.database.crash(random)
+  }
+
+  async died(): Promise<'died'> {
+    return await new Promise((resolve) => this.#life?.onEnd(() => resolve('died')))
+  }
+
+  get hasBackup(): boolean {
+    return this.#backup !== undefined
+  }
+
+  backUpHome(): boolean {
+    if (this.database.sizeBytes === 0) return false
+    const files = this.user.walk(homePath).flatMap((path) => {
+      const bytes = this.user.read(path)
+      return bytes === undefined ? [] : [{ path, bytes, mode: this.user.lstat(path)?.mode ?? 0o600 }]
+    })
+    this.#backup = { database: this.database.backUp(), files }
+    return true
+  }
+
+  restoreHome(): void {
+    if (this.#backup === undefined || this.isRunning) throw new Error(`${this.name} cannot be restored now`)
+    this.database.restore(this.#backup.database)
+    for (const path of this.user.walk(homePath).toReversed()) if (this.user.lstat(path)?.kind === 'file') this.user.remove(path)
+    for (const { path, bytes, mode } of this.#backup.files) {
+      this.user.write(path, bytes)
+      this.user.chmod(path, mode)
+    }
   }
 
   [Symbol.dispose](): void {

@@ -23,13 +23,19 @@ export interface RestReport {
 
 export class Oracle {
   readonly people: readonly Person[]
-  readonly #ledger = new Ledger()
+  readonly #ledger = new Ledger((by, path) => this.#receivedUs.get(`${by} ${path}`) ?? 0)
+  /** When an engine last changed a path. */
+  readonly #receivedUs = new Map<string, number>()
+  readonly #scheduler: Scheduler
   readonly #changed = new Map<SimNode, Set<string>>()
   readonly #violations: string[] = []
   #engineChanges = 0
 
-  constructor(scheduler: Scheduler, nodes: readonly SimNode[]) {
-    this.people = nodes.map((node) => new Person(node, this.#ledger, () => scheduler.nowUs))
+  /** Nodes in `late` take part only once they are enrolled. */
+  constructor(scheduler: Scheduler, nodes: readonly SimNode[], late: ReadonlySet<string> = new Set()) {
+    this.#scheduler = scheduler
+    const nowUs = (): number => scheduler.nowUs
+    this.people = nodes.map((node) => new Person(node, this.#ledger, { nowUs, isMember: !late.has(node.name) }))
     for (const person of this.people) {
       this.#changed.set(person.node, new Set())
       person.node.disk.onChange(({ path, by }) => {
@@ -37,6 +43,11 @@ export class Oracle {
       })
     }
     scheduler.onStep(() => this.checkStep())
+  }
+
+  /** Who takes part now. */
+  get members(): readonly Person[] {
+    return this.people.filter(({ isMember }) => isMember)
   }
 
   /** How often engines changed anything that people can see; stands still at rest. */
@@ -67,7 +78,7 @@ export class Oracle {
 
   /** What keeps the nodes from being the same; empty when they agree. */
   disagreements(): readonly string[] {
-    const [first, ...others] = this.people.map(({ node }) => [node.name, snapshotOf(node)] as const)
+    const [first, ...others] = this.members.map(({ node }) => [node.name, snapshotOf(node)] as const)
     if (first === undefined) return []
     return others.flatMap(([name, snapshot]) => differences(first[1], snapshot, [first[0], name]))
   }
@@ -79,7 +90,7 @@ export class Oracle {
     if (disagreements.length > 0) throw new OracleViolation(`nodes disagree at rest:\n  ${disagreements.join('\n  ')}`)
     this.#checkIgnored()
     const counts = { inPlace: 0, conflictCopies: 0, elsewhere: 0 }
-    for (const { node } of this.people) {
+    for (const { node } of this.members) {
       const snapshot = snapshotOf(node)
       for (const owed of this.#ledger.owed()) counts[this.#placeOf(owed, snapshot, node)]++
     }
@@ -119,6 +130,7 @@ export class Oracle {
     if (isOwnPath(relative)) return
     if (isIgnoredName(relative)) this.#violations.push(`the engine of ${node.name} touched the ignored ${relative}`)
     this.#engineChanges++
+    this.#receivedUs.set(`${node.name} ${relative}`, this.#scheduler.nowUs)
     this.#changed.get(node)?.add(relative)
   }
 

@@ -10,11 +10,24 @@ export class Person {
   readonly #nowUs: () => number
   /** Contents of the ignored files here: nobody else may ever touch them. */
   readonly ignored: Map<string, string> = new Map()
+  #isMember: boolean
 
-  constructor(node: SimNode, ledger: Ledger, nowUs: () => number) {
+  constructor(node: SimNode, ledger: Ledger, parts: { readonly nowUs: () => number; readonly isMember: boolean }) {
     this.node = node
     this.#ledger = ledger
-    this.#nowUs = nowUs
+    this.#nowUs = parts.nowUs
+    this.#isMember = parts.isMember
+  }
+
+  /** Whether this person takes part, or is about to. */
+  get isMember(): boolean {
+    return this.#isMember
+  }
+
+  /** Takes part from now on: what is in the folder here is owed to this person as well. */
+  enrol(): void {
+    this.#isMember = true
+    for (const [path, content] of this.paths('file').flatMap((file) => this.#filesAt(file))) this.#gain(path, content)
   }
 
   kindAt(path: string): string | undefined {
@@ -100,6 +113,17 @@ export class Person {
     this.node.user.symlink(target, this.#full(path))
   }
 
+  /** Whether two spellings name one file here. */
+  isSameFile(left: string, right: string): boolean {
+    const [one, other] = [this.node.user.lstat(this.#full(left)), this.node.user.lstat(this.#full(right))]
+    return one !== undefined && one.inode === other?.inode && one.links === 1
+  }
+
+  /** Nobody's doing: a byte changes on the device. */
+  rot(path: string, offset: number): void {
+    this.node.user.rot(this.#full(path), offset)
+  }
+
   #rewrite(path: string, work: (full: string) => void): void {
     const before = contentAt(this.node, path)
     work(this.#full(path))
@@ -111,12 +135,16 @@ export class Person {
 
   #gain(path: string, content: string): void {
     if (isIgnoredName(path)) this.ignored.set(path, content)
-    else this.#ledger.owe({ path, content, by: this.node.name, atUs: this.#nowUs() })
+    else if (this.#isMember) this.#ledger.owe({ path, content, by: this.node.name, atUs: this.#nowUs() })
+    else this.#ledger.know(content)
   }
 
   #lose(path: string, content: string): void {
     if (isIgnoredName(path)) this.ignored.delete(path)
-    else this.#ledger.discharge(path, content, (other) => contentAt(this.node, other) === content)
+    else if (this.#isMember) {
+      const loss = { path, content, by: this.node.name, atUs: this.#nowUs() }
+      this.#ledger.discharge(loss, (other) => contentAt(this.node, other) === content)
+    }
   }
 
   #filesAt(path: string): readonly (readonly [string, string])[] {

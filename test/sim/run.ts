@@ -1,65 +1,121 @@
-// `npm run sim`: fixed seeds; `-- --seed N` replays one with its trace; `-- --minutes M` explores new ones.
+// `npm run sim`: fixed seeds and scripts that once failed. `-- --seed N` replays one with its trace; `-- --script FILE` a script;
+// `-- --minutes M` explores new seeds; `--shrink` makes what fails short; `-- --crash-points` is the full sweep.
 // Every seed runs twice and must give the same trace: a difference is a fault of its own.
 
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
 import { openEngineNode } from './engine-node.ts'
+import { foundScripts } from './found.ts'
 import { SimCrash } from './life.ts'
-import { simulate, type SimulationResult } from './simulate.ts'
+import { formatScript, parseScript, type Script } from './script.ts'
+import { fixedSeeds } from './seeds.ts'
+import { kindOfFailure, shrink } from './shrink.ts'
+import { replay, simulate, type SimulationResult } from './simulate.ts'
 
-/** Kept small enough for every check; seeds that once failed stay here with their fix. */
-const fixedSeeds = [1, 2, 3, 4, 5, 6, 7, 8]
 const exploreFrom = 1_000_000
 const minuteMs = 60_000
 
-/** A seed's verdict after two runs. */
-async function runTwice(seed: number): Promise<SimulationResult> {
-  const first = await simulate({ seed, open: openEngineNode })
+interface Run {
+  readonly name: string
+  /** For replaying it. */
+  readonly option: string
+  readonly go: (onTraceLine?: (line: string) => void) => Promise<SimulationResult>
+}
+
+function ofSeed(seed: number): Run {
+  return {
+    name: `seed ${seed}`,
+    option: `--seed ${seed}`,
+    go: (onTraceLine) => simulate({ seed, open: openEngineNode, ...(onTraceLine === undefined ? {} : { onTraceLine }) }),
+  }
+}
+
+function ofScript(name: string, script: Script): Run {
+  return {
+    name,
+    option: `--script ${name}`,
+    go: (onTraceLine) => replay({ script, open: openEngineNode, ...(onTraceLine === undefined ? {} : { onTraceLine }) }),
+  }
+}
+
+/** The verdict after two runs. */
+async function runTwice(run: Run): Promise<SimulationResult> {
+  const first = await run.go()
   if (first.failure !== undefined) return first
-  const second = await simulate({ seed, open: openEngineNode })
+  const second = await run.go()
   if (first.digest === second.digest) return first
   return { ...first, failure: `two runs differ: ${first.digest} (${first.steps} steps) and ${second.digest} (${second.steps} steps)` }
 }
 
-function report(result: SimulationResult): void {
-  const { seed, steps, digest, failure, rest, virtualMs } = result
+function report({ name, option }: Run, result: SimulationResult): void {
+  const { steps, digest, failure, rest, virtualMs } = result
   const kept =
     rest === undefined ? '' : ` · ${rest.inPlace} in place, ${rest.conflictCopies} in conflict copies, ${rest.elsewhere} elsewhere`
   const seconds = (virtualMs / 1000).toFixed(0)
-  console.log(`${failure === undefined ? 'ok    ' : 'FAILED'} seed ${seed} · ${steps} steps · ${seconds} virtual s · ${digest}${kept}`)
+  console.log(`${failure === undefined ? 'ok    ' : 'FAILED'} ${name} · ${steps} steps · ${seconds} virtual s · ${digest}${kept}`)
   if (failure === undefined) return
   console.log(`       ${failure}`)
-  console.log(
-    result.lastLines
-      .slice(-30)
-      .map((line) => `         ${line}`)
-      .join('\n'),
-  )
-  console.log(`       replay with: npm run sim -- --seed ${seed}`)
+  const lines = result.lastLines.slice(-30).map((line) => `         ${line}`)
+  console.log(lines.join('\n'))
+  console.log(`       replay with: npm run sim -- ${option}; make it short with: npm run sim -- ${option} --shrink`)
 }
 
-async function replay(seed: number): Promise<boolean> {
-  const result = await simulate({ seed, open: openEngineNode, onTraceLine: (line) => console.log(line) })
-  report(result)
-  return result.failure === undefined
+async function makeShort(run: Run): Promise<boolean> {
+  const { failure, script } = await run.go()
+  if (failure === undefined) {
+    console.log(`${run.name} does not fail`)
+    return true
+  }
+  const kind = kindOfFailure(failure)
+  console.log(`looking for the shortest script with: ${kind}`)
+  const fails = async (candidate: Script): Promise<boolean> => {
+    const result = await replay({ script: candidate, open: openEngineNode })
+    return result.failure !== undefined && kindOfFailure(result.failure) === kind
+  }
+  const short = await shrink(script, fails, ({ before, steps }) => console.log(`  ${before.length} + ${steps.length} steps`))
+  const result = await replay({ script: short, open: openEngineNode })
+  console.log(`\n${result.failure}\n\n${formatScript(short)}`)
+  console.log('keep it as test/sim/found/NAME.json')
+  return false
+}
+
+async function runAll(runs: Iterable<Run>): Promise<boolean> {
+  const failed: string[] = []
+  for (const run of runs) {
+    const result = await runTwice(run)
+    report(run, result)
+    if (result.failure !== undefined) failed.push(run.option)
+  }
+  if (failed.length > 0) console.log(`failed: ${failed.join(', ')}`)
+  return failed.length === 0
+}
+
+function* explore(from: number, endMs: number): Generator<Run> {
+  for (let seed = from; performance.now() < endMs; seed++) yield ofSeed(seed)
 }
 
 async function main(): Promise<boolean> {
-  const { values } = parseArgs({ options: { seed: { type: 'string' }, minutes: { type: 'string' }, from: { type: 'string' } } })
-  if (values.seed !== undefined) return await replay(Number(values.seed))
-  const endMs = performance.now() + Number(values.minutes ?? 0) * minuteMs
-  const failed: number[] = []
-  let next = Number(values.from ?? exploreFrom + (Date.now() % exploreFrom))
-  const queue = values.minutes === undefined ? [...fixedSeeds] : []
-  for (;;) {
-    const seed = queue.shift() ?? (performance.now() < endMs ? next++ : undefined)
-    if (seed === undefined) break
-    const result = await runTwice(seed)
-    report(result)
-    if (result.failure !== undefined) failed.push(seed)
+  const text = { type: 'string' } as const
+  const flag = { type: 'boolean', default: false } as const
+  const { values } = parseArgs({ options: { seed: text, script: text, minutes: text, from: text, shrink: flag } })
+  const one =
+    values.seed !== undefined
+      ? ofSeed(Number(values.seed))
+      : values.script !== undefined
+        ? ofScript(values.script, parseScript(readFileSync(values.script, 'utf8')))
+        : undefined
+  if (one !== undefined && values.shrink) return await makeShort(one)
+  if (one !== undefined) {
+    const result = await one.go((line) => console.log(line))
+    report(one, result)
+    return result.failure === undefined
   }
-  if (failed.length > 0) console.log(`failed seeds: ${failed.join(' ')}`)
-  return failed.length === 0
+  if (values.minutes !== undefined) {
+    const from = Number(values.from ?? exploreFrom + (Date.now() % exploreFrom))
+    return await runAll(explore(from, performance.now() + Number(values.minutes) * minuteMs))
+  }
+  return await runAll([...fixedSeeds.map(ofSeed), ...foundScripts().map(({ path, script }) => ofScript(path, script))])
 }
 
 // A flow of a killed process that nobody waits for any more may end in SimCrash: that is no failure. Anything else is.

@@ -5,7 +5,9 @@ import { test } from 'node:test'
 
 import { simulate, type SimulationResult } from './simulate.ts'
 import { toyCluster, type ToyFault } from './toy-node.ts'
-import { accidentWeights, type Weights } from './weights.ts'
+import { accidentWeights as allAccidents, plainSetups, type Weights } from './weights.ts'
+
+const { join: _, ...accidentWeights } = allAccidents
 
 /** What the toy can do: files, no conflicts, no directories of their own. */
 const toyWeights: Weights = { write: 10, replace: 4, append: 4, edit: 4, touch: 2, ignored: 2, start: 4 }
@@ -15,7 +17,7 @@ async function run(
   parts: { weights?: Weights; fault?: ToyFault; nodes?: number; operations?: number } = {},
 ): Promise<SimulationResult> {
   const { weights = toyWeights, fault = 'none', nodes = 3, operations = 30 } = parts
-  return await simulate({ seed, open: toyCluster(fault), nodes, operations, weights })
+  return await simulate({ seed, open: toyCluster(fault), setups: { ...plainSetups, nodes }, operations, weights })
 }
 
 /** The failure of the first of a few seeds that has one of this kind. */
@@ -48,7 +50,7 @@ test('three nodes come to rest and keep every content through conflicts, crashes
 const faults: readonly { fault: ToyFault; seen: RegExp; weights?: Weights }[] = [
   { fault: 'partial files', seen: /shows content that nobody wrote/ },
   { fault: 'skip fsync', seen: /shows content that nobody wrote/, weights: { crash: 8, start: 16 } },
-  { fault: 'skip recheck', seen: /lost on/, weights: { twoSided: 20 } },
+  { fault: 'skip recheck', seen: /lost on/, weights: { race: 20 } },
   { fault: 'lose conflicts', seen: /lost on/ },
   { fault: 'touch ignored', seen: /touched the ignored/, weights: { removeFile: 6, ignored: 8 } },
   { fault: 'leave folder', seen: /outside its folder and home/ },

@@ -1,27 +1,38 @@
-// One seed from beginning to end: a folder on the first node, the others join, a random workload, rest, the oracle's verdict.
+// One run from beginning to end: a folder on the first node, the others join, what the script says, rest, the oracle's verdict. A seed
+// is a script that is drawn on the way.
 
 import { inspect } from 'node:util'
 
 import { SeededRandom } from '../support/seeded-random.ts'
-import { calmConditions, type NetworkConditions } from './network.ts'
+import { StepSource } from './draw-steps.ts'
 import type { OpenNode } from './node.ts'
 import { Oracle, OracleViolation, type RestReport } from './oracle.ts'
-import { faithfulWatching, shakyWatching } from './watcher.ts'
-import { allWeights, type Weights } from './weights.ts'
-import { Workload } from './workload.ts'
+import { Performer } from './performer.ts'
+import { comeToRest } from './rest.ts'
+import type { NodeSetup, NetworkKind, Script, Step } from './script.ts'
+import { conditionsOf, drawSetup, machineOf, type SetupOptions } from './setup.ts'
+import { shakyWatching } from './watcher.ts'
+import { allSetups, allWeights, type Weights } from './weights.ts'
 import { World } from './world.ts'
 
 export interface Simulation {
   readonly seed: number
   readonly open: OpenNode
-  readonly nodes?: number
   readonly operations?: number
   readonly weights?: Weights
+  readonly setups?: SetupOptions
+  readonly onTraceLine?: (line: string) => void
+}
+
+export interface Replay {
+  readonly script: Script
+  readonly open: OpenNode
   readonly onTraceLine?: (line: string) => void
 }
 
 export interface SimulationResult {
-  readonly seed: number
+  /** What happened, ready to be run again. */
+  readonly script: Script
   /** What went wrong; undefined when nothing did. */
   readonly failure: string | undefined
   readonly steps: number
@@ -29,114 +40,105 @@ export interface SimulationResult {
   readonly digest: string
   readonly rest: RestReport | undefined
   readonly lastLines: readonly string[]
+  /** Calls that change a drive after the script's last armed accident. */
+  readonly callsSinceArmed: number
 }
 
-const discoverEveryMs = 10_000
-const defaultNodes = 3
 const defaultOperations = 60
-const limits = { durationMs: 900_000, stepsMax: 3_000_000 }
-const agreeWithinMs = 900_000
-const lookEveryMs = 500
-/** For what the workload set going and nobody waited for. */
+const filesPerNode = 4
+/** For what the script set going and nobody waited for. */
 const afterworkMs = 1000
-/** Nothing may move any more for this long once nodes agree. */
-const quietMs = 120_000
+
+/** Where steps come from: a list, or a draw that looks at the world. */
+interface Source {
+  before(oracle: Oracle): readonly Step[]
+  next(oracle: Oracle): readonly Step[] | undefined
+}
+
+interface Parts {
+  readonly seed: number | string
+  readonly nodes: readonly NodeSetup[]
+  readonly network: NetworkKind
+  readonly source: Source
+  readonly open: OpenNode
+  readonly onTraceLine?: ((line: string) => void) | undefined
+}
 
 /** Never throws for what goes wrong inside the world: that is the result. */
 export async function simulate(simulation: Simulation): Promise<SimulationResult> {
-  const random = new SeededRandom(simulation.seed).fork('conditions')
+  const { seed, open, onTraceLine } = simulation
+  const random = new SeededRandom(seed)
+  const setup = drawSetup(random.fork('setup'), simulation.setups ?? allSetups)
+  let steps: StepSource | undefined
+  let left = simulation.operations ?? defaultOperations
+  const sourceOf = ({ people }: Oracle): StepSource =>
+    (steps ??= new StepSource(random.fork('workload'), people, simulation.weights ?? allWeights))
+  const source: Source = {
+    before: (oracle) => sourceOf(oracle).before(filesPerNode),
+    next: (oracle) => (left-- > 0 ? sourceOf(oracle).next() : undefined),
+  }
+  return await run({ seed, ...setup, source, open, onTraceLine })
+}
+
+export async function replay({ script, open, onTraceLine }: Replay): Promise<SimulationResult> {
+  const { before, steps, ...head } = script
+  const left = [...steps]
+  const source: Source = {
+    before: () => before,
+    next: () => {
+      const step = left.shift()
+      return step === undefined ? undefined : [step]
+    },
+  }
+  return await run({ ...head, source, open, onTraceLine })
+}
+
+async function run(parts: Parts): Promise<SimulationResult> {
+  const { seed, nodes, network, source, open, onTraceLine } = parts
   using world = new World({
-    seed: simulation.seed,
-    open: simulation.open,
-    machines: Array.from({ length: simulation.nodes ?? defaultNodes }, (_, at) => ({
-      name: String.fromCharCode(65 + at),
-      wallOffsetMs: random.chance(0.2) ? random.between(-5, 5) * 86_400_000 : random.between(-2000, 2000),
-      jobWidth: random.between(1, 4),
-    })),
-    conditions: { ...calmConditions, discoverEveryMs },
-    ...(simulation.onTraceLine === undefined ? {} : { onTraceLine: simulation.onTraceLine }),
+    seed,
+    open,
+    machines: nodes.map(machineOf),
+    conditions: conditionsOf('calm'),
+    ...(onTraceLine === undefined ? {} : { onTraceLine }),
   })
-  if (random.chance(0.4)) for (const node of world.nodes) node.watching = shakyWatching
+  for (const [at, node] of world.nodes.entries()) if (nodes[at]?.isWatcherShaky === true) node.watching = shakyWatching
+  const late = new Set(nodes.flatMap(({ name, isLate }) => (isLate === true ? [name] : [])))
+  const oracle = new Oracle(world.scheduler, world.nodes, late)
+  const performer = new Performer(world, oracle)
+  const script = { seed, nodes, network, before: [...source.before(oracle)], steps: [] as Step[] } // cast: of nothing
   let rest: RestReport | undefined
   let failure: string | undefined
   try {
-    rest = await live(world, simulation, drawConditions(random))
+    for (const step of script.before) await performer.perform(step)
+    await performer.begin()
+    worsen(world, network)
+    for (let next = source.next(oracle); next !== undefined; next = source.next(oracle)) {
+      script.steps.push(...next)
+      for (const step of next) await performer.perform(step)
+    }
+    await performer.calm()
+    await world.scheduler.runFor(afterworkMs)
+    await comeToRest(world, oracle)
+    rest = oracle.checkRest()
   } catch (error) {
     failure = error instanceof OracleViolation ? error.message : inspect(error)
   }
   return {
-    seed: simulation.seed,
+    script,
     failure,
+    rest,
     steps: world.scheduler.steps,
     virtualMs: world.scheduler.nowUs / 1000,
     digest: world.trace.digest(),
-    rest,
     lastLines: world.trace.lastLines(),
+    callsSinceArmed: performer.callsSinceArmed,
   }
 }
 
-async function live(world: World, simulation: Simulation, conditions: NetworkConditions): Promise<RestReport> {
-  const oracle = new Oracle(world.scheduler, world.nodes)
-  const workload = new Workload(world, oracle, simulation.weights ?? allWeights)
-  workload.prepare(4)
-  for (const node of world.nodes) await world.scheduler.settle(node.start(), limits, `first start of ${node.name}`)
-  await world.scheduler.settle(joinAll(world), limits, 'joining')
-  worsen(world, conditions)
-  await workload.run(simulation.operations ?? defaultOperations)
-  await workload.calm()
-  await world.scheduler.runFor(afterworkMs)
-  await comeToRest(world, oracle)
-  return oracle.checkRest()
-}
-
-/** Joining was in calm weather; from here on links are as drawn, for connections made anew. */
-function worsen({ fabric, nodes }: World, conditions: NetworkConditions): void {
-  fabric.conditions = conditions
+/** Joining was in calm weather; from here on links are as said, for connections made anew. */
+function worsen({ fabric, nodes }: World, network: NetworkKind): void {
+  fabric.conditions = conditionsOf(network)
   const peers = nodes.flatMap(({ peer }) => (peer === undefined ? [] : [peer]))
   for (const left of peers) for (const right of peers) if (left < right) fabric.breakConnection(left, right)
-}
-
-/** The first node starts the folder, the others join it, each by a link of its own. */
-async function joinAll(world: World): Promise<void> {
-  const [first, ...others] = world.nodes
-  const owner = first?.controls
-  if (first === undefined || owner === undefined) throw new Error('a world needs a first node that runs')
-  const { signal } = new AbortController()
-  const { id } = await owner.addFolder({ path: first.folderPath, name: 'Folder' })
-  for (const node of others) {
-    const { link } = await owner.share({ folder: id, role: 'write' })
-    await node.controls?.join({ link, path: node.folderPath }, signal)
-  }
-}
-
-/** Every node walks its tree once (hints may have been lost), then all must agree, in bounded time, and stay so. */
-async function comeToRest(world: World, oracle: Oracle): Promise<void> {
-  const { scheduler } = world
-  for (const node of world.nodes) node.watching = faithfulWatching
-  const { signal } = new AbortController()
-  for (const { name, controls } of world.nodes) {
-    for (const folder of controls?.folders() ?? []) {
-      await scheduler.settle(controls?.rescanFolder(folder.id, signal) ?? Promise.resolve(), limits, `rescan on ${name}`)
-    }
-  }
-  const endUs = scheduler.nowUs + agreeWithinMs * 1000
-  for (;;) {
-    await scheduler.runFor(lookEveryMs, limits.stepsMax)
-    const disagreements = oracle.disagreements()
-    if (disagreements.length === 0) {
-      const before = oracle.engineChanges
-      await scheduler.runFor(quietMs, limits.stepsMax)
-      if (oracle.engineChanges === before && oracle.disagreements().length === 0) return
-    }
-    if (scheduler.nowUs < endUs) continue
-    const why = disagreements.length > 0 ? `nodes still disagree:\n  ${disagreements.join('\n  ')}` : 'nodes agree but files keep changing'
-    throw new OracleViolation(`no rest within ${agreeWithinMs / 1000} s: ${why}`)
-  }
-}
-
-function drawConditions(random: SeededRandom): NetworkConditions {
-  const kind = random.pickWeighted({ calm: 2, slow: 1, breaking: 2 })
-  if (kind === 'calm') return { ...calmConditions, discoverEveryMs }
-  if (kind === 'slow') return { ...calmConditions, discoverEveryMs, delayMs: [20, 400], bytesPerSecond: 500_000, windowBytes: 64 * 1024 }
-  return { ...calmConditions, discoverEveryMs, delayMs: [0.5, 60], breakEveryMs: 15_000 }
 }

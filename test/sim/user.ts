@@ -99,6 +99,11 @@ export class SimUser {
     })
   }
 
+  /** Bit rot: one byte of a file changes on the device, and nothing that a stat shows. */
+  rot(path: string, offset: number): void {
+    this.dataAt(path)?.rot(offset)
+  }
+
   touch(path: string, mtimeUs: number): void {
     this.#act(path, () => {
       const file = this.#files.open(path, 'edit')

@@ -1,9 +1,31 @@
 // What can happen in a simulated world, and how often.
 
+import type { SetupOptions } from './setup.ts'
+
 export type ActionName = FileActionName | TreeActionName | NodeActionName
 
-type FileActionName = 'write' | 'replace' | 'append' | 'truncate' | 'edit' | 'renameFile' | 'removeFile' | 'chmod' | 'touch' | 'symlink'
-type TreeActionName = 'moveTree' | 'removeTree' | 'mkdir' | 'changeType' | 'swap' | 'twoSided' | 'race' | 'ignored'
+export type FileActionName =
+  | 'write'
+  | 'replace'
+  | 'append'
+  | 'truncate'
+  | 'edit'
+  | 'renameFile'
+  | 'removeFile'
+  | 'chmod'
+  | 'touch'
+  | 'symlink'
+type TreeActionName =
+  | 'moveTree'
+  | 'removeTree'
+  | 'mkdir'
+  | 'changeType'
+  | 'swap'
+  | 'rotate'
+  | 'caseRename'
+  | 'twoSided'
+  | 'race'
+  | 'ignored'
 type NodeActionName =
   | 'pause'
   | 'resume'
@@ -18,6 +40,12 @@ type NodeActionName =
   | 'heal'
   | 'cut'
   | 'clock'
+  | 'room'
+  | 'join'
+  | 'loseDatabase'
+  | 'backUp'
+  | 'restore'
+  | 'rot'
 
 /** In proportion; what is left out never happens. */
 export type Weights = Readonly<Partial<Record<ActionName, number>>>
@@ -40,6 +68,8 @@ export const treeWeights: Weights = {
   mkdir: 3,
   changeType: 2,
   swap: 2,
+  rotate: 1,
+  caseRename: 2,
   twoSided: 4,
   race: 4,
   ignored: 2,
@@ -58,7 +88,13 @@ export const accidentWeights: Weights = {
   heal: 4,
   cut: 2,
   clock: 1,
+  join: 2,
 }
-/** Calls on the folder that fail a few times. */
-export const troubleWeights: Weights = { trouble: 2 }
+/** Calls on the folder that fail a few times, and drives that fill up. */
+export const troubleWeights: Weights = { trouble: 2, room: 2 }
 export const allWeights: Weights = { ...fileWeights, ...treeWeights, ...accidentWeights, ...troubleWeights }
+
+/** The kinds of worlds that seeds are drawn from. */
+export const allSetups: SetupOptions = { nodes: 3, mayJoinLate: true, names: { linux: 1 } }
+/** For nodes that can do less. */
+export const plainSetups: SetupOptions = { nodes: 3, mayJoinLate: false, names: { linux: 1 } }

@@ -1,0 +1,252 @@
+// Does the steps of a script in a world: people's work, accidents, links. What is not possible at the time is left out, and said.
+
+import { EngineError } from '../../engine/base/errors.ts'
+import type { SimNode } from './node.ts'
+import { SimCrash } from './life.ts'
+import type { Oracle } from './oracle.ts'
+import type { Person } from './person.ts'
+import { doAsPerson } from './person-deeds.ts'
+import { awaitAgreement } from './rest.ts'
+import { describeStep, type Step } from './script.ts'
+import type { World } from './world.ts'
+
+const limits = { durationMs: 600_000, stepsMax: 2_000_000 }
+const { signal } = new AbortController()
+
+export class Performer {
+  readonly #world: World
+  readonly #oracle: Oracle
+  /** Starts and joinings under way, by node: at rest there are none. */
+  readonly #busy = new Map<SimNode, Promise<void>>()
+  /** What `open` threw where nobody waited for it; thrown on at the next step. */
+  readonly #failedStarts: unknown[] = []
+  /** Calls that change a drive since an accident was last armed there. */
+  #callsSinceArmed = 0
+
+  constructor(world: World, oracle: Oracle) {
+    this.#world = world
+    this.#oracle = oracle
+  }
+
+  /** Since the last `killInCall` or `crashInCall`, also when that never struck. */
+  get callsSinceArmed(): number {
+    return this.#callsSinceArmed
+  }
+
+  /** All but the late nodes start, the first begins the folder, the others join it, each by a link of its own. */
+  async begin(): Promise<void> {
+    const members = this.#oracle.members
+    for (const { node } of members) await this.#settle(node.start(), `first start of ${node.name}`)
+    const [first, ...others] = members
+    const owner = first?.node.controls
+    if (first === undefined || owner === undefined) throw new Error('a world needs a first node that runs')
+    await this.#settle(owner.addFolder({ path: first.node.folderPath, name: 'Folder' }), 'adding the folder')
+    for (const { node } of others) await this.#settle(this.#join(node), `${node.name} joins`)
+  }
+
+  /** Whether it could be done. */
+  async perform(step: Step): Promise<boolean> {
+    this.#throwFailedStarts()
+    if (step.afterMs > 0) await this.#world.scheduler.runFor(step.afterMs)
+    const person = this.#oracle.people.find(({ node }) => node.name === step.on)
+    const isDone = person !== undefined && (doAsPerson(person, step) ?? (await this.#onNode(person, step)))
+    this.#world.scheduler.note(`* ${describeStep(step)}${isDone ? '' : ' (not possible now)'}`)
+    return isDone
+  }
+
+  /** Ends every disturbance: links up, room on the drives, all members running, folders resumed. */
+  async calm(): Promise<void> {
+    this.#world.fabric.heal()
+    for (const { node } of this.#oracle.members) {
+      node.faults.clear()
+      node.faults.beforeCall(undefined)
+      node.disk.leaveRoom({})
+    }
+    for (const { node } of this.#oracle.members) {
+      await this.#finish(node)
+      if (!node.isRunning) await this.#settle(node.start(), `start of ${node.name}`)
+      this.#throwFailedStarts()
+    }
+    for (const { node } of this.#oracle.members) {
+      if (node.controls?.folders().length === 0) await this.#settle(this.#join(node), `${node.name} joins`)
+      const { controls } = node
+      if (controls === undefined) throw new Error(`${node.name} did not come up`)
+      for (const folder of controls.folders()) if (folder.state === 'paused') await this.#settle(controls.resumeFolder(folder.id), 'resume')
+    }
+  }
+
+  async #onNode(person: Person, step: Step): Promise<boolean> {
+    const { node } = person
+    switch (step.do) {
+      case 'pause':
+      case 'resume':
+        return await this.#pauseOrResume(node, step.do)
+      case 'start':
+      case 'restart':
+        return step.do === 'start' ? this.#start(node) : await this.#restart(node)
+      case 'kill':
+      case 'crash':
+        return this.#strike(node, step.do)
+      case 'killInCall':
+      case 'crashInCall':
+        return this.#strikeInCall(node, step.do === 'killInCall' ? 'kill' : 'crash', step.calls)
+      case 'join':
+        return this.#joinLate(person)
+      case 'loseDatabase':
+      case 'backUp':
+      case 'restore':
+        return this.#home(person, step.do)
+      case 'trouble':
+        node.faults.add({ path: node.folderPath, operations: [step.operation], fault: step.fault, times: step.times })
+        return true
+      case 'room':
+        node.disk.leaveRoom(step)
+        return true
+      case 'clock':
+        node.wall.jump(step.byMs)
+        return true
+      default:
+        return await this.#onWorld(node, step)
+    }
+  }
+
+  async #onWorld(node: SimNode, step: Step): Promise<boolean> {
+    const { fabric } = this.#world
+    const peerOf = (name: string) => this.#world.nodes.find((one) => one.name === name)?.peer
+    switch (step.do) {
+      case 'heal':
+        fabric.heal()
+        return true
+      case 'partition':
+        fabric.partition(step.groups.map((group) => group.flatMap((name) => peerOf(name) ?? [])))
+        return true
+      case 'cut':
+      case 'block': {
+        const [from, to] = [node.peer, peerOf(step.peer)]
+        if (from === undefined || to === undefined) return false
+        if (step.do === 'cut') fabric.breakConnection(from, to)
+        else fabric.setReachable(from, to, false)
+        return true
+      }
+      case 'rest':
+        await awaitAgreement(this.#world, this.#oracle)
+        return true
+      default:
+        return false
+    }
+  }
+
+  async #pauseOrResume(node: SimNode, name: 'pause' | 'resume'): Promise<boolean> {
+    const { controls } = node
+    const folder = controls?.folders()[0]
+    if (controls === undefined || folder === undefined || this.#busy.has(node)) return false
+    const work = name === 'pause' ? controls.pauseFolder(folder.id) : controls.resumeFolder(folder.id)
+    // A crash that was armed before may strike while this is under way: then nobody answers.
+    const outcome = await this.#settle(Promise.race([work.then(() => 'done' as const), node.died()]), name)
+    return outcome === 'done'
+  }
+
+  /** Not waited for: it may be killed again on the way. */
+  #start(node: SimNode): boolean {
+    if (node.isRunning || this.#busy.has(node) || !this.#isMember(node)) return false
+    this.#inBackground(node, this.#startAndJoin(node))
+    return true
+  }
+
+  async #restart(node: SimNode): Promise<boolean> {
+    if (!node.isRunning) return false
+    await this.#finish(node)
+    if (node.isRunning) await this.#settle(Promise.race([node.stop(), node.died()]), `stop of ${node.name}`)
+    if (!node.isRunning) await this.#settle(node.start(), `start of ${node.name}`)
+    return true
+  }
+
+  #strike(node: SimNode, how: 'kill' | 'crash'): boolean {
+    if (!node.isRunning) return false
+    if (how === 'kill') node.kill()
+    else node.crash()
+    this.#oracle.recheck(node)
+    return true
+  }
+
+  #strikeInCall(node: SimNode, how: 'kill' | 'crash', calls: number): boolean {
+    if (!node.isRunning) return false
+    this.#callsSinceArmed = 0
+    node.faults.beforeCall((call) => {
+      if (!call.isMutating || this.#callsSinceArmed++ < calls) return
+      node.faults.beforeCall(undefined)
+      this.#strike(node, how)
+      this.#world.scheduler.note(`* ${node.name}: ${how} before ${call.operation} ${call.path}`)
+    })
+    return true
+  }
+
+  #joinLate(person: Person): boolean {
+    if (this.#isMember(person.node)) return false
+    person.enrol()
+    this.#inBackground(person.node, this.#startAndJoin(person.node))
+    return true
+  }
+
+  #home(person: Person, what: 'loseDatabase' | 'backUp' | 'restore'): boolean {
+    const { node } = person
+    if (this.#busy.has(node) || !this.#isMember(node)) return false
+    if (what === 'backUp') return node.backUpHome()
+    if (what === 'restore' && !node.hasBackup) return false
+    node.kill()
+    if (what === 'loseDatabase') node.database.lose()
+    else node.restoreHome()
+    return true
+  }
+
+  /** Who finds after the start that the folder is not there joins it again. */
+  async #startAndJoin(node: SimNode): Promise<void> {
+    await node.start()
+    if (node.controls?.folders().length !== 0) return
+    try {
+      await Promise.race([this.#join(node), node.died()])
+    } catch (error) {
+      // Cut off, or one of the two died: it joins in the end, when all is calm.
+      if (!(error instanceof EngineError) && !(error instanceof SimCrash)) throw error
+      this.#world.scheduler.note(`${node.name} could not join: ${error.message}`)
+    }
+  }
+
+  async #join(node: SimNode): Promise<void> {
+    const inviter = this.#oracle.members.find((one) => one.node !== node && one.node.controls?.folders()[0]?.role === 'owner')?.node
+    const folder = inviter?.controls?.folders()[0]
+    if (inviter?.controls === undefined || folder === undefined) throw new EngineError('PEER_UNREACHABLE', 'nobody is there who can invite')
+    const shared = await Promise.race([inviter.controls.share({ folder: folder.id, role: 'write' }), inviter.died()])
+    if (shared === 'died') throw new EngineError('PEER_UNREACHABLE', 'who was to invite died')
+    await node.controls?.join({ link: shared.link, path: node.folderPath }, signal)
+  }
+
+  #inBackground(node: SimNode, starting: Promise<void>): void {
+    const over = starting.then(
+      () => void this.#busy.delete(node),
+      (error: unknown) => {
+        this.#busy.delete(node)
+        this.#failedStarts.push(error)
+      },
+    )
+    this.#busy.set(node, over)
+  }
+
+  #isMember(node: SimNode): boolean {
+    return this.#oracle.members.some((one) => one.node === node)
+  }
+
+  #throwFailedStarts(): void {
+    const error = this.#failedStarts[0]
+    if (error !== undefined) throw new Error('a node could not be started again', { cause: error })
+  }
+
+  async #finish(node: SimNode): Promise<void> {
+    const busy = this.#busy.get(node)
+    if (busy !== undefined) await this.#settle(busy, `start of ${node.name}`)
+  }
+
+  #settle<T>(work: Promise<T>, what: string): Promise<T> {
+    return this.#world.scheduler.settle(work, limits, what)
+  }
+}

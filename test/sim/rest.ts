@@ -1,0 +1,42 @@
+// How a simulated world comes to rest: in bounded time all members show the same, and stay so.
+
+import { OracleViolation, type Oracle } from './oracle.ts'
+import { faithfulWatching } from './watcher.ts'
+import type { World } from './world.ts'
+
+const limits = { durationMs: 900_000, stepsMax: 3_000_000 }
+const agreeWithinMs = 900_000
+const lookEveryMs = 500
+/** Nothing may move any more for this long once nodes agree. */
+const quietMs = 120_000
+/** The same in the middle of a script. */
+const pauseMs = 3000
+
+/** Every member walks its tree once (hints may have been lost), then all must agree, in bounded time, and stay so. */
+export async function comeToRest(world: World, oracle: Oracle): Promise<void> {
+  const { signal } = new AbortController()
+  for (const { node } of oracle.members) node.watching = faithfulWatching
+  for (const { node } of oracle.members) {
+    for (const folder of node.controls?.folders() ?? []) {
+      await world.scheduler.settle(node.controls?.rescanFolder(folder.id, signal) ?? Promise.resolve(), limits, `rescan on ${node.name}`)
+    }
+  }
+  await awaitAgreement(world, oracle, quietMs)
+}
+
+/** Throws OracleViolation when the members do not come to agree. */
+export async function awaitAgreement({ scheduler }: World, oracle: Oracle, quietForMs: number = pauseMs): Promise<void> {
+  const endUs = scheduler.nowUs + agreeWithinMs * 1000
+  for (;;) {
+    await scheduler.runFor(lookEveryMs, limits.stepsMax)
+    const disagreements = oracle.disagreements()
+    if (disagreements.length === 0) {
+      const before = oracle.engineChanges
+      await scheduler.runFor(quietForMs, limits.stepsMax)
+      if (oracle.engineChanges === before && oracle.disagreements().length === 0) return
+    }
+    if (scheduler.nowUs < endUs) continue
+    const why = disagreements.length > 0 ? `nodes still disagree:\n  ${disagreements.join('\n  ')}` : 'nodes agree but files keep changing'
+    throw new OracleViolation(`no rest within ${agreeWithinMs / 1000} s: ${why}`)
+  }
+}

@@ -1,0 +1,103 @@
+// A run of the simulator as data: the world it begins with and what happens in it, step by step. A run is a function of its script alone, so
+// that a script can be made shorter (shrink.ts) and kept (found/).
+
+import { utf8 } from '../../engine/base/bytes.ts'
+import type { FilesFault } from '../../engine/base/files.ts'
+import { SeededRandom } from '../support/seeded-random.ts'
+import type { CallName } from './disk-gate.ts'
+
+/** Bytes by recipe: equal recipes, equal bytes. */
+export type Content = { readonly sizeBytes: number; readonly fill: string } | { readonly text: string }
+
+type FileDeed =
+  | { readonly do: 'write' | 'replace' | 'append'; readonly path: string; readonly content: Content }
+  | { readonly do: 'edit'; readonly path: string; readonly offset: number; readonly content: Content }
+  | { readonly do: 'truncate'; readonly path: string; readonly sizeBytes: number }
+  | { readonly do: 'touch'; readonly path: string; readonly mtimeUs: number }
+  | { readonly do: 'chmod'; readonly path: string; readonly mode: number }
+  | { readonly do: 'remove' | 'mkdir'; readonly path: string }
+  | { readonly do: 'rename'; readonly path: string; readonly to: string }
+  | { readonly do: 'symlink'; readonly path: string; readonly target: string }
+  /** One byte changes on the device, and nothing that a stat shows. */
+  | { readonly do: 'rot'; readonly path: string; readonly offset: number }
+
+type NodeDeed =
+  | { readonly do: 'start' | 'restart' | 'kill' | 'crash' | 'pause' | 'resume' | 'join' }
+  /** The index is removed; the home with the index is copied aside; that copy comes back. The node is killed before. */
+  | { readonly do: 'loseDatabase' | 'backUp' | 'restore' }
+  /** An accident before the call after so many that change the drive. */
+  | { readonly do: 'killInCall' | 'crashInCall'; readonly calls: number }
+  | { readonly do: 'trouble'; readonly operation: CallName; readonly fault: FilesFault; readonly times: number }
+  /** How much more fits on the drive from now on; absent: as much as one likes. */
+  | { readonly do: 'room'; readonly bytes?: number; readonly inodes?: number }
+  | { readonly do: 'clock'; readonly byMs: number }
+
+type WorldDeed =
+  | { readonly do: 'partition'; readonly groups: readonly (readonly string[])[] }
+  | { readonly do: 'heal' }
+  /** The connection to `peer` breaks. */
+  | { readonly do: 'cut'; readonly peer: string }
+  /** `peer` can no longer be dialled from here; the other way it goes. */
+  | { readonly do: 'block'; readonly peer: string }
+  /** Waits until all members agree. */
+  | { readonly do: 'rest' }
+
+export type Deed = FileDeed | NodeDeed | WorldDeed
+/** `afterMs` of virtual time after the step before has ended. `on` names the node. */
+export type Step = Deed & { readonly afterMs: number; readonly on: string }
+
+/** How a drive treats names: as Linux does, Windows, today's macOS or the macOS of old. */
+export type NamesKind = 'linux' | 'windows' | 'apple' | 'hfs'
+export type NetworkKind = 'calm' | 'slow' | 'breaking'
+
+export interface NodeSetup {
+  readonly name: string
+  readonly wallOffsetMs: number
+  readonly jobWidth: number
+  readonly isWatcherShaky?: boolean
+  readonly names?: NamesKind
+  /** Joins by a step of its own, if at all. */
+  readonly isLate?: boolean
+}
+
+export interface Script {
+  /** Decides all that no step says: delays, order, what a power cut leaves. */
+  readonly seed: number | string
+  readonly nodes: readonly NodeSetup[]
+  readonly network: NetworkKind
+  /** What is in the folders before any node starts. */
+  readonly before: readonly Step[]
+  readonly steps: readonly Step[]
+}
+
+export function bytesOf(content: Content): Uint8Array {
+  return 'text' in content ? utf8(content.text) : new SeededRandom(`content ${content.fill}`).bytes(content.sizeBytes)
+}
+
+/** A script as it was written by `formatScript`; throws for what is none. */
+export function parseScript(text: string): Script {
+  const value: unknown = JSON.parse(text)
+  if (typeof value !== 'object' || value === null || !('steps' in value) || !Array.isArray(value.steps))
+    throw new Error('this is no script')
+  return value as Script
+}
+
+/** One step a line. */
+export function formatScript({ seed, nodes, network, before, steps }: Script): string {
+  const list = (items: readonly unknown[]): string => items.map((item) => `\n    ${JSON.stringify(item)}`).join(',')
+  const parts = [
+    `"seed": ${JSON.stringify(seed)}`,
+    `"network": ${JSON.stringify(network)}`,
+    `"nodes": [${list(nodes)}\n  ]`,
+    `"before": [${list(before)}\n  ]`,
+    `"steps": [${list(steps)}\n  ]`,
+  ]
+  return `{\n  ${parts.join(',\n  ')}\n}\n`
+}
+
+/** For the trace and for people. */
+export function describeStep({ on, do: what, ...rest }: Step): string {
+  const entries = Object.entries(rest).filter(([key]) => key !== 'afterMs')
+  const details = entries.map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  return `${on}: ${[what, ...details].join(' ')}`
+}
