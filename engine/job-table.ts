@@ -1,10 +1,10 @@
 // The jobs that run off the main thread. With engine.ts the only place that knows all of them; worker.ts runs them in threads.
 
 import { inspectPlace, inspectRoot, establishRoot, makePlace, tidyRoot, unpark } from './disk/folder-jobs.ts'
+import { dropParked, listParked } from './disk/parked-jobs.ts'
 import { readSettings } from './disk/read-settings.ts'
 import { statPaths } from './disk/stat-paths.ts'
 import { listDirectories } from './disk/walk.ts'
-import { dropParked } from './sync/archive.ts'
 import { checkpointDatabase, flushDatabase } from './index/care-jobs.ts'
 import { checkEntries } from './sync/check-entries-job.ts'
 import { ingestBatch, ingestWindow } from './sync/ingest-job.ts'
@@ -28,6 +28,7 @@ export type EngineJobs = {
   readonly inspectRoot: typeof inspectRoot
   readonly listDirectories: typeof listDirectories
   readonly listLarge: typeof listLarge
+  readonly listParked: typeof listParked
   readonly makePlace: typeof makePlace
   readonly prepareLarge: typeof prepareLarge
   readonly publishBatch: typeof publishBatch
@@ -54,6 +55,7 @@ export const jobTable: EngineJobs = {
   inspectRoot,
   listDirectories,
   listLarge,
+  listParked,
   makePlace,
   prepareLarge,
   publishBatch,

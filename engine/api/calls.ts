@@ -26,6 +26,10 @@ export interface Calls {
   pauseFolder: { input: FolderName; output: Empty }
   resumeFolder: { input: FolderName; output: Empty }
   rescanFolder: { input: FolderName; output: Empty }
+  setFolder: {
+    input: { readonly folder: string; readonly settings: Readonly<Record<string, string>> }
+    output: { readonly settings: Readonly<Record<string, string>> }
+  }
   share: { input: { readonly folder: string; readonly role?: Role }; output: { readonly link: string; readonly id: string } }
   join: {
     input: { readonly link: string; readonly path: string }
@@ -63,6 +67,7 @@ export const callRoutes: { readonly [Name in CallName]: CallRoute } = {
   pauseFolder: { method: 'POST', path: '/folders/pause', summary: 'Pause a folder' },
   resumeFolder: { method: 'POST', path: '/folders/resume', summary: 'Resume a paused folder' },
   rescanFolder: { method: 'POST', path: '/folders/rescan', summary: 'Walk the whole tree now; answers when the walk is done' },
+  setFolder: { method: 'POST', path: '/folders/set', summary: 'Change settings of a folder on this node; answers with all of them' },
   share: { method: 'POST', path: '/share', summary: 'Make a one-use invitation; the link is a secret' },
   join: { method: 'POST', path: '/join', summary: 'Join the folder of a link at an absolute path' },
   waitSynced: { method: 'POST', path: '/wait', summary: 'Answer when the folders are in step, or with TIMED_OUT' },

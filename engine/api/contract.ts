@@ -16,6 +16,7 @@ export interface CallSchema<Name extends CallName> {
 const pathCharactersMax = 32_768 // Windows' longest path; Linux and macOS stop at 4,096 bytes
 const nameCharactersMax = 255
 const linkCharactersMax = 16_384
+const settingCharactersMax = 1024
 /** A day: a longer wait is a script that was forgotten. */
 const waitMsMax = 86_400_000
 
@@ -54,6 +55,7 @@ const folderStatus = z
     needBytes: count,
     copies: z.object({ target: count, min: count }),
     watcher: z.string(),
+    historyBytes: count,
     progress: progress.exactOptional(),
   })
   .openapi('FolderStatus')
@@ -113,6 +115,13 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
   pauseFolder: folderOnly,
   resumeFolder: folderOnly,
   rescanFolder: folderOnly,
+  setFolder: {
+    input: z.strictObject({
+      folder: folderName,
+      settings: z.record(z.string().max(nameCharactersMax), z.string().max(settingCharactersMax)),
+    }),
+    output: z.object({ settings: z.record(z.string(), z.string()) }),
+  },
   share: {
     input: z.strictObject({ folder: folderName, role: role.exactOptional() }),
     output: z.object({ link: z.string(), id: z.string() }),

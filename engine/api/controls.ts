@@ -40,6 +40,8 @@ export interface FolderStatus {
   readonly needBytes: number
   readonly copies: { readonly target: number; readonly min: number }
   readonly watcher: string
+  /** Bytes kept for this folder beside its files: past versions above all. */
+  readonly historyBytes: number
   readonly progress?: Progress
 }
 
@@ -111,6 +113,8 @@ export interface FolderControls {
   resumeFolder(folder: string): Promise<void>
   /** Walks the whole tree now; resolves when the walk and the ingest of what it found are done. */
   rescanFolder(folder: string, signal: AbortSignal): Promise<void>
+  /** Sets them, all or none, and gives every setting with its value. `BAD_ARGUMENT` names what is wrong. */
+  setFolder(folder: string, settings: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>>
   /**
    * Resolves when the folders (all when absent) are in step: local changes ingested, everything known applied here and,
    * for each connected member, everything of ours acknowledged as applied there. Throws `TIMED_OUT` through the signal's owner.

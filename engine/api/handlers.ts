@@ -26,6 +26,7 @@ export const handlers: { readonly [Name in CallName]: Handler<Name> } = {
   pauseFolder: ({ folder }, { controls }) => done(controls.pauseFolder(folder)),
   resumeFolder: ({ folder }, { controls }) => done(controls.resumeFolder(folder)),
   rescanFolder: ({ folder }, { controls, signal }) => done(controls.rescanFolder(folder, signal)),
+  setFolder: async ({ folder, settings }, { controls }) => ({ settings: await controls.setFolder(folder, settings) }),
   share: (input, { controls }) => controls.share(input),
   join: (input, { controls, signal }) => controls.join(input, signal),
   waitSynced: ({ folder, timeoutMs }, { controls, clock, signal }) => done(waitSynced(controls, folder, timeoutMs, clock, signal)),

@@ -33,6 +33,8 @@ export class MemorySegmentIndex implements SegmentIndex {
   #slots = new Uint32Array((1 << firstTableBits) + slackSlotsMin)
   readonly #folderNumbers = new Map<string, number>()
   readonly #liveBySegment = new Map<number, { blocks: number; payloadBytes: number }>()
+  /** Payload bytes, by folder number. */
+  readonly #bytesByFolder: number[] = []
   #blocks = 0
   #payloadBytes = 0
 
@@ -68,6 +70,10 @@ export class MemorySegmentIndex implements SegmentIndex {
     return ids
   }
 
+  payloadBytesOf(folder: FolderId): number {
+    return this.#bytesByFolder[this.#folderNumbers.get(bytesKey(folder)) ?? -1] ?? 0
+  }
+
   totals(): LiveTotals {
     return { blocks: this.#blocks, payloadBytes: this.#payloadBytes }
   }
@@ -82,7 +88,7 @@ export class MemorySegmentIndex implements SegmentIndex {
     const folderNumber = this.#numberFolder(folder)
     const slot = this.#find(id, folderNumber)
     if (slot.isHere) {
-      this.#count(this.#locationOf(this.#rowAt(slot.at)), -1)
+      this.#count(folderNumber, this.#locationOf(this.#rowAt(slot.at)), -1)
       this.#setLocation(this.#rowAt(slot.at), location)
     } else {
       const row = this.#takeRow()
@@ -92,7 +98,7 @@ export class MemorySegmentIndex implements SegmentIndex {
       this.#setLocation(row, location)
       this.#insertAt(slot.at, row + 1)
     }
-    this.#count(location, 1)
+    this.#count(folderNumber, location, 1)
   }
 
   #remove(folder: FolderId, id: BlockId): void {
@@ -101,7 +107,7 @@ export class MemorySegmentIndex implements SegmentIndex {
     const slot = this.#find(id, folderNumber)
     if (!slot.isHere) return
     const row = this.#rowAt(slot.at)
-    this.#count(this.#locationOf(row), -1)
+    this.#count(folderNumber, this.#locationOf(row), -1)
     this.#freeRows.push(row)
     // Close the gap: what stands behind its home slot moves up by one, until a slot is empty or at home.
     let at = slot.at
@@ -172,7 +178,8 @@ export class MemorySegmentIndex implements SegmentIndex {
     return this.#number(row, 0) - folderNumber
   }
 
-  #count(location: BlockLocation, sign: 1 | -1): void {
+  #count(folderNumber: number, location: BlockLocation, sign: 1 | -1): void {
+    this.#bytesByFolder[folderNumber] = (this.#bytesByFolder[folderNumber] ?? 0) + sign * location.payloadBytes
     this.#blocks += sign
     this.#payloadBytes += sign * location.payloadBytes
     let live = this.#liveBySegment.get(location.segment)

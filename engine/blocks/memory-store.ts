@@ -59,6 +59,11 @@ export class MemoryBlockStore implements BlockStore {
     return ids.toSorted(compareBytes).slice(0, limit)
   }
 
+  payloadBytesOf(folder: FolderId): number {
+    this.#checkOpen('counting blocks')
+    return [...(this.#folders.get(bytesKey(folder))?.values() ?? [])].reduce((total, { bytes }) => total + bytes.length, 0)
+  }
+
   totals(): StoreTotals {
     this.#checkOpen('counting blocks')
     return { blocks: this.#blocks, payloadBytes: this.#payloadBytes, diskBytes: 0 }

@@ -28,6 +28,7 @@ export interface SegmentIndex {
   /** Ids of a folder in ascending byte order: at most `limit` after `after`. */
   list(folder: FolderId, after: BlockId | undefined, limit: number): readonly BlockId[]
   totals(): LiveTotals
+  payloadBytesOf(folder: FolderId): number
   /** What of one segment is live. */
   liveIn(segment: number): LiveTotals
 }

@@ -145,6 +145,11 @@ class OpenSegmentStore implements SegmentStore {
     return this.#parts.index.list(folder, after, limit)
   }
 
+  payloadBytesOf(folder: FolderId): number {
+    this.#checkOpen('counting blocks')
+    return this.#parts.index.payloadBytesOf(folder)
+  }
+
   totals(): StoreTotals {
     this.#checkOpen('counting blocks')
     const { index, table, reserve } = this.#parts

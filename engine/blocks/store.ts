@@ -38,6 +38,8 @@ export interface BlockStore extends AsyncDisposable {
   remove(folder: FolderId, ids: readonly BlockId[]): Promise<void>
   /** Ids in ascending byte order, a snapshot page: at most `limit` after `after`. */
   list(folder: FolderId, after: BlockId | undefined, limit: number): readonly BlockId[]
+  /** Payload bytes of one folder's blocks. */
+  payloadBytesOf(folder: FolderId): number
   totals(): StoreTotals
   health(): StoreHealth
 }

@@ -3,6 +3,7 @@
 import type { Controls, FolderStatus, NodeStatus, PeerStatus, Problem } from '../api/controls.ts'
 import { EngineError } from '../base/errors.ts'
 import { Broadcast } from '../base/queue.ts'
+import { allSettings, parseSetting, settingNames } from '../model/folder-settings.ts'
 import { folderIdText, type PeerId } from '../model/ids.ts'
 import type { Inviter } from '../share/invite.ts'
 import { askToJoinInTime } from '../share/join.ts'
@@ -37,6 +38,7 @@ export function makeControls(parts: ControlParts): Controls {
     pauseFolder: (folder) => folders.find(folder).pause(),
     resumeFolder: async (folder) => folders.find(folder).resume(),
     rescanFolder: (folder, signal) => rescan(parts, folders.find(folder), signal),
+    setFolder: async (folder, settings) => setFolder(parts, folders.find(folder), settings),
     waitSynced: (folder, signal) => waitSynced(parts, folder === undefined ? undefined : folders.find(folder), signal),
     share: async ({ folder, role }) => parts.inviter.makeLink(folders.find(folder), role ?? 'write'),
     join: async ({ link: text, path }, signal) => {
@@ -51,6 +53,26 @@ export function makeControls(parts: ControlParts): Controls {
       return { folder, state: 'joined' }
     },
   }
+}
+
+/** Settings of this node alone: another node's disk is another size. */
+function setFolder(
+  { index }: ControlParts,
+  runtime: FolderRuntime,
+  settings: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const parsed = Object.entries(settings).map(([name, text]) => {
+    const setting = parseSetting(name, text)
+    if (setting.kind === 'ok') return setting
+    const next = setting.kind === 'unknown' ? `there is no such setting; there are ${settingNames.join(', ')}` : `give ${setting.expected}`
+    throw new EngineError('BAD_ARGUMENT', `${name}=${text}: ${next}`)
+  })
+  const { row } = runtime.handle
+  index.transact(() => {
+    for (const { name, text } of parsed) index.folders.setSetting(row, name, text)
+  })
+  runtime.history.settingsChanged()
+  return allSettings(index.folders.settings(row))
 }
 
 async function rescan(parts: ControlParts, runtime: FolderRuntime, signal: AbortSignal): Promise<void> {

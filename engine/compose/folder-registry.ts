@@ -69,6 +69,7 @@ export class FolderRegistry {
     this.#folders.delete(row)
     index.transactDurably(() => {
       index.items.removeAllHomes(row)
+      index.history.removeAllBlocks(row)
       index.folders.remove(row)
     })
     index.forgetCaches()

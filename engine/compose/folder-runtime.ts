@@ -5,7 +5,6 @@ import type { FolderStatus } from '../api/controls.ts'
 import { EngineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { Coalescer, runTogether } from '../base/queue.ts'
-import type { BlockStore } from '../blocks/store.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { Index } from '../index/index-store.ts'
 import type { FolderRecord } from '../model/folder.ts'
@@ -13,19 +12,20 @@ import type { PeerId } from '../model/ids.ts'
 import type { Channel, Network } from '../net/network.ts'
 import { FolderLog } from '../share/folder-log.ts'
 import { FolderNews } from '../sync/announce.ts'
-import { Archive } from '../sync/archive.ts'
 import { Exchange } from '../sync/exchange.ts'
 import { openFolderHandle, type FolderHandle } from '../sync/folder-handle.ts'
 import { Ingest } from '../sync/ingest.ts'
 import { largeTemporaryPrefix } from '../sync/large-file-job.ts'
 import { FolderProblems } from '../sync/problems.ts'
 import { LargeTidy } from '../sync/large-tidy.ts'
+import type { HistoryStore } from '../sync/history-care.ts'
 import { Pull } from '../sync/pull.ts'
 import type { PlannedChange } from '../sync/pull-plan.ts'
 import { Fetcher } from '../transfer/fetch.ts'
 import { serveBlocks } from '../transfer/serve.ts'
 import type { Hello } from '../model/wire/exchange_pb.ts'
 import type { CardShelf } from './card-box.ts'
+import { FolderHistory } from './folder-history.ts'
 import { FolderLife } from './folder-life.ts'
 import { describeFolder } from './folder-status.ts'
 import { FolderWatch } from './folder-watch.ts'
@@ -38,7 +38,7 @@ export interface RuntimeParts {
   readonly index: Index
   readonly network: Network
   readonly identity: Identity
-  readonly store: BlockStore
+  readonly store: HistoryStore
   readonly cards: CardShelf
   readonly events: RuntimeListener
 }
@@ -60,11 +60,11 @@ export class FolderRuntime {
   readonly exchange: Exchange
   readonly ingest: Ingest
   readonly pull: Pull
+  readonly history: FolderHistory
   readonly #parts: RuntimeParts
   readonly #logger: Log
   readonly #news = new FolderNews()
   readonly #fetcher: Fetcher
-  readonly #archive: Archive
   readonly #have: Coalescer
   readonly #subscriptions: Subscriptions
   readonly #life: FolderLife
@@ -86,7 +86,7 @@ export class FolderRuntime {
     this.#have = new Coalescer(clock, haveIntervalMs, this.#ending.signal, () => this.#news.ringHave())
     this.#fetcher = new Fetcher(network, handle.accessKey, clock, random, (peer) => this.#noteLie(peer))
     const shared = { index, handle, clock, log: this.#logger, problems: this.problems }
-    this.#archive = new Archive({ index, jobs, handle, store, clock, log: this.#logger })
+    this.history = new FolderHistory({ world, index, handle, store, log: this.#logger, problems: this.problems })
     this.ingest = new Ingest({ ...shared, jobs, events: this.#ingestEvents() })
     this.pull = new Pull({ ...shared, jobs, store, fetcher: this.#fetcher, random, events: this.#pullEvents() })
     this.exchange = new Exchange({
@@ -147,6 +147,7 @@ export class FolderRuntime {
       isPaused: this.#isPaused,
       stopReason: this.#life.stopReason,
       watcher: this.#watch.method,
+      historyBytes: this.history.bytes,
       connected: this.#connectedMembers(),
       self: this.#parts.network.self,
       nowMs: this.#parts.world.clock.monotonicMs(),
@@ -250,12 +251,13 @@ export class FolderRuntime {
     const { world } = this.#parts
     await this.ingest.check(signal)
     await world.jobs.run('tidyRoot', { root: this.handle.root, keptPrefix: largeTemporaryPrefix }, { signal })
+    await this.history.adoptStrays(signal)
     await this.#largeTidy.tidy(signal)
     onRunning()
     await runTogether(signal, [
       (both) => this.ingest.run(both),
       (both) => this.pull.run(both),
-      (both) => this.#archive.run(both),
+      (both) => this.history.run(both),
       (both) => this.#watch.run(both),
       (both) => this.#largeTidy.run(both),
     ])
@@ -282,7 +284,7 @@ export class FolderRuntime {
     return {
       applied: () => {
         this.#have.ring()
-        this.#archive.wake()
+        this.history.wake()
         this.exchange.needsChanged()
       },
       merged: () => this.#parts.events.written(),

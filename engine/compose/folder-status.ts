@@ -22,6 +22,7 @@ export interface RuntimeFacts {
   readonly isPaused: boolean
   readonly stopReason: string | undefined
   readonly watcher: string
+  readonly historyBytes: number
   readonly connected: readonly PeerId[]
   readonly self: PeerId
   /** Monotonic. */
@@ -53,6 +54,7 @@ export function describeFolder(index: Index, flows: FolderFlows, facts: RuntimeF
     // Receipts come with replica placement; until then a copy is a member that says, now, that it has applied everything.
     copies: { target: record.targetCopies, min: (needs.paths === 0 ? 1 : 0) + inStep.length },
     watcher: facts.watcher,
+    historyBytes: facts.historyBytes,
     ...(progress === undefined ? {} : { progress }),
   }
 }

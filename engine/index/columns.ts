@@ -1,6 +1,7 @@
 // Reading columns: the only place where what SQLite gives is turned into the types the rest trusts.
 
 import { assert } from '../base/assert.ts'
+import type { EntryKind } from '../model/meta.ts'
 import type { Row } from './database.ts'
 
 export function numberOf(row: Row, column: string): number {
@@ -41,4 +42,13 @@ export function shortKeyOf(id: Uint8Array): number {
   let key = 0
   for (let at = 1; at <= keyBytes; at++) key = key * 256 + (id[at] ?? 0)
   return key
+}
+
+export const kindNumbers: Readonly<Record<EntryKind, number>> = { file: 1, directory: 2, symlink: 3 }
+const kindNames: readonly (EntryKind | undefined)[] = [undefined, 'file', 'directory', 'symlink']
+
+export function kindOf(row: Row): EntryKind {
+  const kind = kindNames[numberOf(row, 'kind')]
+  assert(kind !== undefined, 'a stored kind is one')
+  return kind
 }

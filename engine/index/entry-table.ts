@@ -3,6 +3,7 @@
 import type { StatementSync } from 'node:sqlite'
 import { assert } from '../base/assert.ts'
 import { bytesKey, equalBytes } from '../base/bytes.ts'
+import { decodeChangeSet, entryHashBytes } from '../model/change-set.ts'
 import { decodeEntry, type Entry } from '../model/entry.ts'
 import { parseAuthorId, type AuthorId, type EntryId } from '../model/ids.ts'
 import { bytesOf, numberOf, shortKeyOf } from './columns.ts'
@@ -56,6 +57,8 @@ export class EntryTable {
   #rowSeqReserved: number
   #flushedRowSeq = 0
   #authorsByFolder: Map<number, Map<string, AuthorRow>> = new Map()
+  /** Of the change set asked for last: entries of one set are worked on together. */
+  #lastTime: { readonly author: number; readonly firstSeq: number; readonly endSeq: number; readonly timeMs: number } | undefined
 
   constructor(database: Database) {
     this.#database = database
@@ -183,6 +186,7 @@ export class EntryTable {
   /** Forgets what is cached: after a rollback, and when a folder goes. */
   forgetCaches(): void {
     this.#authorsByFolder = new Map()
+    this.#lastTime = undefined
     // Never back: numbers of a transaction that is gone are skipped. What it reserved is reserved again.
     this.#rowSeqReserved = this.#readReserved()
     this.#rowSeq = Math.max(this.#rowSeq, 0)
@@ -197,6 +201,17 @@ export class EntryTable {
     const row = this.#setFor.get(author, seq)
     assert(row !== undefined, 'a stored entry has its change set')
     return { bytes: bytesOf(row, 'bytes'), firstSeq: numberOf(row, 'first_seq') }
+  }
+
+  /** When the author wrote it, by the author's clock: milliseconds since 1970. */
+  timeMsOf(author: number, seq: number): number {
+    const last = this.#lastTime
+    if (last !== undefined && last.author === author && seq >= last.firstSeq && seq < last.endSeq) return last.timeMs
+    const set = decodeChangeSet(this.changeSetFor(author, seq).bytes)
+    assert(set !== undefined, 'a stored change set can be decoded')
+    const { firstSeq, timeMs } = set
+    this.#lastTime = { author, firstSeq, endSeq: firstSeq + set.hashes.length / entryHashBytes, timeMs }
+    return timeMs
   }
 
   #authorMap(folderRow: number): Map<string, AuthorRow> {

@@ -30,6 +30,10 @@ export class FolderTable {
   readonly #insertLink: StatementSync
   readonly #link: StatementSync
   readonly #useLink: StatementSync
+  readonly #settings: StatementSync
+  readonly #setSetting: StatementSync
+  readonly #historyFloor: StatementSync
+  readonly #raiseHistoryFloor: StatementSync
 
   constructor(database: Database) {
     this.#insert = database.prepare(
@@ -44,6 +48,12 @@ export class FolderTable {
     this.#log = database.prepare('select bytes from log_entry where folder = ? order by position')
     this.#insertLink = database.prepare('insert into link (link_id, folder, secret, role, uses_left, created_ms) values (?, ?, ?, ?, ?, ?)')
     this.#link = database.prepare('select * from link where link_id = ?')
+    this.#settings = database.prepare('select name, value from setting where folder = ?')
+    this.#setSetting = database.prepare(
+      'insert into setting (folder, name, value) values (?, ?, ?) on conflict do update set value = excluded.value',
+    )
+    this.#historyFloor = database.prepare('select history_floor_ms from folder where id = ?')
+    this.#raiseHistoryFloor = database.prepare('update folder set history_floor_ms = max(history_floor_ms, ?) where id = ?')
     this.#useLink = database.prepare('update link set uses_left = uses_left - 1, used_by = ? where link_id = ? and uses_left > 0')
   }
 
@@ -75,6 +85,25 @@ export class FolderTable {
   /** Everything the index has of the folder goes with it. */
   remove(row: number): void {
     this.#remove.run(row)
+  }
+
+  /** What a person set for the folder on this node, by name. */
+  settings(row: number): ReadonlyMap<string, string> {
+    return new Map(this.#settings.all(row).map((setting) => [textOf(setting, 'name'), textOf(setting, 'value')]))
+  }
+
+  setSetting(row: number, name: string, value: string): void {
+    this.#setSetting.run(row, name, value)
+  }
+
+  /** Versions that were replaced before this time were let go of, or some of them. */
+  historyFloorMs(row: number): number {
+    const found = this.#historyFloor.get(row)
+    return found === undefined ? 0 : numberOf(found, 'history_floor_ms')
+  }
+
+  raiseHistoryFloor(row: number, timeMs: number): void {
+    this.#raiseHistoryFloor.run(timeMs, row)
   }
 
   /** Gives out `count` sequence numbers, never to be given again, and returns the first. Inside the durable transaction that uses them. */

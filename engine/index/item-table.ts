@@ -1,15 +1,14 @@
 // What is applied on disk here, and which file holds which block.
 
 import type { StatementSync } from 'node:sqlite'
-import { equalBytes, fromUtf8, utf8 } from '../base/bytes.ts'
+import { bytesKey, equalBytes, fromUtf8, utf8 } from '../base/bytes.ts'
 import { assert, present } from '../base/assert.ts'
 import { BlockList } from '../model/block-list.ts'
 import { packVector, parsePackedVector } from '../model/entry.ts'
 import { authorIdBytes, parseAuthorId, type BlockId, type EntryId } from '../model/ids.ts'
 import { directoryOf, childPath, nameOf, type ContentOrigin, type Item } from '../model/item.ts'
-import type { EntryKind } from '../model/meta.ts'
 import { parseRelativePath } from '../model/path.ts'
-import { bytesOf, numberOf, shortKeyOf, textOf } from './columns.ts'
+import { bytesOf, kindNumbers, kindOf, numberOf, shortKeyOf, textOf } from './columns.ts'
 import type { Database, Row } from './database.ts'
 
 export interface ItemRow extends Item {
@@ -30,9 +29,6 @@ export interface ItemTotals {
   readonly directories: number
 }
 
-const kindNumbers: Readonly<Record<EntryKind, number>> = { file: 1, directory: 2, symlink: 3 }
-const kindNames: readonly (EntryKind | undefined)[] = [undefined, 'file', 'directory', 'symlink']
-
 export class ItemTable {
   readonly #insert: StatementSync
   readonly #update: StatementSync
@@ -51,16 +47,18 @@ export class ItemTable {
   readonly #removeHome: StatementSync
   readonly #homes: StatementSync
   readonly #removeHomes: StatementSync
+  readonly #homeItems: StatementSync
+  readonly #blocksOf: StatementSync
   /** By folder, counted once and kept: `status` asks often, and a count over a million rows takes a tenth of a second. */
   readonly #counted = new Map<number, ItemTotals>()
 
   constructor(database: Database) {
     this.#insert = database.prepare(
-      `insert into item (folder, path_key, directory, name, kind, size_bytes, mtime_us, ctime_us, inode, mode, chunk_class, is_leftover, vector, content_vector, origin, is_rotten, blocks)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `insert into item (folder, path_key, directory, name, kind, size_bytes, mtime_us, ctime_us, inode, mode, chunk_class, is_leftover, vector, content_vector, origin, is_rotten, blocks, since_ms)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     this.#update = database.prepare(
-      `update item set kind = ?, size_bytes = ?, mtime_us = ?, ctime_us = ?, inode = ?, mode = ?, chunk_class = ?, is_leftover = ?, vector = ?, content_vector = ?, origin = ?, is_rotten = ?, blocks = ?
+      `update item set kind = ?, size_bytes = ?, mtime_us = ?, ctime_us = ?, inode = ?, mode = ?, chunk_class = ?, is_leftover = ?, vector = ?, content_vector = ?, origin = ?, is_rotten = ?, blocks = ?, since_ms = ?
        where id = ?`,
     )
     this.#remove = database.prepare('delete from item where id = ?')
@@ -90,6 +88,8 @@ export class ItemTable {
     this.#homes = database.prepare(
       'select item.* from block_home join item on item.id = block_home.item where block_key = ? and item.folder = ? limit 8',
     )
+    this.#homeItems = database.prepare('select item from block_home where block_key = ?')
+    this.#blocksOf = database.prepare('select blocks from item where id = ? and folder = ? and kind = 1')
     this.#removeHomes = database.prepare('delete from block_home where item in (select id from item where folder = ?)')
   }
 
@@ -182,6 +182,7 @@ export class ItemTable {
       item.origin === undefined ? null : packOrigin(item.origin),
       item.isRotten === true ? 1 : 0,
       blocks,
+      item.sinceMs,
     ] as const
     if (previous !== undefined) this.#count(folderRow, previous, -1)
     this.#count(folderRow, item, 1)
@@ -221,6 +222,26 @@ export class ItemTable {
     return undefined
   }
 
+  /** By block of the list: whether some file of the folder holds it, as far as the index knows. Many at once cost less than `homeOf` each. */
+  areAtHome(folderRow: number, blocks: BlockList): readonly boolean[] {
+    const hashesOf = new Map<number, ReadonlySet<string>>()
+    return Array.from({ length: blocks.count }, (_, at) => {
+      const name = bytesKey(blocks.hash(at))
+      return this.#homeItems.all(shortKeyOf(blocks.id(at))).some((home) => {
+        const row = numberOf(home, 'item')
+        const known = hashesOf.get(row) ?? this.#hashesOf(folderRow, row)
+        hashesOf.set(row, known)
+        return known.has(name)
+      })
+    })
+  }
+
+  #hashesOf(folderRow: number, itemRow: number): ReadonlySet<string> {
+    const row = this.#blocksOf.get(itemRow, folderRow)
+    const blocks = row === undefined ? BlockList.empty : new BlockList(bytesOf(row, 'blocks'))
+    return new Set(Array.from({ length: blocks.count }, (_, at) => bytesKey(blocks.hash(at))))
+  }
+
   #addHomes(itemRow: number, blocks: BlockList): void {
     for (let at = 0; at < blocks.count; at++) this.#insertHome.run(shortKeyOf(blocks.id(at)), itemRow)
   }
@@ -236,8 +257,7 @@ function rangeBelow(directory: string): readonly [string, string] {
 }
 
 function parseItem(row: Row): ItemRow {
-  const kind = kindNames[numberOf(row, 'kind')]
-  assert(kind !== undefined, 'a stored kind is one')
+  const kind = kindOf(row)
   const path = parseRelativePath(childPath(textOf(row, 'directory'), textOf(row, 'name')))
   assert(path !== undefined, 'a stored path is one')
   const blocks = bytesOf(row, 'blocks')
@@ -261,6 +281,7 @@ function parseItem(row: Row): ItemRow {
     contentVector: contentVector instanceof Uint8Array ? parsePackedVector(contentVector) : undefined,
     ...(origin instanceof Uint8Array ? { origin: parseOrigin(origin) } : {}),
     ...(numberOf(row, 'is_rotten') === 1 ? { isRotten: true } : {}),
+    sinceMs: numberOf(row, 'since_ms'),
   }
 }
 

@@ -154,4 +154,50 @@ export const migrations: readonly string[] = [
   create index item_conflict on item (folder) where instr(name, '.conflict-') > 0;
   create index item_rotten on item (folder) where is_rotten = 1;
   `,
+  /* 3 */ `
+  -- History whole: every version that was on this disk, with when, by whom and in whose place.
+  alter table item add column since_ms integer not null default 0; -- since when the content is the path's, as far as is known here
+  alter table folder add column history_floor_ms integer not null default 0; -- history before this was let go of
+
+  create table history_new (
+    id integer primary key autoincrement, -- people type it: never used again
+    folder integer not null references folder(id) on delete cascade,
+    path text not null,
+    parked text,                   -- name in .holdfast/replaced; null once its blocks are stored, or when there was no such file
+    kind integer not null,
+    size_bytes integer not null,
+    mtime_us integer not null,
+    mode integer not null,
+    chunk_class integer not null,
+    vector blob not null,
+    blocks blob not null,
+    since_ms integer not null,
+    replaced_ms integer not null,
+    is_deletion integer not null,  -- nothing took its place
+    author integer                 -- who replaced it; null = not known
+  );
+  insert into history_new
+    select id, folder, path, parked, kind, size_bytes, mtime_us, mode, 0, vector, blocks, 0, replaced_ms, 0, null from history;
+  drop table history;
+  alter table history_new rename to history;
+  create index history_path on history (folder, path, replaced_ms);
+  create index history_age on history (folder, replaced_ms);
+  create index history_parked on history (folder) where parked is not null;
+
+  -- Which versions refer to a block: first 48 bits of the block's hash. Nothing cascades here: whoever removes a version knows its blocks.
+  create table history_block (
+    block_key integer not null,
+    history integer not null,
+    primary key (block_key, history)
+  ) without rowid;
+  insert into fact (name, value) values ('history_blocks_missing', 1);
+
+  -- What a person set for a folder on this node.
+  create table setting (
+    folder integer not null references folder(id) on delete cascade,
+    name text not null,
+    value text not null,
+    primary key (folder, name)
+  ) without rowid;
+  `,
 ]

@@ -35,6 +35,8 @@ export interface Item {
   readonly origin?: ContentOrigin
   /** The file's bytes changed by themselves: they are to be set aside, and fetched anew. */
   readonly isRotten?: true
+  /** Since when the content is the path's, as far as is known here: wall clock, milliseconds since 1970. */
+  readonly sinceMs: number
 }
 
 export function originOf({ origin, vector, mtimeUs }: Pick<Item, 'origin' | 'vector' | 'mtimeUs'>): ContentOrigin {

@@ -1,15 +1,15 @@
 // Moves replaced and deleted content from the folder's own directory into the block store: only blocks that no file of the
-// folder holds any more, so that history costs what changed and no second copy.
+// folder holds any more, so that history costs what changed and no second copy. When such a file is replaced in turn, it comes here too.
 
 import type { Clock } from '../base/clock.ts'
-import { FilesError } from '../base/files.ts'
-import { messageOf } from '../base/errors.ts'
-import type { Jobs, JobResult, JobWorld } from '../base/jobs.ts'
+import { errorCodeOf, messageOf } from '../base/errors.ts'
+import type { Jobs } from '../base/jobs.ts'
 import type { Log } from '../base/log.ts'
 import { waitAtMost, Wakeup } from '../base/queue.ts'
 import type { BlockStore, StoredBlock } from '../blocks/store.ts'
-import { folderDirectoryName, replacedDirectoryName } from '../disk/limits.ts'
-import type { HistoryTable, ParkedVersion } from '../index/history-table.ts'
+import { replacedDirectory } from '../disk/folder-disk.ts'
+import type { dropParked } from '../disk/parked-jobs.ts'
+import type { ParkedVersion } from '../index/history-table.ts'
 import type { Index } from '../index/index-store.ts'
 import type { sealRanges, SealRange } from '../transfer/seal-ranges-job.ts'
 import type { FolderHandle } from './folder-handle.ts'
@@ -23,14 +23,24 @@ export interface ArchiveParts {
   readonly store: BlockStore
   readonly clock: Clock
   readonly log: Log
+  readonly events: ArchiveListener
 }
 
-const parkedDirectory = `${folderDirectoryName}/${replacedDirectoryName}`
+export interface ArchiveListener {
+  /** Blocks were stored, or there was no room for them. */
+  stored(isFull: boolean): void
+  /** A parked file is not what its row says: somebody wrote to it after it was put there. It stays for a person. */
+  strayed(signal: AbortSignal): Promise<void>
+}
+
 const versionsPerRound = 64
 const sealBytesMax = 8 * 1024 * 1024
 const retryMs = 60_000
 /** Others' work comes first: a round starts after things have been quiet for this long. */
 const settleMs = 500
+
+/** Whether the parked file is what its row says. */
+type Finding = 'asNoted' | 'differs'
 
 export class Archive {
   readonly #parts: ArchiveParts
@@ -45,15 +55,16 @@ export class Archive {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#parts
+    const { clock, log, events } = this.#parts
     for (;;) {
       let isStuck = false
       try {
-        while (await this.#round(signal)) await clock.sleep(0, signal)
+        while (await this.round(signal)) await clock.sleep(0, signal)
       } catch (error) {
         if (signal.aborted) throw error
         isStuck = true
         log.warn('could not archive replaced content', { error: messageOf(error) })
+        if (errorCodeOf(error) === 'NO_SPACE') events.stored(true)
       }
       if (isStuck) await waitAtMost(this.#wakeup, clock, retryMs, signal)
       else await this.#wakeup.wait(signal)
@@ -62,52 +73,69 @@ export class Archive {
   }
 
   /** True while there is more to do. */
-  async #round(signal: AbortSignal): Promise<boolean> {
-    const { index, jobs, handle } = this.#parts
+  async round(signal: AbortSignal): Promise<boolean> {
+    const { index, jobs, handle, events } = this.#parts
     const versions = index.history.parked(handle.row, versionsPerRound)
     if (versions.length === 0) return false
-    const archived: ParkedVersion[] = []
-    const lost: ParkedVersion[] = []
-    for (const version of versions) ((await this.#archive(version, signal)) ? archived : lost).push(version)
+    const findings: Finding[] = []
+    for (const version of versions) findings.push(await this.#store(version, signal))
+    // Looked at once more in one go: a file that held some of the blocks may have gone meanwhile. Then the next round stores those.
+    const settled = versions.filter((version, at) => findings[at] === 'differs' || this.#isKept(version))
+    const strayed = settled.filter((version) => findings[versions.indexOf(version)] === 'differs')
+    const stored = settled.filter((version) => !strayed.includes(version))
     // Rows first, files after: a file without a row is found again, a row without its file would be a lie.
-    index.transact(() => settle(index.history, archived, lost))
-    await jobs.run('dropParked', { root: handle.root, names: archived.map(({ parked }) => parked) }, { signal })
+    index.transact(() => {
+      for (const { row } of settled) index.history.clearParked(row)
+    })
+    await jobs.run('dropParked', { root: handle.root, names: stored.map(({ parked }) => parked) }, { signal })
+    if (strayed.length > 0) await events.strayed(signal)
+    events.stored(false)
     return true
   }
 
-  /** False when the parked file does not hold what its row says: it stays where it is, for a person. */
-  async #archive(version: ParkedVersion, signal: AbortSignal): Promise<boolean> {
-    const { index, jobs, handle, store } = this.#parts
-    const path = `${parkedDirectory}/${version.parked}`
+  /** True when every block is stored, or in a file of the folder. Asks for no other version's sake: each has its own parked file. */
+  #isKept({ blocks }: ParkedVersion): boolean {
+    const { index, handle, store } = this.#parts
+    return index.items.areAtHome(handle.row, blocks).every((isAtHome, at) => isAtHome || store.has(handle.record.id, blocks.id(at)))
+  }
+
+  /** Stores what no file of the folder holds. */
+  async #store({ parked, blocks }: ParkedVersion, signal: AbortSignal): Promise<Finding> {
+    const { index, handle, store } = this.#parts
+    const path = `${replacedDirectory}/${parked}`
+    const areAtHome = index.items.areAtHome(handle.row, blocks)
     let batch: SealRange[] = []
     let bytes = 0
     let offset = 0
-    const flush = async (): Promise<boolean> => {
-      if (batch.length === 0) return true
+    let isAsNoted = true
+    const flush = async (): Promise<void> => {
+      if (batch.length === 0) return
       const ranges = batch
       batch = []
       bytes = 0
-      const { payload, lengths } = await jobs.run('sealRanges', { root: handle.root, sealKey: handle.jobKeys.sealKey, ranges }, { signal })
-      await store.put(cut(payload, lengths, ranges, handle))
-      return lengths.every((length) => length > 0)
+      // What is still as noted is stored, whatever came of the rest of the file.
+      if (!(await this.#sealIntoStore(ranges, signal))) isAsNoted = false
     }
-    for (let at = 0; at < version.blocks.count; at++) {
-      const id = version.blocks.id(at)
-      const lengthBytes = version.blocks.lengthBytes(at)
-      if (index.items.homeOf(handle.row, id) === undefined && !store.has(handle.record.id, id)) {
-        batch.push({ path, offset, lengthBytes, id, key: version.blocks.key(at) })
+    for (let at = 0; at < blocks.count; at++) {
+      const id = blocks.id(at)
+      const lengthBytes = blocks.lengthBytes(at)
+      if (areAtHome[at] !== true && !store.has(handle.record.id, id)) {
+        batch.push({ path, offset, lengthBytes, id, key: blocks.key(at) })
         bytes += lengthBytes
       }
       offset += lengthBytes
-      if (bytes >= sealBytesMax && !(await flush())) return false
+      if (bytes >= sealBytesMax) await flush()
     }
-    return flush()
+    await flush()
+    return isAsNoted ? 'asNoted' : 'differs'
   }
-}
 
-function settle(history: HistoryTable, archived: readonly ParkedVersion[], lost: readonly ParkedVersion[]): void {
-  for (const version of archived) history.setArchived(version.row)
-  for (const version of lost) history.remove(version.row)
+  async #sealIntoStore(ranges: readonly SealRange[], signal: AbortSignal): Promise<boolean> {
+    const { jobs, handle, store } = this.#parts
+    const { payload, lengths } = await jobs.run('sealRanges', { root: handle.root, sealKey: handle.jobKeys.sealKey, ranges }, { signal })
+    await store.put(cut(payload, lengths, ranges, handle))
+    return lengths.every((length) => length > 0)
+  }
 }
 
 function cut(payload: Uint8Array, lengths: readonly number[], ranges: readonly SealRange[], handle: FolderHandle): readonly StoredBlock[] {
@@ -118,17 +146,4 @@ function cut(payload: Uint8Array, lengths: readonly number[], ranges: readonly S
     at += length
     return length === 0 ? [] : [{ folder: handle.record.id, id: range.id, bytes }]
   })
-}
-
-/** Worker job: removes parked files whose blocks are stored. */
-export function dropParked(input: { readonly root: string; readonly names: readonly string[] }, { files }: JobWorld): JobResult<undefined> {
-  for (const name of input.names) {
-    try {
-      files.unlink(`${input.root}/${parkedDirectory}/${name}`)
-    } catch (error) {
-      // Gone already, or in the way of nothing: the next start clears what has no row.
-      if (!(error instanceof FilesError)) throw error
-    }
-  }
-  return { output: undefined }
 }

@@ -16,6 +16,7 @@ import { compareVectors, emptyVector, joinVectors, type VersionVector } from '..
 import { blockRefsOf, writeEntries, type EntryDraft } from './author.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
 import { packedKeys, sealPathMeta } from './ingest-job.ts'
+import { authorRowOf, notePast, sinceOf } from './past.ts'
 import { isSameContent } from './reconcile.ts'
 import { openVersions, type OpenedVersion } from './versions.ts'
 
@@ -68,7 +69,7 @@ export function commitFound(index: Index, handle: FolderHandle, paths: readonly 
       seen.add(found.path)
       if (!isStillBase(index.items.byPath(handle.row, found.path), found.item)) again.push(found.path)
       else {
-        const plan = planPath(index, handle, found)
+        const plan = planPath(index, handle, found, timeMs)
         if (plan !== undefined) plans.push(plan)
       }
     }
@@ -82,7 +83,7 @@ export function commitFound(index: Index, handle: FolderHandle, paths: readonly 
     plans.forEach((plan, at) => {
       const result = written[at]
       if (result === undefined) return
-      recordItem(index, handle, plan, result.vector)
+      recordItem(index, handle, plan, result.vector, timeMs)
       const pathKey = shortKeyOf(plan.entryId)
       if (result.concurrent.length === 0) index.needs.clear(handle.row, pathKey)
       else {
@@ -104,7 +105,7 @@ function isStillBase(current: ItemRow | undefined, seen: ItemRow | undefined): b
 }
 
 /** What to write for one path; undefined when no entry is needed (the item row is then brought up to date here). */
-function planPath(index: Index, handle: FolderHandle, found: FoundPath): Plan | undefined {
+function planPath(index: Index, handle: FolderHandle, found: FoundPath, timeMs: number): Plan | undefined {
   const entryId = entryIdOfPath(handle, found.path)
   const { item } = found
   if (found.found.kind === 'missing') return planRemoval(index, handle, found, entryId)
@@ -117,7 +118,7 @@ function planPath(index: Index, handle: FolderHandle, found: FoundPath): Plan | 
   const opened = siblings.length === 0 ? [] : openVersions(handle.metaKeys, siblings)
   const equal = opened.find((version) => isFoundVersion(version, found.found))
   if (equal !== undefined) {
-    adopt(index, handle, found, entryId, equal, siblings.length)
+    adopt(index, handle, found, equal, siblings.length, timeMs)
     return undefined
   }
   const seen = item === undefined ? seenByUnknown(index, handle, entryId, opened) : []
@@ -197,10 +198,17 @@ function planRemoval(index: Index, handle: FolderHandle, found: FoundPath, entry
 }
 
 /** The found content is a version that is known already: it becomes what is applied here, and nothing is written. */
-function adopt(index: Index, handle: FolderHandle, found: FoundPath, entryId: EntryId, version: OpenedVersion, siblings: number): void {
-  if (found.found.kind === 'missing') return
+function adopt(index: Index, handle: FolderHandle, found: FoundPath, version: OpenedVersion, siblings: number, timeMs: number): void {
+  const { found: state, item, path } = found
+  if (state.kind === 'missing') return
+  const { entryId } = version.row.entry
+  const isSame = item !== undefined && !item.isLeftover && isSameContent(item, state)
+  if (item !== undefined && !isSame) {
+    notePast(index, handle, item, { timeMs, author: authorRowOf(index, handle, version), isDeletion: false })
+  }
   const origin = { editor: version.editor, timeUs: version.contentTimeUs }
-  index.items.put(handle.row, entryId, itemOf(found.path, found.found, version.vector, version.meta.contentVector, origin), found.item)
+  const sinceMs = isSame ? item.sinceMs : sinceOf(index, version, timeMs)
+  index.items.put(handle.row, entryId, itemOf(path, state, version.vector, version.meta.contentVector, origin, sinceMs), item)
   if (siblings === 1) index.needs.clear(handle.row, shortKeyOf(entryId))
 }
 
@@ -245,14 +253,24 @@ function sealAttributes(handle: FolderHandle, found: FoundPath, entryId: EntryId
   return sealMeta(handle.jobKeys.metaKey, entryId, encodeMeta(meta))
 }
 
-function recordItem(index: Index, handle: FolderHandle, plan: Plan, vector: VersionVector): void {
+function recordItem(index: Index, handle: FolderHandle, plan: Plan, vector: VersionVector, timeMs: number): void {
   const { found, entryId, contentVector, origin } = plan
-  if (found.found.kind === 'missing') {
-    if (found.item !== undefined) index.items.remove(found.item)
+  const { found: state, item } = found
+  const isSame = item !== undefined && contentVector !== undefined
+  if (item !== undefined && !isSame) {
+    const author = index.entries.author(handle.row, handle.authorId)?.row
+    notePast(index, handle, item, { timeMs, author, isDeletion: state.kind === 'missing' })
+  }
+  if (state.kind === 'missing') {
+    if (item !== undefined) index.items.remove(item)
     return
   }
-  index.items.put(handle.row, entryId, itemOf(found.path, found.found, vector, contentVector, origin), found.item)
+  // The change time cannot be set: what was there before the first look at it has been there since then.
+  const sinceMs = isSame ? item.sinceMs : Math.min(timeMs, Math.floor(state.stat.ctimeUs / microsecondsPerMillisecond))
+  index.items.put(handle.row, entryId, itemOf(found.path, state, vector, contentVector, origin, sinceMs), item)
 }
+
+const microsecondsPerMillisecond = 1000
 
 function itemOf(
   path: RelativePath,
@@ -260,6 +278,7 @@ function itemOf(
   vector: VersionVector,
   contentVector: VersionVector | undefined,
   origin: ContentOrigin,
+  sinceMs: number,
 ): Item {
   const columns = statColumns(found.stat)
   return {
@@ -274,6 +293,7 @@ function itemOf(
     contentVector,
     blocks: found.blocks,
     linkTarget: found.linkTarget,
+    sinceMs,
   }
 }
 

@@ -10,6 +10,7 @@ import { originField, type ContentOrigin, type Item } from '../model/item.ts'
 import { compareVectors } from '../model/vector.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
 import { statColumns } from './ingest-commit.ts'
+import { authorRowOf, notePast, sinceOf } from './past.ts'
 import type { PlannedChange } from './pull-plan.ts'
 import type { OpenedVersion } from './versions.ts'
 
@@ -32,17 +33,40 @@ function commitOne(index: Index, handle: FolderHandle, { change, stat, isParkedC
   const { version, operation, movedFrom } = change
   const { entryId } = version.row.entry
   const current = index.items.byPath(handle.row, change.path)
-  if ('park' in operation && operation.park !== undefined && change.item !== undefined && !isParkedChanged) {
-    index.history.insert(handle.row, change.item, operation.park, timeMs)
+  const author = authorRowOf(index, handle, version)
+  const isReplacing = replacesContent(change)
+  if (change.item !== undefined && isReplacing) {
+    const parked = 'park' in operation && operation.park !== undefined && !isParkedChanged ? { parked: operation.park } : {}
+    notePast(index, handle, change.item, { timeMs, author, isDeletion: stat === undefined, ...parked })
   }
   if (movedFrom !== undefined) {
+    notePast(index, handle, movedFrom, { timeMs, author, isDeletion: true })
     index.items.remove(movedFrom)
     index.needs.clear(handle.row, shortKeyOf(entryIdOfPath(handle, movedFrom.path)))
   }
   if (stat === undefined) {
     if (current !== undefined) index.items.remove(current)
-  } else index.items.put(handle.row, entryId, itemOf(version, stat), current)
+  } else {
+    const isSame = current !== undefined && !isReplacing && !current.isLeftover
+    const sinceMs = isSame ? current.sinceMs : sinceOf(index, version, timeMs)
+    index.items.put(handle.row, entryId, itemOf(version, stat, sinceMs), current)
+  }
   settleNeed(index, handle, version)
+}
+
+/** Whether what was at the path is gone from it: not so where only permission bits or times changed. */
+function replacesContent({ operation, item }: PlannedChange): boolean {
+  switch (operation.kind) {
+    case 'attributes':
+      return false
+    case 'directory':
+      return item?.kind !== 'directory'
+    case 'file':
+    case 'symlink':
+    case 'remove':
+    case 'move':
+      return true
+  }
 }
 
 /** The need goes when the version applied is the only current one: a newer one that came meanwhile is still needed. */
@@ -68,7 +92,7 @@ export function recordVersion(index: Index, handle: FolderHandle, item: ItemRow,
   settleNeed(index, handle, version)
 }
 
-function itemOf(version: OpenedVersion, stat: FileStat): Item {
+function itemOf(version: OpenedVersion, stat: FileStat, sinceMs: number): Item {
   const { meta, state } = version
   const columns = statColumns(stat)
   return {
@@ -83,6 +107,7 @@ function itemOf(version: OpenedVersion, stat: FileStat): Item {
     contentVector: meta.contentVector,
     blocks: state?.blocks ?? BlockList.empty,
     linkTarget: meta.linkTarget,
+    sinceMs,
   }
 }
 

@@ -168,8 +168,10 @@ function listTests(test: Test): void {
     assert.deepEqual({ ...store.totals(), diskBytes: 0 }, { blocks: 0, payloadBytes: 0, diskBytes: 0 })
     await store.put([testBlock(1, 100), testBlock(2, 1000), testBlock(3, 5, otherFolder)])
     assert.deepEqual({ ...store.totals(), diskBytes: 0 }, { blocks: 3, payloadBytes: 1105, diskBytes: 0 })
+    assert.deepEqual([store.payloadBytesOf(folder), store.payloadBytesOf(otherFolder), store.payloadBytesOf(testFolder(9))], [1100, 5, 0])
     await store.remove(folder, [testBlock(2, 1000).id])
     assert.deepEqual({ ...store.totals(), diskBytes: 0 }, { blocks: 2, payloadBytes: 105, diskBytes: 0 })
+    assert.deepEqual([store.payloadBytesOf(folder), store.payloadBytesOf(otherFolder)], [100, 5])
   })
 }
 

@@ -110,6 +110,7 @@ describe('the API', () => {
     folders: {},
     addFolder: { path: '/somewhere/Music', name: 'Music', copies: 3 },
     rescanFolder: { folder: 'Photos' },
+    setFolder: { folder: 'Photos', settings: { 'history.days': '7' } },
     share: { folder: 'Photos', role: 'owner' },
     join: { link: fakeLink, path: '/somewhere/Joined' },
     waitSynced: { folder: 'Photos', timeoutMs: 1000 },
@@ -135,6 +136,7 @@ describe('the API', () => {
       assert.deepEqual(controls.asked, [
         'addFolder {"path":"/somewhere/Music","name":"Music","copies":3}',
         'rescanFolder Photos',
+        'setFolder Photos',
         'share Photos',
         'join /somewhere/Joined',
         'waitSynced Photos',

@@ -110,6 +110,7 @@ class ToyNode implements OpenedNode {
       pauseFolder: async () => void (this.#isPaused = true),
       resumeFolder: async () => void (this.#isPaused = false),
       rescanFolder: async () => await this.#inTurn(() => this.#walk()),
+      setFolder: refuse,
       waitSynced: done,
       share: async () => ({ link: 'toy', id: 'toy' }),
       join: async () => ({ folder, state: 'joined' }),
@@ -118,7 +119,7 @@ class ToyNode implements OpenedNode {
 
   #status(): FolderStatus {
     const state = this.#isPaused ? 'paused' : 'idle'
-    const counts = { files: 0, bytes: 0, directories: 0, needFiles: 0, needBytes: 0, copies: { target: 1, min: 1 } }
+    const counts = { files: 0, bytes: 0, directories: 0, needFiles: 0, needBytes: 0, historyBytes: 0, copies: { target: 1, min: 1 } }
     return { id: 'toy', name: 'toy', path: this.#world.folderPath, role: 'owner', state, watcher: 'none', ...counts }
   }
 

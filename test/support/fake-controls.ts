@@ -93,6 +93,7 @@ export class FakeControls implements Controls {
       needBytes: 0,
       copies: { target: request.copies ?? 2, min: 1 },
       watcher: 'native',
+      historyBytes: 0,
     })
     this.change()
     return { id, name, path: request.path }
@@ -118,6 +119,11 @@ export class FakeControls implements Controls {
   async rescanFolder(folder: string, signal: AbortSignal): Promise<void> {
     const { state } = this.#find('rescanFolder', folder)
     if (state === 'paused') await this.#forever(signal)
+  }
+
+  async setFolder(folder: string, settings: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>> {
+    this.#find('setFolder', folder)
+    return { 'history.days': '30', ...settings }
   }
 
   /** Ends when every folder asked for is idle. */

@@ -42,6 +42,7 @@ function itemOf(node: IndexNode, path: string, kind: Item['kind'], text: string,
     mode: 0o644,
     chunkClass: 1,
     isLeftover: false,
+    sinceMs: 0,
     vector: [{ author: node.handle.authorId, seq: 1 }],
     blocks: kind === 'file' && text !== '' ? node.blocksOf(text) : BlockList.empty,
     linkTarget: kind === 'symlink' ? text : undefined,
@@ -448,13 +449,20 @@ describe('a folder that is removed', () => {
             { linkId: new Uint8Array(8).fill(row), folderRow: row, secret: new Uint8Array(16), role: 'write', usesLeft: 1 },
             0,
           )
+          index.folders.setSetting(row, 'history.days', '7')
           index.peers.setCursor(row, node.peer, { indexId: index.indexId, position: 3 })
-          index.history.insert(row, itemOf(node, 'a', 'file', 'one'), 'parked', 5)
+          index.history.insert(row, itemOf(node, 'a', 'file', 'one'), {
+            parked: 'parked',
+            replacedMs: 5,
+            isDeletion: false,
+            author: undefined,
+          })
         })
       }
       node.write('a', 'one')
       index.transact(() => {
         index.items.removeAllHomes(handle.row)
+        index.history.removeAllBlocks(handle.row)
         index.folders.remove(handle.row)
       })
       index.forgetCaches()
@@ -476,6 +484,8 @@ describe('a folder that is removed', () => {
       link: 1,
       cursor: 1,
       history: 1,
+      history_block: 1,
+      setting: 1,
     })) {
       assert.equal(raw.prepare(`select count(*) as rows from ${table}`).get()?.['rows'], left, table)
     }

@@ -62,6 +62,8 @@ function arrives(node: IndexNode, other: IndexNode, entry: Entry): void {
       other.handle.record.incarnation,
     )
     const row = present(other.index.entries.siblings(other.handle.row, entry.entryId).at(-1), 'it was written there')
+    const set = other.index.entries.changeSetFor(row.author, row.seq)
+    index.entries.insertChangeSet(author.row, set.firstSeq, 1, set.bytes)
     index.entries.insert(handle.row, entry, row.bytes, author.row, row.seq)
     index.needs.put(handle.row, shortKeyOf(entry.entryId), needRank(0, entry.deleted), 1)
   })

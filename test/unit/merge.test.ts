@@ -75,7 +75,7 @@ function livePaths(node: IndexNode): readonly string[] {
 /** What is on the disk here. */
 function apply(node: IndexNode, path: string, kind: EntryKind, vector: VersionVector, mode: number, text = ''): void {
   const blocks = text === '' ? BlockList.empty : node.blocksOf(text)
-  const stat = { kind, sizeBytes: text.length, mtimeUs: 1, ctimeUs: 1, inode: 1, mode, chunkClass: 1, isLeftover: false }
+  const stat = { kind, sizeBytes: text.length, mtimeUs: 1, ctimeUs: 1, inode: 1, mode, chunkClass: 1, isLeftover: false, sinceMs: 0 }
   const item = { ...stat, path: pathOf(path), vector, contentVector: undefined, blocks, linkTarget: undefined }
   node.index.transact(() => node.index.items.put(node.handle.row, entryIdOfPath(node.handle, pathOf(path)), item, undefined))
 }

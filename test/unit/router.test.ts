@@ -89,7 +89,8 @@ function openDoor(): Door {
   const events = { changed: () => undefined, written: () => undefined, membersChanged: () => undefined }
   const cards = new CardShelf(index, refuse, refuse)
   const { identity } = node.handle
-  const folders = new FolderRegistry({ world, index, network, identity, store: new MemoryBlockStore(), cards, events })
+  const store = Object.assign(new MemoryBlockStore(), { compact: async () => undefined })
+  const folders = new FolderRegistry({ world, index, network, identity, store, cards, events })
   const inviter = new Inviter({ index, network, signer: identity, clock, random: testRandom, log, cards: () => [], folderOf: refuse })
   routeChannels({ network, folders, inviter, clock, log }, never)
   return {

@@ -74,6 +74,7 @@ function openServer(): Server {
         mode: 0o644,
         chunkClass: 1,
         isLeftover: false,
+        sinceMs: 0,
       }
       const item = {
         ...stat,

@@ -7,7 +7,7 @@ import { openSession, quoted, typedCommand, withExamples } from '../cli.ts'
 import type { Cli } from '../cli.ts'
 import { absolutePath, folderArgument } from '../paths.ts'
 import { followUntilSynced } from '../progress.ts'
-import { printable } from '../text.ts'
+import { columnsText, printable } from '../text.ts'
 import { foldersText, noFolders } from './status.ts'
 
 export function addFolderCommands(program: Command, cli: Cli): void {
@@ -29,6 +29,28 @@ export function addFolderCommands(program: Command, cli: Cli): void {
     description: 'walk the whole tree now and wait for it',
     done: 'Scanned.',
   })
+  addSet(folder, cli)
+}
+
+function addSet(folder: Command, cli: Cli): void {
+  const command = folder
+    .command('set')
+    .description('change settings of a folder on this node, or show them')
+    .argument('<folder>', 'a name, a path or the start of an id')
+    .argument('[settings...]', 'KEY=VALUE: history.days (30), history.share (25%)', collectSetting, {})
+  withExamples(command, ['folder set Photos', 'folder set Photos history.days=90 history.share=10%']).action(
+    async (typed: string, settings: Readonly<Record<string, string>>) => {
+      const { client, print } = openSession(cli, command)
+      const answer = await client.call('setFolder', { folder: folderArgument(typed, cli), settings })
+      print(answer, columnsText(Object.entries(answer.settings), '  '))
+    },
+  )
+}
+
+function collectSetting(text: string, before: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError('give KEY=VALUE, for example history.days=90.')
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
 }
 
 interface AddOptions {

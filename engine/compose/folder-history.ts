@@ -1,0 +1,90 @@
+// One folder's history at work: what was replaced is archived, what is past its bounds goes, and what a person set decides the bounds.
+
+import { FilesError } from '../base/files.ts'
+import type { Log } from '../base/log.ts'
+import { runTogether } from '../base/queue.ts'
+import type { Index } from '../index/index-store.ts'
+import { historyPolicyOf } from '../model/folder-settings.ts'
+import type { HistoryPolicy } from '../model/history-policy.ts'
+import { Archive } from '../sync/archive.ts'
+import type { FolderHandle } from '../sync/folder-handle.ts'
+import { HistoryCare, type HistoryStore } from '../sync/history-care.ts'
+import type { FolderProblems } from '../sync/problems.ts'
+import { adoptStrays } from '../sync/strays.ts'
+import type { EngineWorld } from './parts.ts'
+
+export interface FolderHistoryParts {
+  readonly world: EngineWorld
+  readonly index: Index
+  readonly handle: FolderHandle
+  readonly store: HistoryStore
+  readonly log: Log
+  readonly problems: FolderProblems
+}
+
+export class FolderHistory {
+  readonly #parts: FolderHistoryParts
+  readonly #archive: Archive
+  readonly #care: HistoryCare
+
+  constructor(parts: FolderHistoryParts) {
+    const { world, index, handle, store, log } = parts
+    const { jobs, clock } = world
+    this.#parts = parts
+    this.#archive = new Archive({
+      ...{ index, jobs, handle, store, clock, log },
+      events: {
+        stored: (isFull) => (isFull ? this.#care.wake() : this.#care.noteStored()),
+        strayed: (signal) => this.adoptStrays(signal),
+      },
+    })
+    this.#care = new HistoryCare({
+      ...{ index, jobs, handle, store, clock, log },
+      policy: () => this.#policy(),
+      freeBytes: () => freeBytesOf(world),
+    })
+  }
+
+  /** Before the first walk. */
+  async adoptStrays(signal: AbortSignal): Promise<void> {
+    const { world, index, handle, problems } = this.#parts
+    const { jobs, clock } = world
+    await adoptStrays({ index, jobs, handle, clock, problems }, this.#policy().keptMs, signal)
+  }
+
+  /** Works until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await runTogether(signal, [(both) => this.#archive.run(both), (both) => this.#care.run(both)])
+  }
+
+  /** What the store has of this folder. */
+  get bytes(): number {
+    const { store, handle } = this.#parts
+    return store.health().state === 'closed' ? 0 : store.payloadBytesOf(handle.record.id)
+  }
+
+  /** Something was replaced. */
+  wake(): void {
+    this.#archive.wake()
+  }
+
+  /** Other bounds were set. */
+  settingsChanged(): void {
+    this.#care.wake()
+  }
+
+  #policy(): HistoryPolicy {
+    const { index, handle } = this.#parts
+    return historyPolicyOf(index.folders.settings(handle.row))
+  }
+}
+
+/** Where it cannot be told there is no telling that history takes too much. */
+function freeBytesOf({ files, segmentsPath }: EngineWorld): number {
+  try {
+    return files.freeBytes(segmentsPath)
+  } catch (error) {
+    if (error instanceof FilesError) return Number.MAX_SAFE_INTEGER
+    throw error
+  }
+}

@@ -1,0 +1,255 @@
+// Keeps history within its bounds: lets versions go that are too old, too many or too large, then the blocks that nothing refers to any
+// more, then the room that they took. In this order, each step durable before the next: a row stops referring before a block may go.
+
+import type { Clock } from '../base/clock.ts'
+import { bytesKey } from '../base/bytes.ts'
+import { messageOf } from '../base/errors.ts'
+import type { Jobs } from '../base/jobs.ts'
+import type { Log } from '../base/log.ts'
+import { waitAtMost, Wakeup } from '../base/queue.ts'
+import type { BlockStore } from '../blocks/store.ts'
+import type { dropParked } from '../disk/parked-jobs.ts'
+import type { PastVersion } from '../index/history-table.ts'
+import type { Index } from '../index/index-store.ts'
+import { sealOverheadBytes } from '../model/block-list.ts'
+import { thinVersions, type HistoryPolicy } from '../model/history-policy.ts'
+import type { BlockId } from '../model/ids.ts'
+import type { FolderHandle } from './folder-handle.ts'
+
+/** A store that can give back the room of what it forgot. */
+export interface HistoryStore extends BlockStore {
+  compact(signal: AbortSignal): Promise<unknown>
+}
+
+export interface HistoryCareParts {
+  readonly index: Index
+  readonly jobs: Jobs<{ readonly dropParked: typeof dropParked }>
+  readonly handle: FolderHandle
+  readonly store: HistoryStore
+  readonly clock: Clock
+  readonly log: Log
+  readonly policy: () => HistoryPolicy
+  /** On the disk of the store. */
+  readonly freeBytes: () => number
+}
+
+export interface CareReport {
+  readonly versionsDropped: number
+  readonly blocksDropped: number
+}
+
+const restMs = 60 * 60_000
+/**
+ * A block goes only when nothing has referred to it for so long: whoever stores one first and writes the row that refers to it a
+ * moment later has nothing to fear.
+ */
+const graceMs = 60_000
+const versionsPerStep = 256
+const pathsPerStep = 256
+const versionsPerPathMax = 10_000
+const idsPerPage = 1000
+/** What is to go is remembered between two looks; more waits for the next ones. */
+const unreferencedMax = 200_000
+/** With more needs than this, finding out what they refer to takes too long; it waits until there are fewer. */
+const needsMax = 5000
+
+export class HistoryCare {
+  readonly #parts: HistoryCareParts
+  readonly #wakeup = new Wakeup()
+  /** Blocks that nothing referred to, and since when (monotonic). */
+  readonly #unreferenced = new Map<string, number>()
+
+  constructor(parts: HistoryCareParts) {
+    this.#parts = parts
+  }
+
+  /** The bounds changed, or the disk is full: a round comes soon. */
+  wake(): void {
+    this.#wakeup.wake()
+  }
+
+  /** Blocks were stored: a round comes soon when they are too many. */
+  noteStored(): void {
+    const { store, handle } = this.#parts
+    if (store.payloadBytesOf(handle.record.id) > this.#allowedBytes()) this.#wakeup.wake()
+  }
+
+  /** Works until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#parts
+    for (;;) {
+      await clock.sleep(graceMs, signal)
+      try {
+        await this.tend(signal)
+        if (this.#unreferenced.size > 0) this.#wakeup.wake() // they may go after the grace period
+      } catch (error) {
+        if (signal.aborted) throw error
+        log.warn('could not look after history', { error: messageOf(error) })
+      }
+      await waitAtMost(this.#wakeup, clock, restMs, signal)
+    }
+  }
+
+  /** One round. Throws what the store and the index throw. */
+  async tend(signal: AbortSignal): Promise<CareReport> {
+    const { clock, store } = this.#parts
+    const nowMs = clock.nowMs()
+    const versionsDropped = (await this.#expire(nowMs, signal)) + (await this.#thin(nowMs, signal)) + (await this.#shrink(nowMs, signal))
+    const blocksDropped = await this.#sweep(signal)
+    if (blocksDropped > 0) await store.compact(signal)
+    return { versionsDropped, blocksDropped }
+  }
+
+  async #expire(nowMs: number, signal: AbortSignal): Promise<number> {
+    const { index, handle, policy } = this.#parts
+    const beforeMs = nowMs - policy().keptMs
+    let count = 0
+    for (;;) {
+      const versions = index.history.oldest(handle.row, beforeMs, versionsPerStep)
+      if (versions.length === 0) return count
+      await this.#drop(versions, true, signal)
+      count += versions.length
+    }
+  }
+
+  async #thin(nowMs: number, signal: AbortSignal): Promise<number> {
+    const { index, handle, clock } = this.#parts
+    let count = 0
+    for (let after = ''; ;) {
+      const paths = index.history.pathsWithSeveral(handle.row, after, pathsPerStep)
+      const last = paths.at(-1)
+      if (last === undefined) return count
+      after = last
+      const dropped: PastVersion[] = []
+      const reachingBack: { readonly name: PastVersion; readonly sinceMs: number }[] = []
+      for (const path of paths) {
+        const versions = index.history.ofPath(handle.row, path, versionsPerPathMax)
+        const thinned = thinVersions(
+          versions.map((version) => ({ name: version, sinceMs: version.sinceMs, replacedMs: version.replacedMs })),
+          nowMs,
+        )
+        dropped.push(...thinned.dropped)
+        reachingBack.push(...thinned.reachingBack)
+      }
+      index.transact(() => {
+        for (const { name, sinceMs } of reachingBack) index.history.reachBack(name.row, sinceMs)
+      })
+      if (dropped.length > 0) await this.#drop(dropped, false, signal)
+      count += dropped.length
+      await clock.sleep(0, signal)
+    }
+  }
+
+  /** Oldest first, until what is left fits. */
+  async #shrink(nowMs: number, signal: AbortSignal): Promise<number> {
+    const { index, handle, store, clock } = this.#parts
+    const allowedBytes = this.#allowedBytes()
+    let bytes = store.payloadBytesOf(handle.record.id)
+    let count = 0
+    while (bytes > allowedBytes) {
+      const dropped = index.transactDurably(() => {
+        const step: PastVersion[] = []
+        for (const version of index.history.oldest(handle.row, nowMs + 1, versionsPerStep)) {
+          if (bytes <= allowedBytes) break
+          bytes -= this.#bytesOfItsOwn(version)
+          this.#remove(version, true)
+          step.push(version)
+        }
+        return step
+      })
+      if (dropped.length === 0) return count
+      count += dropped.length
+      await this.#dropFiles(dropped, signal)
+      await clock.sleep(0, signal)
+    }
+    return count
+  }
+
+  #allowedBytes(): number {
+    const { store, policy, freeBytes } = this.#parts
+    return policy().shareMax * (freeBytes() + store.totals().diskBytes)
+  }
+
+  /** What goes with this version: stored blocks that no other has. */
+  #bytesOfItsOwn({ row, blocks }: PastVersion): number {
+    const { index, handle, store } = this.#parts
+    let bytes = 0
+    for (let at = 0; at < blocks.count; at++) {
+      const id = blocks.id(at)
+      if (store.has(handle.record.id, id) && !index.history.isSharedBy(id, row)) bytes += blocks.lengthBytes(at) + sealOverheadBytes
+    }
+    return bytes
+  }
+
+  async #drop(versions: readonly PastVersion[], isEnd: boolean, signal: AbortSignal): Promise<void> {
+    this.#parts.index.transactDurably(() => {
+      for (const version of versions) this.#remove(version, isEnd)
+    })
+    await this.#dropFiles(versions, signal)
+  }
+
+  /** `isEnd`: the folder's past up to then is not whole any more. */
+  #remove(version: PastVersion, isEnd: boolean): void {
+    const { index, handle } = this.#parts
+    index.history.remove(version)
+    if (isEnd) index.folders.raiseHistoryFloor(handle.row, version.replacedMs)
+  }
+
+  async #dropFiles(versions: readonly PastVersion[], signal: AbortSignal): Promise<void> {
+    const { jobs, handle } = this.#parts
+    const names = versions.flatMap(({ parked }) => (parked === undefined ? [] : [parked]))
+    if (names.length > 0) await jobs.run('dropParked', { root: handle.root, names }, { signal })
+  }
+
+  /** Lets the store forget what has been unreferenced for the grace period. */
+  async #sweep(signal: AbortSignal): Promise<number> {
+    const { index, handle, store, clock } = this.#parts
+    if (index.needs.count(handle.row) > needsMax) return 0
+    let count = 0
+    for (let after: BlockId | undefined; ;) {
+      const page = store.list(handle.record.id, after, idsPerPage)
+      after = page.at(-1)
+      if (after === undefined) return count
+      // Nothing is awaited between the look and the call: no row can come in between.
+      const gone = this.#overdue(page)
+      if (gone.length > 0) await store.remove(handle.record.id, gone)
+      count += gone.length
+      await clock.sleep(0, signal)
+    }
+  }
+
+  #overdue(page: readonly BlockId[]): readonly BlockId[] {
+    const { clock } = this.#parts
+    const free = page.filter((id) => !this.#isReferredTo(id))
+    const needed = free.length === 0 ? new Set<string>() : this.#neededBlocks()
+    const nowMs = clock.monotonicMs()
+    return free.filter((id) => {
+      const name = bytesKey(id)
+      const sinceMs = needed.has(name) ? undefined : (this.#unreferenced.get(name) ?? nowMs)
+      const isOverdue = sinceMs !== undefined && nowMs - sinceMs >= graceMs
+      if (sinceMs === undefined || isOverdue) this.#unreferenced.delete(name)
+      else if (this.#unreferenced.size < unreferencedMax) this.#unreferenced.set(name, sinceMs)
+      return isOverdue
+    })
+  }
+
+  #isReferredTo(id: BlockId): boolean {
+    const isReferredTo = this.#parts.index.history.refersTo(id)
+    if (isReferredTo && this.#unreferenced.size > 0) this.#unreferenced.delete(bytesKey(id))
+    return isReferredTo
+  }
+
+  /** What current versions of paths that are still to be brought in line are made of: conflicts to be merged, copies to be written. */
+  #neededBlocks(): ReadonlySet<string> {
+    const { index, handle } = this.#parts
+    const start = { rank: -1, pathKey: Number.MAX_SAFE_INTEGER }
+    const needs = index.needs.ready(handle.row, start, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, needsMax)
+    const needed = new Set<string>()
+    for (const { pathKey } of needs) {
+      for (const { entry } of index.entries.siblingsByKey(handle.row, pathKey)) {
+        for (const { id } of entry.blocks) needed.add(bytesKey(id))
+      }
+    }
+    return needed
+  }
+}

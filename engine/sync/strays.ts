@@ -1,0 +1,90 @@
+// Files in .holdfast/replaced that no row knows: a crash came between the change on disk and its transaction, or somebody wrote to one
+// after it was put there. The first kind gets its row; the second waits there for a person, for as long as history goes back.
+
+import type { Clock } from '../base/clock.ts'
+import type { Jobs } from '../base/jobs.ts'
+import { replacedDirectory } from '../disk/folder-disk.ts'
+import type { dropParked, listParked, ParkedFile } from '../disk/parked-jobs.ts'
+import type { statPaths } from '../disk/stat-paths.ts'
+import type { Index } from '../index/index-store.ts'
+import type { ItemRow } from '../index/item-table.ts'
+import type { FolderHandle } from './folder-handle.ts'
+import type { FolderProblems } from './problems.ts'
+
+export interface StrayParts {
+  readonly index: Index
+  readonly jobs: Jobs<{
+    readonly listParked: typeof listParked
+    readonly dropParked: typeof dropParked
+    readonly statPaths: typeof statPaths
+  }>
+  readonly handle: FolderHandle
+  readonly clock: Clock
+  readonly problems: FolderProblems
+}
+
+const microsecondsPerMillisecond = 1000
+const pathsPerJob = 1000
+
+/**
+ * To be called before the first walk, while items still say what was on disk before the crash. `keptMs`: how long what cannot be
+ * told stays. Throws FilesError.
+ */
+export async function adoptStrays(parts: StrayParts, keptMs: number, signal: AbortSignal): Promise<void> {
+  const { index, jobs, handle, clock } = parts
+  const known = index.history.parkedNames(handle.row)
+  const strays = (await jobs.run('listParked', { root: handle.root }, { signal })).filter(({ name }) => !known.has(name))
+  const owned = strays.flatMap((stray) => {
+    const item = ownerOf(index, handle, stray)
+    return item === undefined ? [] : [{ stray, item }]
+  })
+  const dropped: string[] = []
+  for (let from = 0; from < owned.length; from += pathsPerJob) {
+    dropped.push(...(await adopt(parts, owned.slice(from, from + pathsPerJob), signal)))
+  }
+  const foreign = strays.filter((stray) => !owned.some((each) => each.stray === stray))
+  const isOld = ({ ctimeUs }: ParkedFile): boolean => ctimeUs / microsecondsPerMillisecond < clock.nowMs() - keptMs
+  dropped.push(...foreign.filter(isOld).map(({ name }) => name))
+  if (dropped.length > 0) await jobs.run('dropParked', { root: handle.root, names: dropped }, { signal })
+  noteForeign(parts, foreign.filter((stray) => !isOld(stray)).length, keptMs)
+}
+
+/** The item whose file this is: parking gives a file another name and changes nothing else of it. */
+function ownerOf(index: Index, handle: FolderHandle, stray: ParkedFile): ItemRow | undefined {
+  const { inode, sizeBytes, mtimeUs } = stray
+  return index.items
+    .byInode(handle.row, inode)
+    .find((item) => item.kind === 'file' && item.sizeBytes === sizeBytes && item.mtimeUs === mtimeUs)
+}
+
+/** Gives each its row, unless it is but a second name of a file that still has its own; gives the names of those. */
+async function adopt(
+  { index, jobs, handle, clock }: StrayParts,
+  owned: readonly { readonly stray: ParkedFile; readonly item: ItemRow }[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const findings = await jobs.run('statPaths', { root: handle.root, paths: owned.map(({ item }) => item.path) }, { signal })
+  return index.transact(() =>
+    owned.flatMap(({ stray, item }, at) => {
+      const finding = findings[at]
+      if (finding === undefined || finding.kind === 'unknown') return []
+      if (finding.kind === 'present' && finding.stat.inode === stray.inode) return [stray.name]
+      const isDeletion = finding.kind === 'missing'
+      index.history.insert(handle.row, item, { parked: stray.name, replacedMs: clock.nowMs(), isDeletion, author: undefined })
+      return []
+    }),
+  )
+}
+
+const msPerDay = 86_400_000
+
+function noteForeign({ problems }: StrayParts, count: number, keptMs: number): void {
+  if (count === 0) return problems.clear('KEPT_ASIDE', replacedDirectory)
+  problems.note({
+    code: 'KEPT_ASIDE',
+    severity: 'warning',
+    path: replacedDirectory,
+    text: `${count} ${count === 1 ? 'file there belongs' : 'files there belong'} to no version that this node knows; each goes ${Math.round(keptMs / msPerDay)} days after it was put there`,
+    next: 'Take from there what is missing elsewhere.',
+  })
+}
