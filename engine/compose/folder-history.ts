@@ -31,15 +31,16 @@ export class FolderHistory {
     const { world, index, handle, store, log } = parts
     const { jobs, clock } = world
     this.#parts = parts
+    const shared = { index, jobs, handle, store, clock, log }
     this.#archive = new Archive({
-      ...{ index, jobs, handle, store, clock, log },
+      ...shared,
       events: {
         stored: (isFull) => (isFull ? this.#care.wake() : this.#care.noteStored()),
         strayed: (signal) => this.adoptStrays(signal),
       },
     })
     this.#care = new HistoryCare({
-      ...{ index, jobs, handle, store, clock, log },
+      ...shared,
       policy: () => this.#policy(),
       freeBytes: () => freeBytesOf(world),
     })

@@ -145,11 +145,11 @@ export class HistoryCare {
     const { index, handle, store, clock } = this.#parts
     const allowedBytes = this.#allowedBytes()
     let bytes = store.payloadBytesOf(handle.record.id)
-    let count = 0
-    while (bytes > allowedBytes) {
+    if (bytes <= allowedBytes) return 0
+    for (let count = 0; ;) {
       const dropped = index.transactDurably(() => {
         const step: PastVersion[] = []
-        for (const version of index.history.oldest(handle.row, nowMs + 1, versionsPerStep)) {
+        for (const version of bytes > allowedBytes ? index.history.oldest(handle.row, nowMs + 1, versionsPerStep) : []) {
           if (bytes <= allowedBytes) break
           bytes -= this.#bytesOfItsOwn(version)
           this.#remove(version, true)
@@ -162,7 +162,6 @@ export class HistoryCare {
       await this.#dropFiles(dropped, signal)
       await clock.sleep(0, signal)
     }
-    return count
   }
 
   #allowedBytes(): number {
