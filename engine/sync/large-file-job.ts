@@ -150,8 +150,13 @@ function scratch(bytes: number): Uint8Array {
   return scratchBuffer.subarray(0, bytes)
 }
 
+/** The temp file of a large file, to be written into. Throws FilesError. */
+export function openLargeTemporary(files: Files, input: { readonly root: string; readonly temporary: string }): OpenFile {
+  return files.open(temporaryPath(input.root, input.temporary), 'edit')
+}
+
 function withTemporary(files: Files, input: { readonly root: string; readonly temporary: string }, work: (file: OpenFile) => void): void {
-  const file = files.open(temporaryPath(input.root, input.temporary), 'edit')
+  const file = openLargeTemporary(files, input)
   try {
     work(file)
   } finally {

@@ -19,6 +19,9 @@ import {
 } from './large-file-job.ts'
 import { appliedResult, gatherBlocks, locateBlocks, type BatchParts, type ChangeResult, type LocatedBlock } from './pull-batch.ts'
 import type { PlannedChange } from './pull-plan.ts'
+import type { fillByLane } from './fill-by-lane-job.ts'
+import type { InLaneWorld } from '../transfer/lane-jobs.ts'
+import type { Lanes } from '../transfer/lanes.ts'
 
 export type LargeJobs = Jobs<{
   readonly prepareLarge: typeof prepareLarge
@@ -27,8 +30,12 @@ export type LargeJobs = Jobs<{
   readonly finishLarge: typeof finishLarge
 }>
 
+type FillJobs = Jobs<{ readonly fillByLane: InLaneWorld<typeof fillByLane> }>
+
 export interface LargeParts extends Omit<BatchParts, 'jobs'> {
   readonly jobs: LargeJobs
+  /** Absent where there are no lanes. */
+  readonly lanes?: { readonly jobs: FillJobs; readonly lanes: Lanes } | undefined
   /** For progress. */
   readonly onBytes: (bytes: number) => void
 }
@@ -38,6 +45,10 @@ const windowBytes = 6 * 1024 * 1024
 const windowsUnderWay = 3
 /** Bytes one job reads back of a temp file. */
 const checkBytes = 128 * 1024 * 1024
+/** A lane is worth its opening from this on. */
+const laneBytesMin = 16 * 1024 * 1024
+/** Bytes after which the device is given what was written. */
+const flushBytes = 64 * 1024 * 1024
 /** Below this share of blocks at their old places a copy of the old file saves nothing. */
 const cloneShareMin = 0.5
 
@@ -130,21 +141,69 @@ async function fillMissing(
   const wanted = new Set(missing)
   const windows = windowsOf(locateBlocks(parts, change, avoidLocal).filter(({ at }) => wanted.has(at)))
   const left: number[] = []
+  const usesLanes = windows.length * windowBytes >= laneBytesMin
   let next = 0
   const work = async (): Promise<void> => {
-    for (let window = windows[next++]; window !== undefined; window = windows[next++]) {
-      left.push(...(await fillWindow(parts, temporary, blocks, offsets, window, signal)))
+    for (let at = next++; at < windows.length; at = next++) {
+      const isFlushed = (at + 1) % (flushBytes / windowBytes) < 1
+      const target = { temporary, blocks, offsets, isFlushed }
+      const window = windows[at] ?? []
+      const open = usesLanes ? await fillWindowByLane(parts, target, window, signal) : window
+      if (open.length > 0) left.push(...(await fillWindow(parts, target, open, signal)))
     }
   }
   await Promise.all(Array.from({ length: windowsUnderWay }, work))
   return left.toSorted((a, b) => a - b)
 }
 
+interface LargeTarget {
+  readonly temporary: string
+  readonly blocks: BlockList
+  /** By block. */
+  readonly offsets: readonly number[]
+  readonly isFlushed: boolean
+}
+
+/** What a lane can bring of a window; gives what is still to be had otherwise. */
+async function fillWindowByLane(
+  parts: LargeParts,
+  { temporary, blocks, offsets, isFlushed }: LargeTarget,
+  window: readonly LocatedBlock[],
+  signal: AbortSignal,
+): Promise<readonly LocatedBlock[]> {
+  const { handle, fetcher, lanes } = parts
+  const wanted = window.filter(({ place }) => place.kind === 'peer')
+  if (lanes === undefined || wanted.length === 0) return window
+  const input = {
+    root: handle.root,
+    temporary,
+    sealKey: handle.jobKeys.sealKey,
+    keys: concatBytes(wanted.map(({ at }) => blocks.key(at))),
+    offsets: wanted.map(({ at }) => offsets[at] ?? 0),
+    lengths: wanted.map(({ at }) => blocks.lengthBytes(at)),
+    isFlushed,
+  }
+  const fetched = await fetcher.fetchByLane(
+    wanted.map(({ ref }) => ref),
+    (lane) => lanes.jobs.run('fillByLane', { ...input, lane }, { signal }),
+    signal,
+  )
+  if (fetched === undefined) return window
+  const { outcomes, wireBytes } = fetched.result
+  lanes.lanes.noteReceived(wireBytes)
+  const written = new Set<number>()
+  for (const [index, { at }] of wanted.entries()) {
+    if (outcomes[index] !== 'written') continue
+    written.add(at)
+    parts.onBytes(blocks.lengthBytes(at))
+  }
+  if (outcomes.includes('bad')) fetcher.distrust(fetched.from)
+  return window.filter(({ at }) => !written.has(at))
+}
+
 async function fillWindow(
   parts: LargeParts,
-  temporary: string,
-  blocks: BlockList,
-  offsets: readonly number[],
+  { temporary, blocks, offsets }: LargeTarget,
   window: readonly LocatedBlock[],
   signal: AbortSignal,
 ): Promise<readonly number[]> {

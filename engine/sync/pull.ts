@@ -22,7 +22,7 @@ import type { FolderProblems } from './problems.ts'
 import type { publishBatch } from './publish-job.ts'
 import { executeBatch, type ChangeResult } from './pull-batch.ts'
 import { recordVersion } from './pull-commit.ts'
-import { pullLarge, type LargeJobs } from './pull-large.ts'
+import { pullLarge, type LargeJobs, type LargeParts } from './pull-large.ts'
 import { PullPlanner, type PathPlan, type PlannedChange } from './pull-plan.ts'
 import type { OpenedVersion } from './versions.ts'
 
@@ -32,6 +32,7 @@ export interface PullParts {
   readonly handle: FolderHandle
   readonly store: BlockStore
   readonly fetcher: Fetcher
+  readonly lanes: LargeParts['lanes']
   readonly clock: Clock
   readonly random: Random
   readonly log: Log

@@ -1,6 +1,6 @@
 // One member as a source of blocks: a channel with requests under way, answered in the order in which they were sent.
 
-import type { Random } from '../base/clock.ts'
+import type { Clock, Random } from '../base/clock.ts'
 import { present } from '../base/assert.ts'
 import { concatBytes } from '../base/bytes.ts'
 import { EngineError } from '../base/errors.ts'
@@ -10,6 +10,9 @@ import type { PeerId } from '../model/ids.ts'
 import type { BlocksPart } from '../model/wire/exchange_pb.ts'
 import type { Channel, Network } from '../net/network.ts'
 import { blocksProtocol, receiveBlocksFrame, sendBlocksFrame } from './blocks-frames.ts'
+import { LaneSource } from './lane-source.ts'
+import type { Lanes } from './lanes.ts'
+import type { LaneName } from '../net/lanes.ts'
 import { isProof, proofNonceBytes, proveMembership } from './membership-proof.ts'
 
 interface Request {
@@ -20,22 +23,32 @@ interface Request {
   readonly reject: (error: unknown) => void
 }
 
+export interface BlockSourceParts {
+  readonly network: Network
+  readonly accessKey: Uint8Array
+  readonly clock: Clock
+  readonly random: Random
+  /** Absent where there are none: everything comes over the channel. */
+  readonly lanes?: { readonly lanes: Lanes; readonly sealKey: Uint8Array } | undefined
+}
+
 export class BlockSource {
-  readonly #network: Network
+  readonly #parts: BlockSourceParts
   readonly #peer: PeerId
-  readonly #accessKey: Uint8Array
-  readonly #random: Random
+  readonly #lane: LaneSource | undefined
   readonly #ending = new AbortController()
   readonly #requests = new Map<number, Request>()
   #channel: Promise<Channel> | undefined
+  /** Once it is open. */
+  #opened: Channel | undefined
   #nextRequest = 1
   #bytesUnderWay = 0
 
-  constructor(network: Network, peer: PeerId, accessKey: Uint8Array, random: Random) {
-    this.#network = network
+  constructor(parts: BlockSourceParts, peer: PeerId) {
+    this.#parts = parts
     this.#peer = peer
-    this.#accessKey = accessKey
-    this.#random = random
+    this.#lane =
+      parts.lanes === undefined ? undefined : new LaneSource({ ...parts.lanes, network: parts.network, clock: parts.clock, peer })
   }
 
   get bytesUnderWay(): number {
@@ -67,8 +80,52 @@ export class BlockSource {
     }
   }
 
+  /** The lane to use now, if there is one or can be had soon. */
+  async lane(): Promise<LaneName | undefined> {
+    const ask = (): void => {
+      this.#ask().catch(() => this.#lane?.broke()) // what is wrong with the channel is found by who fetches over it
+    }
+    return await this.#lane?.use(ask, this.#ending.signal)
+  }
+
+  async #ask(): Promise<void> {
+    this.#channel ??= this.#open()
+    await sendBlocksFrame(await this.#channel, { case: 'laneWanted', value: {} }, this.#ending.signal)
+  }
+
+  /**
+   * Has the blocks sent through `lane`, where `fill` takes them off: asked for and taken in the same order. Throws what `fill` throws,
+   * and as `get`; then, and when `signal` aborts, the lane is ended, since what was asked for still comes.
+   */
+  async getByLane<Result>(
+    blocks: readonly BlockRef[],
+    lane: LaneName,
+    fill: (lane: LaneName) => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const channel = present(this.#opened, 'a lane was agreed on over a channel')
+    const bytes = blocks.reduce((total, block) => total + block.storedBytes, 0)
+    const endLane = (): void => this.#lane?.end()
+    signal.addEventListener('abort', endLane, { once: true })
+    this.#bytesUnderWay += bytes
+    try {
+      const ids = concatBytes(blocks.map((block) => block.id))
+      const asked = sendBlocksFrame(channel, { case: 'getMany', value: { request: this.#nextRequest++, ids, byLane: true } }, signal)
+      const filled = fill(lane)
+      await Promise.all([asked, filled])
+      return await filled
+    } catch (error) {
+      if (!signal.aborted) this.#lane?.broke()
+      throw error
+    } finally {
+      signal.removeEventListener('abort', endLane)
+      this.#bytesUnderWay -= bytes
+    }
+  }
+
   close(): void {
     this.#ending.abort()
+    this.#lane?.end()
     this.#fail(new EngineError('CLOSED', 'the source was closed'))
     this.#channel?.then(
       (channel) => channel.abort(),
@@ -78,21 +135,23 @@ export class BlockSource {
 
   async #open(): Promise<Channel> {
     const { signal } = this.#ending
-    const channel = await this.#network.open(this.#peer, blocksProtocol, signal)
+    const { network, accessKey, random } = this.#parts
+    const channel = await network.open(this.#peer, blocksProtocol, signal)
     try {
-      const nonce = this.#random.bytes(proofNonceBytes)
+      const nonce = random.bytes(proofNonceBytes)
       const protocol = blocksProtocol.name
-      const proof = proveMembership(this.#accessKey, { protocol, prover: this.#network.self, verifier: this.#peer, nonce })
+      const proof = proveMembership(accessKey, { protocol, prover: network.self, verifier: this.#peer, nonce })
       await sendBlocksFrame(channel, { case: 'hello', value: { version: 1, nonce, proof } }, signal)
       const welcome = await receiveBlocksFrame(channel, signal)
       if (welcome?.case !== 'welcome') throw new EngineError('NOT_A_MEMBER', `${this.#peer} does not serve this folder`)
-      if (!isProof(this.#accessKey, { protocol, prover: this.#peer, verifier: this.#network.self, nonce }, welcome.value.proof)) {
+      if (!isProof(accessKey, { protocol, prover: this.#peer, verifier: network.self, nonce }, welcome.value.proof)) {
         throw new EngineError('NOT_A_MEMBER', `${this.#peer} could not prove that it shares this folder`)
       }
     } catch (error) {
       channel.abort()
       throw error
     }
+    this.#opened = channel
     this.#read(channel).catch((error: unknown) => {
       channel.abort()
       this.#fail(error) // before the abort, which would give those who wait a reason that blames nobody
@@ -105,8 +164,10 @@ export class BlockSource {
     for (;;) {
       const frame = await receiveBlocksFrame(channel, this.#ending.signal)
       if (frame === undefined) throw new EngineError('CLOSED', `${this.#peer} closed the connection`)
-      if (frame.case !== 'part') throw this.#misbehaved('spoke out of turn')
-      this.#takePart(frame.value)
+      if (frame.case === 'part') this.#takePart(frame.value)
+      else if (frame.case !== 'laneOffer' || this.#lane?.answered(frame.value, this.#ending.signal) !== true) {
+        throw this.#misbehaved('spoke out of turn')
+      }
     }
   }
 

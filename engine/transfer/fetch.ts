@@ -1,14 +1,14 @@
 // Fetches blocks from whichever members have them: many ids a request, several requests under way at once, the next member
 // asked for what one lacks. What comes back is not checked here: the job that opens it does, and reports who lied.
 
-import type { Clock, Random } from '../base/clock.ts'
 import { bytesKey } from '../base/bytes.ts'
 import { EngineError } from '../base/errors.ts'
+import { FilesError } from '../base/files.ts'
 import type { BlockRef } from '../model/entry.ts'
 import type { PeerId } from '../model/ids.ts'
-import type { Network } from '../net/network.ts'
+import type { LaneName } from '../net/lanes.ts'
 import { requestIdsMax } from './blocks-frames.ts'
-import { BlockSource } from './block-source.ts'
+import { BlockSource, type BlockSourceParts } from './block-source.ts'
 
 export interface FetchedBlock {
   readonly bytes: Uint8Array
@@ -23,10 +23,7 @@ const distrustMs = 60_000
 const restMs = 2000
 
 export class Fetcher {
-  readonly #network: Network
-  readonly #accessKey: Uint8Array
-  readonly #clock: Clock
-  readonly #random: Random
+  readonly #parts: BlockSourceParts
   readonly #sources = new Map<PeerId, BlockSource>()
   /** Blocks that a peer said it lacks, until it says that it has more. */
   readonly #lacking = new Map<PeerId, Set<string>>()
@@ -36,11 +33,8 @@ export class Fetcher {
   readonly #onLie: (peer: PeerId) => void
 
   /** `onLie` is told of every peer that sent what is not the block. */
-  constructor(network: Network, accessKey: Uint8Array, clock: Clock, random: Random, onLie: (peer: PeerId) => void = () => undefined) {
-    this.#network = network
-    this.#accessKey = accessKey
-    this.#clock = clock
-    this.#random = random
+  constructor(parts: BlockSourceParts, onLie: (peer: PeerId) => void = () => undefined) {
+    this.#parts = parts
     this.#onLie = onLie
   }
 
@@ -63,7 +57,7 @@ export class Fetcher {
 
   /** The peer sent bytes that are not the block: others are asked for a while. */
   distrust(peer: PeerId): void {
-    this.#distrustUntilMs.set(peer, this.#clock.monotonicMs() + distrustMs)
+    this.#distrustUntilMs.set(peer, this.#parts.clock.monotonicMs() + distrustMs)
     this.#onLie(peer)
   }
 
@@ -82,6 +76,37 @@ export class Fetcher {
       open = open.filter((at) => results[at] === undefined)
     }
     return results
+  }
+
+  /**
+   * Has blocks sent through a lane, where `fill` takes them off; gives what that gave. Undefined when no member has a lane now or when it
+   * broke: then `fetch` brings them. Throws `ABORTED`, and FilesError from `fill`.
+   */
+  async fetchByLane<Result>(
+    blocks: readonly BlockRef[],
+    fill: (lane: LaneName) => Promise<Result>,
+    signal: AbortSignal,
+  ): Promise<{ readonly from: PeerId; readonly result: Result } | undefined> {
+    const asked = this.#peers.filter((peer) => this.#isAsked(peer, this.#parts.clock.monotonicMs()))
+    const found = await Promise.all(
+      asked.map(async (peer) => {
+        const source = this.#source(peer)
+        return { peer, source, lane: await source.lane() }
+      }),
+    )
+    const ready = found.flatMap(({ lane, ...rest }) => (lane === undefined ? [] : [{ ...rest, lane }]))
+    const least = ready.toSorted((left, right) => left.source.bytesUnderWay - right.source.bytesUnderWay)[0]
+    if (least === undefined) return undefined
+    try {
+      return { from: least.peer, result: await least.source.getByLane(blocks, least.lane, fill, signal) }
+    } catch (error) {
+      if (signal.aborted || error instanceof FilesError) throw error
+      return undefined
+    }
+  }
+
+  #isAsked(peer: PeerId, nowMs: number): boolean {
+    return (this.#restUntilMs.get(peer) ?? 0) <= nowMs && (this.#distrustUntilMs.get(peer) ?? 0) <= nowMs
   }
 
   /** Deals the open blocks out in requests to the peers with the least under way. */
@@ -105,11 +130,10 @@ export class Fetcher {
   }
 
   #candidates(block: BlockRef): readonly PeerId[] {
-    const nowMs = this.#clock.monotonicMs()
+    const nowMs = this.#parts.clock.monotonicMs()
     const name = bytesKey(block.id)
     return this.#peers.filter((peer) => {
-      if ((this.#restUntilMs.get(peer) ?? 0) > nowMs || (this.#distrustUntilMs.get(peer) ?? 0) > nowMs) return false
-      return this.#lacking.get(peer)?.has(name) !== true
+      return this.#isAsked(peer, nowMs) && this.#lacking.get(peer)?.has(name) !== true
     })
   }
 
@@ -139,14 +163,14 @@ export class Fetcher {
       if (this.#sources.get(peer) !== source) return
       source.close()
       this.#sources.delete(peer)
-      this.#restUntilMs.set(peer, this.#clock.monotonicMs() + restMs)
+      this.#restUntilMs.set(peer, this.#parts.clock.monotonicMs() + restMs)
     }
   }
 
   #source(peer: PeerId): BlockSource {
     const known = this.#sources.get(peer)
     if (known !== undefined) return known
-    const made = new BlockSource(this.#network, peer, this.#accessKey, this.#random)
+    const made = new BlockSource(this.#parts, peer)
     this.#sources.set(peer, made)
     return made
   }

@@ -12,7 +12,9 @@ import type { FolderRecord } from '../model/folder.ts'
 import { hashIdBytes, parseBlockId, type BlockId } from '../model/ids.ts'
 import type { GetMany } from '../model/wire/exchange_pb.ts'
 import type { Channel } from '../net/network.ts'
-import { partBytesTarget, receiveBlocksFrame, requestIdsMax, sendBlocksPart } from './blocks-frames.ts'
+import { partBytesTarget, receiveBlocksFrame, requestIdsMax, sendBlocksFrame, sendBlocksPart } from './blocks-frames.ts'
+import type { LaneName } from '../net/lanes.ts'
+import type { Lanes } from './lanes.ts'
 import type { sealRanges, SealRange } from './seal-ranges-job.ts'
 
 export interface ServeParts {
@@ -21,6 +23,8 @@ export interface ServeParts {
   readonly jobs: Jobs<{ readonly sealRanges: typeof sealRanges }>
   readonly folder: FolderRecord
   readonly sealKey: Uint8Array
+  /** Absent where there are none. */
+  readonly lanes?: Lanes | undefined
   /** A file did not hold what the index said: look at it. */
   readonly onStale: (path: string) => void
 }
@@ -40,12 +44,42 @@ interface Part {
 
 /** Answers requests until the peer closes or `signal` aborts. The peer's membership has been checked. */
 export async function serveBlocks(channel: Channel, parts: ServeParts, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    const frame = await receiveBlocksFrame(channel, signal)
-    if (frame === undefined) return
-    if (frame.case !== 'getMany')
-      throw new EngineError('PEER_MISBEHAVED', `${channel.peer} spoke out of turn; the connection for its blocks was closed`)
-    await answer(channel, parts, frame.value, signal)
+  let lane: LaneName | undefined
+  try {
+    for (;;) {
+      const frame = await receiveBlocksFrame(channel, signal)
+      if (frame === undefined) return
+      if (frame.case === 'laneWanted') {
+        if (lane !== undefined) parts.lanes?.end(lane)
+        lane = await offerLane(channel, parts, signal)
+      } else if (frame.case !== 'getMany') {
+        throw new EngineError('PEER_MISBEHAVED', `${channel.peer} spoke out of turn; the connection for its blocks was closed`)
+      } else if (!frame.value.byLane) await answer(channel, parts, frame.value, signal)
+      else if (lane !== undefined) await answerByLane(channel, lane, parts, frame.value, signal)
+    }
+  } finally {
+    if (lane !== undefined) parts.lanes?.end(lane)
+  }
+}
+
+async function offerLane(channel: Channel, parts: ServeParts, signal: AbortSignal): Promise<LaneName | undefined> {
+  const offered = await parts.lanes?.offer(parts.sealKey, signal)
+  await sendBlocksFrame(channel, { case: 'laneOffer', value: offered?.terms ?? {} }, signal)
+  return offered?.lane
+}
+
+/** Only blocks of files: what is in the store is asked for again over the channel. */
+async function answerByLane(channel: Channel, lane: LaneName, parts: ServeParts, request: GetMany, signal: AbortSignal): Promise<void> {
+  const ranges = parseIds(request.ids, channel).map((id) => {
+    const source = sourceOf(parts, id)
+    return source.kind === 'file' ? source.range : undefined
+  })
+  try {
+    const stale = await parts.lanes?.send(lane, { root: parts.folder.path, sealKey: parts.sealKey, ranges }, signal)
+    for (const at of stale ?? []) parts.onStale(present(ranges[at], 'only a range is stale').path)
+  } catch (error) {
+    // The other side notices the same, and asks over the channel.
+    if (!(error instanceof EngineError && error.code === 'CLOSED')) throw error
   }
 }
 
@@ -93,7 +127,8 @@ function sourceOf({ index, store, folder }: ServeParts, id: BlockId): Source {
   const home = index.items.homeOf(folder.row, id)
   if (home !== undefined) {
     const { item, at, offset } = home
-    const range = { path: item.path, offset, lengthBytes: item.blocks.lengthBytes(at), id, key: item.blocks.key(at) }
+    const key = item.blocks.key(at).slice() // a view would be cloned with the whole list
+    const range = { path: item.path, offset, lengthBytes: item.blocks.lengthBytes(at), id, key }
     return { kind: 'file', range }
   }
   return store.has(folder.id, id) ? { kind: 'store', id } : { kind: 'absent' }

@@ -34,7 +34,7 @@ const engineTable: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** May import everything in the engine: the composition roots and the commands. */
-const rootFile = /^engine\/(bin\/.*|engine|node|config|worker|job-table)\.(ts|mts)$/
+const rootFile = /^engine\/(bin\/.*|engine|node|config|worker|job-table|lane-worker|lane-table)\.(ts|mts)$/
 const clientFolders = ['api', 'model', 'base']
 
 export interface Allowance {
@@ -53,7 +53,7 @@ export const allowances: readonly Allowance[] = [
   },
   {
     file: /^engine\/compose\//,
-    imports: /^engine\/job-table\.ts$/,
+    imports: /^engine\/(job|lane)-table\.ts$/,
     typeOnly: true,
     reason: 'the world that is handed in runs these jobs; what they are is for the worker to know',
   },

@@ -174,7 +174,7 @@ function holdParts(node: IndexNode, store: MemoryBlockStore): HoldParts {
     traffic: refuse,
     [Symbol.asyncDispose]: async () => await Promise.resolve(),
   }
-  const fetcher = new Fetcher(network, new Uint8Array(32), stillClock, testRandom)
+  const fetcher = new Fetcher({ network, accessKey: new Uint8Array(32), clock: stillClock, random: testRandom })
   return { index: node.index, handle: node.handle, store, fetcher, jobs: { width: 1, run: refuse } }
 }
 

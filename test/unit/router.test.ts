@@ -90,7 +90,7 @@ function openDoor(): Door {
   const cards = new CardShelf(index, refuse, refuse)
   const { identity } = node.handle
   const store = Object.assign(new MemoryBlockStore(), { compact: async () => undefined })
-  const folders = new FolderRegistry({ world, index, network, identity, store, cards, events })
+  const folders = new FolderRegistry({ lanes: undefined, world, index, network, identity, store, cards, events })
   const inviter = new Inviter({ index, network, signer: identity, clock, random: testRandom, log, cards: () => [], folderOf: refuse })
   routeChannels({ network, folders, inviter, clock, log }, never)
   return {

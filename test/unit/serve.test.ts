@@ -4,144 +4,22 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { present } from '../../engine/base/assert.ts'
-import { concatBytes, equalBytes, utf8 } from '../../engine/base/bytes.ts'
+import { concatBytes, equalBytes } from '../../engine/base/bytes.ts'
 import type { Clock, Random } from '../../engine/base/clock.ts'
 import { EngineError } from '../../engine/base/errors.ts'
-import { MemoryBlockStore } from '../../engine/blocks/memory-store.ts'
-import { blockIdOf, sealBlock } from '../../engine/crypto/seal.ts'
+import { blockIdOf } from '../../engine/crypto/seal.ts'
 import type { BlockRef } from '../../engine/model/entry.ts'
-import type { PeerId } from '../../engine/model/ids.ts'
-import type { Channel, Network } from '../../engine/net/network.ts'
+import type { Channel } from '../../engine/net/network.ts'
 import { blocksProtocol, receiveBlocksFrame, requestIdsMax, sendBlocksFrame } from '../../engine/transfer/blocks-frames.ts'
 import { Fetcher } from '../../engine/transfer/fetch.ts'
 import { isProof, proveMembership, type ProofContext } from '../../engine/transfer/membership-proof.ts'
-import type { SealRangesInput, SealRangesOutput } from '../../engine/transfer/seal-ranges-job.ts'
-import { serveBlocks, type ServeParts } from '../../engine/transfer/serve.ts'
-import { entryIdOfPath } from '../../engine/sync/folder-handle.ts'
+import { serveBlocks } from '../../engine/transfer/serve.ts'
 import { never, testBytes, testRandom } from '../support/blocks.ts'
-import { channelPair, IndexNode, pathOf } from '../support/index-world.ts'
+import { accessKey, honest, networkOf, openServer, welcome } from '../support/block-server.ts'
+import { channelPair, IndexNode } from '../support/index-world.ts'
 import { firstIdentity, secondIdentity } from '../support/model-values.ts'
 
-const accessKey = new Uint8Array(32).fill(3)
 const thirdPeer = new IndexNode(5).peer
-
-interface Server extends Disposable {
-  readonly node: IndexNode
-  readonly parts: ServeParts
-  readonly stale: string[]
-  /** Content by path: what the disk holds, whatever the index says. */
-  readonly disk: Map<string, string>
-  addFile(path: string, text: string): BlockRef
-  addStored(bytes: Uint8Array): Promise<BlockRef>
-}
-
-function openServer(): Server {
-  const node = new IndexNode(0)
-  const store = new MemoryBlockStore()
-  const disk = new Map<string, string>()
-  const stale: string[] = []
-  const { sealKey } = node.handle.jobKeys
-  const run = async (_name: string, input: SealRangesInput): Promise<SealRangesOutput> => {
-    const pieces = input.ranges.map(({ path, id }) => {
-      const { id: now, sealed } = sealBlock(sealKey, utf8(disk.get(path) ?? ''))
-      return equalBytes(now, id) ? sealed : new Uint8Array(0)
-    })
-    return await Promise.resolve({ payload: concatBytes(pieces), lengths: pieces.map(({ length }) => length) })
-  }
-  const parts: ServeParts = {
-    index: node.index,
-    store,
-    jobs: { width: 1, run },
-    folder: node.handle.record,
-    sealKey,
-    onStale: (path) => stale.push(path),
-  }
-  return {
-    node,
-    parts,
-    stale,
-    disk,
-    addFile: (path, text) => {
-      disk.set(path, text)
-      const blocks = node.blocksOf(text)
-      const stat = {
-        kind: 'file' as const,
-        sizeBytes: text.length,
-        mtimeUs: 1,
-        ctimeUs: 1,
-        inode: 1,
-        mode: 0o644,
-        chunkClass: 1,
-        isLeftover: false,
-        sinceMs: 0,
-      }
-      const item = {
-        ...stat,
-        path: pathOf(path),
-        vector: [{ author: node.handle.authorId, seq: 1 }],
-        blocks,
-        linkTarget: undefined,
-        contentVector: undefined,
-      }
-      node.index.transact(() => node.index.items.put(node.handle.row, entryIdOfPath(node.handle, pathOf(path)), item, undefined))
-      return { id: blocks.id(0), storedBytes: text.length + 16 }
-    },
-    addStored: async (bytes) => {
-      const id = blockIdOf(bytes)
-      await store.put([{ folder: node.handle.record.id, id, bytes }])
-      return { id, storedBytes: bytes.length }
-    },
-    [Symbol.dispose]: () => node[Symbol.dispose](),
-  }
-}
-
-/** A network whose peers are functions that are handed the other end of a channel. */
-function networkOf(peers: ReadonlyMap<PeerId, (channel: Channel) => Promise<void>>): {
-  readonly network: Network
-  readonly opened: PeerId[]
-} {
-  const opened: PeerId[] = []
-  const refuse = (): never => {
-    throw new Error('fetching only opens channels')
-  }
-  const self = secondIdentity.peerId
-  const network: Network = {
-    self,
-    addresses: refuse,
-    connectedPeers: refuse,
-    peerAddresses: refuse,
-    connect: refuse,
-    disconnect: refuse,
-    serve: refuse,
-    onEvent: refuse,
-    traffic: refuse,
-    open: async (peer) => {
-      opened.push(peer)
-      const { left, right } = channelPair(self, peer, blocksProtocol.name)
-      const answer = present(peers.get(peer), 'a known peer')
-      void answer(right).catch(() => right.abort())
-      return await Promise.resolve(left)
-    },
-    [Symbol.asyncDispose]: async () => await Promise.resolve(),
-  }
-  return { network, opened }
-}
-
-/** What router.ts does before it serves. */
-async function welcome(channel: Channel, self: PeerId, key = accessKey): Promise<void> {
-  const hello = await receiveBlocksFrame(channel, never)
-  assert.ok(hello?.case === 'hello')
-  const proof = proveMembership(key, { protocol: blocksProtocol.name, prover: self, verifier: channel.peer, nonce: hello.value.nonce })
-  await sendBlocksFrame(channel, { case: 'welcome', value: { proof } }, never)
-}
-
-function honest(server: Server, self: PeerId): (channel: Channel) => Promise<void> {
-  return async (channel) => {
-    await welcome(channel, self)
-    await serveBlocks(channel, server.parts, never)
-  }
-}
 
 let nowMs = 0
 const clock: Clock = { nowMs: () => nowMs, monotonicMs: () => nowMs, sleep: async () => await Promise.resolve() }
@@ -155,7 +33,7 @@ describe('blocks fetched from a member', () => {
     const changed = server.addFile('c', 'before')
     server.disk.set('c', 'after!')
     const { network } = networkOf(new Map([[firstIdentity.peerId, honest(server, firstIdentity.peerId)]]))
-    const fetcher = new Fetcher(network, accessKey, clock, random)
+    const fetcher = new Fetcher({ network, accessKey, clock, random })
     fetcher.setPeers([firstIdentity.peerId])
     const refs = [three, gone, two, changed, one]
     const fetched = await fetcher.fetch(refs, never)
@@ -179,7 +57,7 @@ describe('blocks fetched from a member', () => {
     using server = openServer()
     const refs = Array.from({ length: 1500 }, (_, at) => server.addFile(`f${at}`, `content ${at}`))
     const { network } = networkOf(new Map([[firstIdentity.peerId, honest(server, firstIdentity.peerId)]]))
-    const fetcher = new Fetcher(network, accessKey, clock, random)
+    const fetcher = new Fetcher({ network, accessKey, clock, random })
     fetcher.setPeers([firstIdentity.peerId])
     const fetched = await fetcher.fetch(refs, never)
     assert.ok(fetched.every((block, at) => block !== undefined && equalBytes(blockIdOf(block.bytes), refs[at]?.id ?? new Uint8Array(0))))
@@ -194,7 +72,7 @@ describe('blocks fetched from a member', () => {
       [firstIdentity.peerId, honest(first, firstIdentity.peerId)],
       [thirdPeer, honest(second, thirdPeer)],
     ])
-    const fetcher = new Fetcher(networkOf(peers).network, accessKey, clock, random)
+    const fetcher = new Fetcher({ network: networkOf(peers).network, accessKey, clock, random })
     fetcher.setPeers([...peers.keys()])
     assert.deepEqual(
       (await fetcher.fetch(refs, never)).map((block) => block?.from),
@@ -236,7 +114,7 @@ describe('blocks fetched from a member', () => {
         [thirdPeer, honest(server, thirdPeer)],
       ])
       const { network, opened } = networkOf(peers)
-      const fetcher = new Fetcher(network, accessKey, clock, random)
+      const fetcher = new Fetcher({ network, accessKey, clock, random })
       fetcher.setPeers([firstIdentity.peerId])
       assert.deepEqual(await fetcher.fetch([ref], never), [undefined])
       fetcher.setPeers([firstIdentity.peerId, thirdPeer])
@@ -254,7 +132,7 @@ describe('blocks fetched from a member', () => {
     const { network } = networkOf(
       new Map([[firstIdentity.peerId, async (channel: Channel) => await welcome(channel, firstIdentity.peerId)]]),
     )
-    const fetcher = new Fetcher(network, accessKey, clock, random)
+    const fetcher = new Fetcher({ network, accessKey, clock, random })
     fetcher.setPeers([firstIdentity.peerId])
     const gone = new AbortController()
     const fetching = fetcher.fetch([{ id: blockIdOf(new Uint8Array(3)), storedBytes: 3 }], gone.signal)

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file exchange.proto.
  */
 export const file_exchange: GenFile = /*@__PURE__*/
-  fileDesc("Cg5leGNoYW5nZS5wcm90bxILaG9sZGZhc3QudjEiwAIKCkluZGV4RnJhbWUSIwoFaGVsbG8YASABKAsyEi5ob2xkZmFzdC52MS5IZWxsb0gAEicKB3dlbGNvbWUYAiABKAsyFC5ob2xkZmFzdC52MS5XZWxjb21lSAASIwoDbG9nGAMgASgLMhQuaG9sZGZhc3QudjEuTG9nUGFydEgAEisKCXN1YnNjcmliZRgEIAEoCzIWLmhvbGRmYXN0LnYxLlN1YnNjcmliZUgAEiMKBWJhdGNoGAUgASgLMhIuaG9sZGZhc3QudjEuQmF0Y2hIABIhCgRoYXZlGAYgASgLMhEuaG9sZGZhc3QudjEuSGF2ZUgAEh8KA2FjaxgHIAEoCzIQLmhvbGRmYXN0LnYxLkFja0gAEiEKBGNhcmQYCCABKAsyES5ob2xkZmFzdC52MS5DYXJkSABCBgoEa2luZCJKCgVIZWxsbxIPCgd2ZXJzaW9uGAEgASgNEg0KBW5vbmNlGAIgASgMEg0KBXByb29mGAMgASgMEhIKCmxvZ19sZW5ndGgYBCABKAQiPgoHV2VsY29tZRINCgVwcm9vZhgBIAEoDBISCgpsb2dfbGVuZ3RoGAIgASgEEhAKCGluZGV4X2lkGAMgASgMIk8KB0xvZ1BhcnQSFgoOZmlyc3RfcG9zaXRpb24YASABKAQSLAoHZW50cmllcxgCIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5Ik8KCVN1YnNjcmliZRIQCghpbmRleF9pZBgBIAEoDBIOCgZjdXJzb3IYAiABKAQSIAoFaGVhZHMYAyADKAsyES5ob2xkZmFzdC52MS5IZWFkIiMKBEhlYWQSDgoGYXV0aG9yGAEgASgMEgsKA3NlcRgCIAEoBCKaAQoFQmF0Y2gSJAoEc2V0cxgBIAMoCzIWLmhvbGRmYXN0LnYxLkNoYW5nZVNldBImCgdlbnRyaWVzGAIgAygLMhUuaG9sZGZhc3QudjEuRW50cnlSZWYSDgoGY3Vyc29yGAMgASgEEhEKCWNhdWdodF91cBgEIAEoCBIgCgVoZWFkcxgFIAMoCzIRLmhvbGRmYXN0LnYxLkhlYWQiOAoIRW50cnlSZWYSCwoDc2V0GAEgASgNEhAKCHBvc2l0aW9uGAIgASgNEg0KBWVudHJ5GAMgASgMIhcKBEhhdmUSDwoHY291bnRlchgBIAEoBCIkCgNBY2sSDgoGY3Vyc29yGAEgASgEEg0KBW5lZWRzGAIgASgEIicKBENhcmQSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwipgEKCENhcmRCb2R5Eg8KB3ZlcnNpb24YASABKA0SEAoIbm9kZV9rZXkYAiABKAwSDwoHZWRpdGlvbhgDIAEoBBIMCgRuYW1lGAQgASgJEgwKBHpvbmUYBSABKAkSDQoFY2xhc3MYBiABKA0SFgoOY2FwYWNpdHlfYnl0ZXMYByABKAQSEQoJYWRkcmVzc2VzGAggAygJEhAKCHNvZnR3YXJlGAkgASgJIrYBCgtCbG9ja3NGcmFtZRIjCgVoZWxsbxgBIAEoCzISLmhvbGRmYXN0LnYxLkhlbGxvSAASJwoHd2VsY29tZRgCIAEoCzIULmhvbGRmYXN0LnYxLldlbGNvbWVIABIoCghnZXRfbWFueRgDIAEoCzIULmhvbGRmYXN0LnYxLkdldE1hbnlIABInCgRwYXJ0GAQgASgLMhcuaG9sZGZhc3QudjEuQmxvY2tzUGFydEgAQgYKBGtpbmQiJwoHR2V0TWFueRIPCgdyZXF1ZXN0GAEgASgNEgsKA2lkcxgCIAEoDCI/CgpCbG9ja3NQYXJ0Eg8KB3JlcXVlc3QYASABKA0SDwoHbGVuZ3RocxgCIAMoDRIPCgdwYXlsb2FkGAMgASgMIlEKC0pvaW5SZXF1ZXN0Eg8KB3ZlcnNpb24YASABKA0SDwoHbGlua19pZBgCIAEoDBINCgVwcm9vZhgDIAEoDBIRCglub2RlX25hbWUYBCABKAkiaAoKSm9pbkFuc3dlchIpCghhY2NlcHRlZBgBIAEoCzIVLmhvbGRmYXN0LnYxLkFjY2VwdGVkSAASJwoHcmVmdXNlZBgCIAEoCzIULmhvbGRmYXN0LnYxLlJlZnVzZWRIAEIGCgRraW5kIuQBCghBY2NlcHRlZBIRCglmb2xkZXJfaWQYASABKAwSEwoLZm9sZGVyX25hbWUYAiABKAkSDAoEcm9sZRgDIAEoDRIoCgNsb2cYBCADKAsyGy5ob2xkZmFzdC52MS5TaWduZWRMb2dFbnRyeRIVCg1hY2Nlc3Nfc2VjcmV0GAUgASgMEhUKDWZvbGRlcl9zZWNyZXQYBiABKAwSKAoGZXBvY2hzGAcgAygLMhguaG9sZGZhc3QudjEuRXBvY2hTZWNyZXQSIAoFY2FyZHMYCCADKAsyES5ob2xkZmFzdC52MS5DYXJkIiwKC0Vwb2NoU2VjcmV0Eg0KBWVwb2NoGAEgASgNEg4KBnNlY3JldBgCIAEoDCIXCgdSZWZ1c2VkEgwKBGNvZGUYASABKAkidgoITGlua0JvZHkSDwoHdmVyc2lvbhgBIAEoDRIPCgdsaW5rX2lkGAIgASgMEg4KBnNlY3JldBgDIAEoDBIQCghub2RlX2tleRgEIAEoDBIRCglhZGRyZXNzZXMYBSADKAwSEwoLZm9sZGVyX25hbWUYBiABKAliBnByb3RvMw", [file_entry]);
+  fileDesc("Cg5leGNoYW5nZS5wcm90bxILaG9sZGZhc3QudjEiwAIKCkluZGV4RnJhbWUSIwoFaGVsbG8YASABKAsyEi5ob2xkZmFzdC52MS5IZWxsb0gAEicKB3dlbGNvbWUYAiABKAsyFC5ob2xkZmFzdC52MS5XZWxjb21lSAASIwoDbG9nGAMgASgLMhQuaG9sZGZhc3QudjEuTG9nUGFydEgAEisKCXN1YnNjcmliZRgEIAEoCzIWLmhvbGRmYXN0LnYxLlN1YnNjcmliZUgAEiMKBWJhdGNoGAUgASgLMhIuaG9sZGZhc3QudjEuQmF0Y2hIABIhCgRoYXZlGAYgASgLMhEuaG9sZGZhc3QudjEuSGF2ZUgAEh8KA2FjaxgHIAEoCzIQLmhvbGRmYXN0LnYxLkFja0gAEiEKBGNhcmQYCCABKAsyES5ob2xkZmFzdC52MS5DYXJkSABCBgoEa2luZCJKCgVIZWxsbxIPCgd2ZXJzaW9uGAEgASgNEg0KBW5vbmNlGAIgASgMEg0KBXByb29mGAMgASgMEhIKCmxvZ19sZW5ndGgYBCABKAQiPgoHV2VsY29tZRINCgVwcm9vZhgBIAEoDBISCgpsb2dfbGVuZ3RoGAIgASgEEhAKCGluZGV4X2lkGAMgASgMIk8KB0xvZ1BhcnQSFgoOZmlyc3RfcG9zaXRpb24YASABKAQSLAoHZW50cmllcxgCIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5Ik8KCVN1YnNjcmliZRIQCghpbmRleF9pZBgBIAEoDBIOCgZjdXJzb3IYAiABKAQSIAoFaGVhZHMYAyADKAsyES5ob2xkZmFzdC52MS5IZWFkIiMKBEhlYWQSDgoGYXV0aG9yGAEgASgMEgsKA3NlcRgCIAEoBCKaAQoFQmF0Y2gSJAoEc2V0cxgBIAMoCzIWLmhvbGRmYXN0LnYxLkNoYW5nZVNldBImCgdlbnRyaWVzGAIgAygLMhUuaG9sZGZhc3QudjEuRW50cnlSZWYSDgoGY3Vyc29yGAMgASgEEhEKCWNhdWdodF91cBgEIAEoCBIgCgVoZWFkcxgFIAMoCzIRLmhvbGRmYXN0LnYxLkhlYWQiOAoIRW50cnlSZWYSCwoDc2V0GAEgASgNEhAKCHBvc2l0aW9uGAIgASgNEg0KBWVudHJ5GAMgASgMIhcKBEhhdmUSDwoHY291bnRlchgBIAEoBCIkCgNBY2sSDgoGY3Vyc29yGAEgASgEEg0KBW5lZWRzGAIgASgEIicKBENhcmQSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwipgEKCENhcmRCb2R5Eg8KB3ZlcnNpb24YASABKA0SEAoIbm9kZV9rZXkYAiABKAwSDwoHZWRpdGlvbhgDIAEoBBIMCgRuYW1lGAQgASgJEgwKBHpvbmUYBSABKAkSDQoFY2xhc3MYBiABKA0SFgoOY2FwYWNpdHlfYnl0ZXMYByABKAQSEQoJYWRkcmVzc2VzGAggAygJEhAKCHNvZnR3YXJlGAkgASgJIpQCCgtCbG9ja3NGcmFtZRIjCgVoZWxsbxgBIAEoCzISLmhvbGRmYXN0LnYxLkhlbGxvSAASJwoHd2VsY29tZRgCIAEoCzIULmhvbGRmYXN0LnYxLldlbGNvbWVIABIoCghnZXRfbWFueRgDIAEoCzIULmhvbGRmYXN0LnYxLkdldE1hbnlIABInCgRwYXJ0GAQgASgLMhcuaG9sZGZhc3QudjEuQmxvY2tzUGFydEgAEi4KC2xhbmVfd2FudGVkGAUgASgLMhcuaG9sZGZhc3QudjEuTGFuZVdhbnRlZEgAEiwKCmxhbmVfb2ZmZXIYBiABKAsyFi5ob2xkZmFzdC52MS5MYW5lT2ZmZXJIAEIGCgRraW5kIgwKCkxhbmVXYW50ZWQiOAoJTGFuZU9mZmVyEgwKBHBvcnQYASABKA0SDQoFdG9rZW4YAiABKAwSDgoGc2VjcmV0GAMgASgMIjgKB0dldE1hbnkSDwoHcmVxdWVzdBgBIAEoDRILCgNpZHMYAiABKAwSDwoHYnlfbGFuZRgDIAEoCCI/CgpCbG9ja3NQYXJ0Eg8KB3JlcXVlc3QYASABKA0SDwoHbGVuZ3RocxgCIAMoDRIPCgdwYXlsb2FkGAMgASgMIlEKC0pvaW5SZXF1ZXN0Eg8KB3ZlcnNpb24YASABKA0SDwoHbGlua19pZBgCIAEoDBINCgVwcm9vZhgDIAEoDBIRCglub2RlX25hbWUYBCABKAkiaAoKSm9pbkFuc3dlchIpCghhY2NlcHRlZBgBIAEoCzIVLmhvbGRmYXN0LnYxLkFjY2VwdGVkSAASJwoHcmVmdXNlZBgCIAEoCzIULmhvbGRmYXN0LnYxLlJlZnVzZWRIAEIGCgRraW5kIuQBCghBY2NlcHRlZBIRCglmb2xkZXJfaWQYASABKAwSEwoLZm9sZGVyX25hbWUYAiABKAkSDAoEcm9sZRgDIAEoDRIoCgNsb2cYBCADKAsyGy5ob2xkZmFzdC52MS5TaWduZWRMb2dFbnRyeRIVCg1hY2Nlc3Nfc2VjcmV0GAUgASgMEhUKDWZvbGRlcl9zZWNyZXQYBiABKAwSKAoGZXBvY2hzGAcgAygLMhguaG9sZGZhc3QudjEuRXBvY2hTZWNyZXQSIAoFY2FyZHMYCCADKAsyES5ob2xkZmFzdC52MS5DYXJkIiwKC0Vwb2NoU2VjcmV0Eg0KBWVwb2NoGAEgASgNEg4KBnNlY3JldBgCIAEoDCIXCgdSZWZ1c2VkEgwKBGNvZGUYASABKAkidgoITGlua0JvZHkSDwoHdmVyc2lvbhgBIAEoDRIPCgdsaW5rX2lkGAIgASgMEg4KBnNlY3JldBgDIAEoDBIQCghub2RlX2tleRgEIAEoDBIRCglhZGRyZXNzZXMYBSADKAwSEwoLZm9sZGVyX25hbWUYBiABKAliBnByb3RvMw", [file_entry]);
 
 /**
  * /holdfast/index/1. The opener subscribes to one folder of the other side: it says what it has, the other sends what is
@@ -495,6 +495,18 @@ export type BlocksFrame = Message<"holdfast.v1.BlocksFrame"> & {
      */
     value: BlocksPart;
     case: "part";
+  } | {
+    /**
+     * @generated from field: holdfast.v1.LaneWanted lane_wanted = 5;
+     */
+    value: LaneWanted;
+    case: "laneWanted";
+  } | {
+    /**
+     * @generated from field: holdfast.v1.LaneOffer lane_offer = 6;
+     */
+    value: LaneOffer;
+    case: "laneOffer";
   } | { case: undefined; value?: undefined };
 };
 
@@ -504,6 +516,54 @@ export type BlocksFrame = Message<"holdfast.v1.BlocksFrame"> & {
  */
 export const BlocksFrameSchema: GenMessage<BlocksFrame> = /*@__PURE__*/
   messageDesc(file_exchange, 12);
+
+/**
+ * The opener would like a lane, a direct connection for the content of large files (docs/wire-format.md). Answered by an offer, at most once.
+ *
+ * @generated from message holdfast.v1.LaneWanted
+ */
+export type LaneWanted = Message<"holdfast.v1.LaneWanted"> & {
+};
+
+/**
+ * Describes the message holdfast.v1.LaneWanted.
+ * Use `create(LaneWantedSchema)` to create a new message.
+ */
+export const LaneWantedSchema: GenMessage<LaneWanted> = /*@__PURE__*/
+  messageDesc(file_exchange, 13);
+
+/**
+ * @generated from message holdfast.v1.LaneOffer
+ */
+export type LaneOffer = Message<"holdfast.v1.LaneOffer"> & {
+  /**
+   * TCP, at the address of this connection; 0 = no lane
+   *
+   * @generated from field: uint32 port = 1;
+   */
+  port: number;
+
+  /**
+   * 16 bytes, what to say first there
+   *
+   * @generated from field: bytes token = 2;
+   */
+  token: Uint8Array;
+
+  /**
+   * 32 bytes; the key of the lane is made from it and from the folder's seal key
+   *
+   * @generated from field: bytes secret = 3;
+   */
+  secret: Uint8Array;
+};
+
+/**
+ * Describes the message holdfast.v1.LaneOffer.
+ * Use `create(LaneOfferSchema)` to create a new message.
+ */
+export const LaneOfferSchema: GenMessage<LaneOffer> = /*@__PURE__*/
+  messageDesc(file_exchange, 14);
 
 /**
  * @generated from message holdfast.v1.GetMany
@@ -522,6 +582,13 @@ export type GetMany = Message<"holdfast.v1.GetMany"> & {
    * @generated from field: bytes ids = 2;
    */
   ids: Uint8Array;
+
+  /**
+   * answered through the lane, one record a block in the order asked, and by no part
+   *
+   * @generated from field: bool by_lane = 3;
+   */
+  byLane: boolean;
 };
 
 /**
@@ -529,7 +596,7 @@ export type GetMany = Message<"holdfast.v1.GetMany"> & {
  * Use `create(GetManySchema)` to create a new message.
  */
 export const GetManySchema: GenMessage<GetMany> = /*@__PURE__*/
-  messageDesc(file_exchange, 13);
+  messageDesc(file_exchange, 15);
 
 /**
  * Answers come in the order asked; a part covers the next `lengths` of them.
@@ -562,7 +629,7 @@ export type BlocksPart = Message<"holdfast.v1.BlocksPart"> & {
  * Use `create(BlocksPartSchema)` to create a new message.
  */
 export const BlocksPartSchema: GenMessage<BlocksPart> = /*@__PURE__*/
-  messageDesc(file_exchange, 14);
+  messageDesc(file_exchange, 16);
 
 /**
  * /holdfast/join/1
@@ -602,7 +669,7 @@ export type JoinRequest = Message<"holdfast.v1.JoinRequest"> & {
  * Use `create(JoinRequestSchema)` to create a new message.
  */
 export const JoinRequestSchema: GenMessage<JoinRequest> = /*@__PURE__*/
-  messageDesc(file_exchange, 15);
+  messageDesc(file_exchange, 17);
 
 /**
  * @generated from message holdfast.v1.JoinAnswer
@@ -631,7 +698,7 @@ export type JoinAnswer = Message<"holdfast.v1.JoinAnswer"> & {
  * Use `create(JoinAnswerSchema)` to create a new message.
  */
 export const JoinAnswerSchema: GenMessage<JoinAnswer> = /*@__PURE__*/
-  messageDesc(file_exchange, 16);
+  messageDesc(file_exchange, 18);
 
 /**
  * @generated from message holdfast.v1.Accepted
@@ -687,7 +754,7 @@ export type Accepted = Message<"holdfast.v1.Accepted"> & {
  * Use `create(AcceptedSchema)` to create a new message.
  */
 export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
-  messageDesc(file_exchange, 17);
+  messageDesc(file_exchange, 19);
 
 /**
  * @generated from message holdfast.v1.EpochSecret
@@ -709,7 +776,7 @@ export type EpochSecret = Message<"holdfast.v1.EpochSecret"> & {
  * Use `create(EpochSecretSchema)` to create a new message.
  */
 export const EpochSecretSchema: GenMessage<EpochSecret> = /*@__PURE__*/
-  messageDesc(file_exchange, 18);
+  messageDesc(file_exchange, 20);
 
 /**
  * @generated from message holdfast.v1.Refused
@@ -728,7 +795,7 @@ export type Refused = Message<"holdfast.v1.Refused"> & {
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
-  messageDesc(file_exchange, 19);
+  messageDesc(file_exchange, 21);
 
 /**
  * The bytes inside a link, before checksum and text encoding.
@@ -780,5 +847,5 @@ export type LinkBody = Message<"holdfast.v1.LinkBody"> & {
  * Use `create(LinkBodySchema)` to create a new message.
  */
 export const LinkBodySchema: GenMessage<LinkBody> = /*@__PURE__*/
-  messageDesc(file_exchange, 20);
+  messageDesc(file_exchange, 22);
 

@@ -1,0 +1,138 @@
+// Members that serve blocks, and a network between them and who fetches.
+
+import assert from 'node:assert/strict'
+
+import { present } from '../../engine/base/assert.ts'
+import { concatBytes, equalBytes, utf8 } from '../../engine/base/bytes.ts'
+import { MemoryBlockStore } from '../../engine/blocks/memory-store.ts'
+import { blockIdOf, sealBlock } from '../../engine/crypto/seal.ts'
+import type { BlockRef } from '../../engine/model/entry.ts'
+import type { PeerId } from '../../engine/model/ids.ts'
+import type { Channel, Network } from '../../engine/net/network.ts'
+import { blocksProtocol, receiveBlocksFrame, sendBlocksFrame } from '../../engine/transfer/blocks-frames.ts'
+import { proveMembership } from '../../engine/transfer/membership-proof.ts'
+import type { SealRangesInput, SealRangesOutput } from '../../engine/transfer/seal-ranges-job.ts'
+import { serveBlocks, type ServeParts } from '../../engine/transfer/serve.ts'
+import { entryIdOfPath } from '../../engine/sync/folder-handle.ts'
+import { never } from './blocks.ts'
+import { channelPair, IndexNode, pathOf } from './index-world.ts'
+import { secondIdentity } from './model-values.ts'
+
+export const accessKey: Uint8Array = new Uint8Array(32).fill(3)
+
+export interface Server extends Disposable {
+  readonly node: IndexNode
+  readonly parts: ServeParts
+  readonly stale: string[]
+  /** Content by path: what the disk holds, whatever the index says. */
+  readonly disk: Map<string, string>
+  addFile(path: string, text: string): BlockRef
+  addStored(bytes: Uint8Array): Promise<BlockRef>
+}
+
+export function openServer(): Server {
+  const node = new IndexNode(0)
+  const store = new MemoryBlockStore()
+  const disk = new Map<string, string>()
+  const stale: string[] = []
+  const { sealKey } = node.handle.jobKeys
+  const run = async (_name: string, input: SealRangesInput): Promise<SealRangesOutput> => {
+    const pieces = input.ranges.map(({ path, id }) => {
+      const { id: now, sealed } = sealBlock(sealKey, utf8(disk.get(path) ?? ''))
+      return equalBytes(now, id) ? sealed : new Uint8Array(0)
+    })
+    return await Promise.resolve({ payload: concatBytes(pieces), lengths: pieces.map(({ length }) => length) })
+  }
+  const parts: ServeParts = {
+    index: node.index,
+    store,
+    jobs: { width: 1, run },
+    folder: node.handle.record,
+    sealKey,
+    onStale: (path) => stale.push(path),
+  }
+  return {
+    node,
+    parts,
+    stale,
+    disk,
+    addFile: (path, text) => {
+      disk.set(path, text)
+      const blocks = node.blocksOf(text)
+      const stat = {
+        kind: 'file' as const,
+        sizeBytes: text.length,
+        mtimeUs: 1,
+        ctimeUs: 1,
+        inode: 1,
+        mode: 0o644,
+        chunkClass: 1,
+        isLeftover: false,
+        sinceMs: 0,
+      }
+      const item = {
+        ...stat,
+        path: pathOf(path),
+        vector: [{ author: node.handle.authorId, seq: 1 }],
+        blocks,
+        linkTarget: undefined,
+        contentVector: undefined,
+      }
+      node.index.transact(() => node.index.items.put(node.handle.row, entryIdOfPath(node.handle, pathOf(path)), item, undefined))
+      return { id: blocks.id(0), storedBytes: text.length + 16 }
+    },
+    addStored: async (bytes) => {
+      const id = blockIdOf(bytes)
+      await store.put([{ folder: node.handle.record.id, id, bytes }])
+      return { id, storedBytes: bytes.length }
+    },
+    [Symbol.dispose]: () => node[Symbol.dispose](),
+  }
+}
+
+/** A network whose peers are functions that are handed the other end of a channel. */
+export function networkOf(peers: ReadonlyMap<PeerId, (channel: Channel) => Promise<void>>): {
+  readonly network: Network
+  readonly opened: PeerId[]
+} {
+  const opened: PeerId[] = []
+  const refuse = (): never => {
+    throw new Error('fetching only opens channels')
+  }
+  const self = secondIdentity.peerId
+  const network: Network = {
+    self,
+    addresses: refuse,
+    connectedPeers: refuse,
+    peerAddresses: () => ['/ip4/127.0.0.1/tcp/1'],
+    connect: refuse,
+    disconnect: refuse,
+    serve: refuse,
+    onEvent: refuse,
+    traffic: refuse,
+    open: async (peer) => {
+      opened.push(peer)
+      const { left, right } = channelPair(self, peer, blocksProtocol.name)
+      const answer = present(peers.get(peer), 'a known peer')
+      void answer(right).catch(() => right.abort())
+      return await Promise.resolve(left)
+    },
+    [Symbol.asyncDispose]: async () => await Promise.resolve(),
+  }
+  return { network, opened }
+}
+
+/** What router.ts does before it serves. */
+export async function welcome(channel: Channel, self: PeerId, key: Uint8Array = accessKey): Promise<void> {
+  const hello = await receiveBlocksFrame(channel, never)
+  assert.ok(hello?.case === 'hello')
+  const proof = proveMembership(key, { protocol: blocksProtocol.name, prover: self, verifier: channel.peer, nonce: hello.value.nonce })
+  await sendBlocksFrame(channel, { case: 'welcome', value: { proof } }, never)
+}
+
+export function honest(server: Server, self: PeerId): (channel: Channel) => Promise<void> {
+  return async (channel) => {
+    await welcome(channel, self)
+    await serveBlocks(channel, server.parts, never)
+  }
+}
