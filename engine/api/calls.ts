@@ -30,6 +30,8 @@ export interface Calls {
     input: { readonly folder: string; readonly settings: Readonly<Record<string, string>> }
     output: { readonly settings: Readonly<Record<string, string>> }
   }
+  acceptChanges: { input: FolderName; output: Empty }
+  rejectChanges: { input: FolderName; output: Empty }
   share: { input: { readonly folder: string; readonly role?: Role }; output: { readonly link: string; readonly id: string } }
   join: {
     input: { readonly link: string; readonly path: string }
@@ -68,6 +70,8 @@ export const callRoutes: { readonly [Name in CallName]: CallRoute } = {
   resumeFolder: { method: 'POST', path: '/folders/resume', summary: 'Resume a paused folder' },
   rescanFolder: { method: 'POST', path: '/folders/rescan', summary: 'Walk the whole tree now; answers when the walk is done' },
   setFolder: { method: 'POST', path: '/folders/set', summary: 'Change settings of a folder on this node; answers with all of them' },
+  acceptChanges: { method: 'POST', path: '/folders/accept', summary: 'Held changes were meant: tell the other members' },
+  rejectChanges: { method: 'POST', path: '/folders/reject', summary: 'Held changes were an accident: bring the files back' },
   share: { method: 'POST', path: '/share', summary: 'Make a one-use invitation; the link is a secret' },
   join: { method: 'POST', path: '/join', summary: 'Join the folder of a link at an absolute path' },
   waitSynced: { method: 'POST', path: '/wait', summary: 'Answer when the folders are in step, or with TIMED_OUT' },

@@ -27,7 +27,7 @@ const folderName = z.string().min(1).max(pathCharactersMax).describe('A name, a 
 
 const count = z.number().int().nonnegative()
 const role = z.enum(['owner', 'write', 'read', 'host'])
-const folderState = z.enum(['scanning', 'syncing', 'idle', 'paused', 'stopped', 'waiting'])
+const folderState = z.enum(['scanning', 'syncing', 'idle', 'paused', 'stopped', 'held', 'waiting'])
 
 const progress = z
   .object({
@@ -56,6 +56,7 @@ const folderStatus = z
     copies: z.object({ target: count, min: count }),
     watcher: z.string(),
     historyBytes: count,
+    held: z.object({ deleted: count, rewritten: count, files: count, sinceMs: z.number(), examples: z.array(z.string()) }).exactOptional(),
     progress: progress.exactOptional(),
   })
   .openapi('FolderStatus')
@@ -122,6 +123,8 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
     }),
     output: z.object({ settings: z.record(z.string(), z.string()) }),
   },
+  acceptChanges: folderOnly,
+  rejectChanges: folderOnly,
   share: {
     input: z.strictObject({ folder: folderName, role: role.exactOptional() }),
     output: z.object({ link: z.string(), id: z.string() }),

@@ -11,6 +11,7 @@ export type FolderState =
   | 'idle' // in step with every member reachable now
   | 'paused' // by the person
   | 'stopped' // a guard stopped it: see problems
+  | 'held' // changes made here wait for `accept` or `reject`
   | 'waiting' // content is needed and nobody reachable has it
 
 export interface Progress {
@@ -22,6 +23,19 @@ export interface Progress {
   readonly bytesPerSecond: number
   /** Absent while there is nothing to judge by. */
   readonly secondsLeft?: number
+}
+
+/** Changes made here that look like an accident: nobody is told before a person has decided. */
+export interface HeldChanges {
+  /** Files that are gone. */
+  readonly deleted: number
+  /** Files with other content. */
+  readonly rewritten: number
+  /** Files of the folder before. */
+  readonly files: number
+  readonly sinceMs: number
+  /** A few of the paths. */
+  readonly examples: readonly string[]
 }
 
 export interface FolderStatus {
@@ -42,6 +56,7 @@ export interface FolderStatus {
   readonly watcher: string
   /** Bytes kept for this folder beside its files: past versions above all. */
   readonly historyBytes: number
+  readonly held?: HeldChanges
   readonly progress?: Progress
 }
 
@@ -115,6 +130,13 @@ export interface FolderControls {
   rescanFolder(folder: string, signal: AbortSignal): Promise<void>
   /** Sets them, all or none, and gives every setting with its value. `BAD_ARGUMENT` names what is wrong. */
   setFolder(folder: string, settings: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>>
+  /** Held changes were meant: the others are told of them now. Throws `NOTHING_HELD`. */
+  acceptChanges(folder: string, signal: AbortSignal): Promise<void>
+  /**
+   * Held changes were an accident: the files come back as the other members have them; what replaced them is kept in the history. For a
+   * folder that is stopped because its directory is gone or empty: it is made anew and filled. Throws `NOTHING_HELD`, `FOLDER_STOPPED`.
+   */
+  rejectChanges(folder: string, signal: AbortSignal): Promise<void>
   /**
    * Resolves when the folders (all when absent) are in step: local changes ingested, everything known applied here and,
    * for each connected member, everything of ours acknowledged as applied there. Throws `TIMED_OUT` through the signal's owner.

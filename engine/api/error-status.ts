@@ -18,6 +18,7 @@ export const errorStatuses: Readonly<Record<ErrorCode, ErrorStatus>> = {
   PATH_NOT_WRITABLE: 422,
   PATH_IS_HOME: 422,
   FOLDER_STOPPED: 409,
+  NOTHING_HELD: 409,
   NOT_ALLOWED: 403,
   TIMED_OUT: 504,
   ALREADY_RUNNING: 409,

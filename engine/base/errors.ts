@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'PATH_NOT_WRITABLE'
   | 'PATH_IS_HOME'
   | 'FOLDER_STOPPED'
+  | 'NOTHING_HELD'
   | 'NOT_ALLOWED'
   | 'TIMED_OUT'
   // the node itself

@@ -24,6 +24,7 @@ export const exitCodes: Readonly<Record<ErrorCode, ExitCode>> = {
   PATH_NOT_WRITABLE: 5,
   PATH_IS_HOME: 5,
   FOLDER_STOPPED: 5,
+  NOTHING_HELD: 5,
   NOT_ALLOWED: 5,
   TIMED_OUT: 6,
   ALREADY_RUNNING: 5,

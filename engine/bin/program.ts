@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander'
 import { EngineError, errorCodeOf, messageOf } from '../base/errors.ts'
 import type { Cli } from './cli.ts'
+import { addDecideCommands } from './commands/decide.ts'
 import { addDoctorCommand } from './commands/doctor.ts'
 import { addFolderCommands } from './commands/folder.ts'
 import { addIdCommand } from './commands/id.ts'
@@ -40,6 +41,7 @@ export function buildProgram(cli: Cli): Command {
   addStopCommand(program, cli)
   addProblemsCommand(program, cli)
   addFolderCommands(program, cli)
+  addDecideCommands(program, cli)
   addShareCommand(program, cli)
   addJoinCommand(program, cli)
   addWaitCommand(program, cli)

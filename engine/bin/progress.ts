@@ -17,7 +17,7 @@ export type Followed =
 
 /**
  * Draws the progress of `folder` (all when undefined) until the daemon says that it is in step. With `endWhenStuck` a
- * folder that is paused, stopped or waiting for a peer ends it too. Throws what the daemon told, `TIMED_OUT` among it.
+ * folder that is paused, stopped, held or waiting for a peer ends it too. Throws what the daemon told, `TIMED_OUT` among it.
  */
 export async function followUntilSynced(
   cli: Cli,
@@ -56,7 +56,7 @@ async function drawUntilStuck(
     await cli.clock.sleep(redrawMs, signal)
     const { folders } = await client.call('folders', {}, signal)
     const mine = folders.filter(({ id, name, path }) => folder === undefined || name === folder || path === folder || id.startsWith(folder))
-    const stuck = mine.find(({ state }) => state === 'paused' || state === 'stopped' || state === 'waiting')
+    const stuck = mine.find(({ state }) => state === 'paused' || state === 'stopped' || state === 'held' || state === 'waiting')
     if (endWhenStuck && stuck !== undefined) return { end: 'stuck', state: stuck.state }
     const busy = mine.find(({ progress }) => progress !== undefined)
     if (busy?.progress !== undefined) cli.terminal.err(`\r${progressLine(busy.name, busy.progress, cli.terminal.columns)}\u001B[K`)

@@ -10,6 +10,7 @@ import { askToJoinInTime } from '../share/join.ts'
 import { parseLink } from '../share/link.ts'
 import { createFolder, enterFolder, type BirthParts } from './folder-birth.ts'
 import type { Traffic } from '../net/network.ts'
+import { accept, reject } from './decide.ts'
 import type { FolderRuntime } from './folder-runtime.ts'
 
 export interface ControlParts extends BirthParts {
@@ -42,6 +43,8 @@ export function makeControls(parts: ControlParts): Controls {
     resumeFolder: async (folder) => folders.find(folder).resume(),
     rescanFolder: (folder, signal) => rescan(parts, folders.find(folder), signal),
     setFolder: async (folder, settings) => setFolder(parts, folders.find(folder), settings),
+    acceptChanges: (folder, signal) => accept(parts, folders.find(folder), signal),
+    rejectChanges: (folder, signal) => reject(parts, folders.find(folder), signal),
     waitSynced: (folder, signal) => waitSynced(parts, folder === undefined ? undefined : folders.find(folder), signal),
     share: async ({ folder, role }) => parts.inviter.makeLink(folders.find(folder), role ?? 'write'),
     join: async ({ link: text, path }, signal) => {

@@ -12,6 +12,7 @@ import type { PeerId } from '../model/ids.ts'
 import type { Channel, Network } from '../net/network.ts'
 import { FolderLog } from '../share/folder-log.ts'
 import { FolderNews } from '../sync/announce.ts'
+import { ChangeGuard } from '../sync/change-guard.ts'
 import { Exchange } from '../sync/exchange.ts'
 import { openFolderHandle, type FolderHandle } from '../sync/folder-handle.ts'
 import { Ingest } from '../sync/ingest.ts'
@@ -60,6 +61,7 @@ export class FolderRuntime {
   readonly handle: FolderHandle
   readonly log: FolderLog
   readonly problems: FolderProblems
+  readonly guard: ChangeGuard
   readonly exchange: Exchange
   readonly ingest: Ingest
   readonly pull: Pull
@@ -90,8 +92,9 @@ export class FolderRuntime {
     const lanes = parts.lanes === undefined ? undefined : { lanes: parts.lanes, sealKey: handle.jobKeys.sealKey }
     this.#fetcher = new Fetcher({ network, accessKey: handle.accessKey, clock, random, lanes }, (peer) => this.#noteLie(peer))
     const shared = { index, handle, clock, log: this.#logger, problems: this.problems }
+    this.guard = new ChangeGuard(shared)
     this.history = new FolderHistory({ world, index, handle, store, log: this.#logger, problems: this.problems })
-    this.ingest = new Ingest({ ...shared, jobs, events: this.#ingestEvents() })
+    this.ingest = new Ingest({ ...shared, jobs, guard: this.guard, events: this.#ingestEvents() })
     const largeLanes = parts.lanes === undefined || world.lanes === undefined ? undefined : { jobs: world.lanes.jobs, lanes: parts.lanes }
     this.pull = new Pull({ ...shared, jobs, store, fetcher: this.#fetcher, lanes: largeLanes, random, events: this.#pullEvents() })
     this.exchange = new Exchange({
@@ -176,7 +179,7 @@ export class FolderRuntime {
   get isSynced(): boolean {
     if (this.#isPaused) return true
     const { index } = this.#parts
-    if (this.isStopped || !this.ingest.hasWalked || this.ingest.isBusy || this.pull.isBusy) return false
+    if (this.isStopped || this.guard.isHeld || !this.ingest.hasWalked || this.ingest.isBusy || this.pull.isBusy) return false
     if (index.needs.count(this.handle.row) > 0) return false
     const newest = index.entries.lastRowOf(this.handle.row)
     return this.#connectedMembers().every((peer) => {
@@ -294,6 +297,7 @@ export class FolderRuntime {
         this.exchange.needsChanged()
       },
       merged: () => this.#parts.events.written(),
+      isHeld: () => this.guard.isHeld,
       isEveryMemberHere: () => this.#connectedMembers().length === this.peers.length,
       stale: (paths) => this.ingest.hint(paths),
       keepParked: (change, parked) => void this.#keepParked(change, parked),

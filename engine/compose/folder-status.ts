@@ -4,6 +4,7 @@ import type { FolderState, FolderStatus, Progress } from '../api/controls.ts'
 import type { Index } from '../index/index-store.ts'
 import { folderIdText, type PeerId } from '../model/ids.ts'
 import type { Member } from '../model/folder.ts'
+import type { ChangeGuard } from '../sync/change-guard.ts'
 import type { Exchange } from '../sync/exchange.ts'
 import type { FolderHandle } from '../sync/folder-handle.ts'
 import type { Ingest } from '../sync/ingest.ts'
@@ -16,6 +17,7 @@ export interface FolderFlows {
   readonly exchange: Pick<Exchange, 'subscribers'>
   readonly ingest: Pick<Ingest, 'isBusy' | 'isWalking' | 'hasWalked' | 'progress'>
   readonly pull: Pick<Pull, 'isBusy' | 'progress'>
+  readonly guard: Pick<ChangeGuard, 'hold'>
 }
 
 export interface RuntimeFacts {
@@ -55,6 +57,7 @@ export function describeFolder(index: Index, flows: FolderFlows, facts: RuntimeF
     copies: { target: record.targetCopies, min: (needs.paths === 0 ? 1 : 0) + inStep.length },
     watcher: facts.watcher,
     historyBytes: facts.historyBytes,
+    ...(flows.guard.hold === undefined ? {} : { held: flows.guard.hold }),
     ...(progress === undefined ? {} : { progress }),
   }
 }
@@ -62,6 +65,7 @@ export function describeFolder(index: Index, flows: FolderFlows, facts: RuntimeF
 function stateOf(index: Index, flows: FolderFlows, facts: RuntimeFacts, needs: number): FolderState {
   if (facts.isPaused) return 'paused'
   if (facts.stopReason !== undefined) return 'stopped'
+  if (flows.guard.hold !== undefined) return 'held'
   if (flows.ingest.isWalking || !flows.ingest.hasWalked) return 'scanning'
   if (needs > 0) {
     if (flows.pull.isBusy) return 'syncing'

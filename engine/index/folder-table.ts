@@ -23,6 +23,8 @@ export class FolderTable {
   readonly #insert: StatementSync
   readonly #all: StatementSync
   readonly #setPaused: StatementSync
+  readonly #caution: StatementSync
+  readonly #setCaution: StatementSync
   readonly #remove: StatementSync
   readonly #takeSeqs: StatementSync
   readonly #appendLog: StatementSync
@@ -42,6 +44,8 @@ export class FolderTable {
     )
     this.#all = database.prepare('select * from folder order by id')
     this.#setPaused = database.prepare('update folder set is_paused = ? where id = ?')
+    this.#caution = database.prepare('select caution from folder where id = ?')
+    this.#setCaution = database.prepare('update folder set caution = ? where id = ?')
     this.#remove = database.prepare('delete from folder where id = ?')
     this.#takeSeqs = database.prepare('update folder set next_seq = next_seq + ? where id = ? returning next_seq')
     this.#appendLog = database.prepare('insert into log_entry (folder, position, bytes) values (?, ?, ?)')
@@ -80,6 +84,16 @@ export class FolderTable {
 
   setPaused(row: number, isPaused: boolean): void {
     this.#setPaused.run(isPaused ? 1 : 0, row)
+  }
+
+  /** As `setCaution` was given it; '' at first. */
+  caution(row: number): string {
+    const folder = this.#caution.get(row)
+    return folder === undefined ? '' : textOf(folder, 'caution')
+  }
+
+  setCaution(row: number, caution: string): void {
+    this.#setCaution.run(caution, row)
   }
 
   /** Everything the index has of the folder goes with it. */

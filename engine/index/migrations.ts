@@ -200,4 +200,8 @@ export const migrations: readonly string[] = [
     primary key (folder, name)
   ) without rowid;
   `,
+  /* 4 */ `
+  -- What the folder is careful about: a question that is open, or an answer that is being carried out. JSON; '' = nothing.
+  alter table folder add column caution text not null default '';
+  `,
 ]

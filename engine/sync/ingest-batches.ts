@@ -10,15 +10,25 @@ import { chooseClass } from '../chunk/limits.ts'
 import type { Index } from '../index/index-store.ts'
 import { concatBytes } from '../base/bytes.ts'
 import { BlockList } from '../model/block-list.ts'
+import type { ItemRow } from '../index/item-table.ts'
 import type { RelativePath } from '../model/path.ts'
 import type { FolderHandle } from './folder-handle.ts'
-import { commitFound, type FoundPath, type FoundState, type IngestOutcome } from './ingest-commit.ts'
+import type { ChangeGuard } from './change-guard.ts'
+import { commitFound, isKnownVersion, isRewrite, type FoundPath, type FoundState, type IngestOutcome } from './ingest-commit.ts'
 import { sealPathMeta, type ingestBatch, type ingestWindow, type IngestFact, type IngestOutput, type IngestRequest } from './ingest-job.ts'
 import { chunkClassNumber, parseChunkClass } from './job-keys.ts'
 import type { FolderProblems } from './problems.ts'
+import { isSameContent } from './reconcile.ts'
 import type { Candidate } from './scan.ts'
+import { takeBack } from './take-back.ts'
 
 export type IngestJobs = Jobs<{ readonly ingestBatch: typeof ingestBatch; readonly ingestWindow: typeof ingestWindow }>
+
+/**
+ * What becomes of changes: 'tell' writes entries for all; 'gather' keeps rewrites for whoever decides about them; 'hold' writes none;
+ * 'takeBack' treats rewrites and losses as accidents.
+ */
+export type IngestManner = 'tell' | 'gather' | 'hold' | 'takeBack'
 
 export interface IngestEvents {
   /** Entries were written, or paths are to be reconciled. */
@@ -33,6 +43,17 @@ export interface IngestEvents {
 const batchPathsMax = 400
 const batchBytesMax = 8 * 1024 * 1024
 const largeFilesAtOnce = 2
+const missing = { kind: 'missing' } as const
+
+export interface IngestBatchParts {
+  readonly index: Index
+  readonly jobs: IngestJobs
+  readonly handle: FolderHandle
+  readonly clock: Clock
+  readonly problems: FolderProblems
+  readonly guard: ChangeGuard
+  readonly events: IngestEvents
+}
 
 export class IngestBatches {
   readonly #index: Index
@@ -41,6 +62,8 @@ export class IngestBatches {
   readonly #clock: Clock
   readonly #problems: FolderProblems
   readonly #events: IngestEvents
+  readonly #guard: ChangeGuard
+  readonly #manner: IngestManner
   readonly #signal: AbortSignal
   readonly #largeFiles = new Semaphore(largeFilesAtOnce)
   #pending: Candidate[] = []
@@ -49,22 +72,18 @@ export class IngestBatches {
   /** Found, but held back until the losses are known: a move is then one change set. */
   readonly #held: FoundPath[] = []
   readonly #failures: unknown[] = []
+  /** Rewrites found, in manners other than 'tell'. */
+  readonly #rewrites: FoundPath[] = []
 
-  constructor(
-    index: Index,
-    jobs: IngestJobs,
-    handle: FolderHandle,
-    clock: Clock,
-    problems: FolderProblems,
-    events: IngestEvents,
-    signal: AbortSignal,
-  ) {
-    this.#index = index
-    this.#jobs = jobs
-    this.#handle = handle
-    this.#clock = clock
-    this.#problems = problems
-    this.#events = events
+  constructor(parts: IngestBatchParts, manner: IngestManner, signal: AbortSignal) {
+    this.#index = parts.index
+    this.#jobs = parts.jobs
+    this.#handle = parts.handle
+    this.#clock = parts.clock
+    this.#problems = parts.problems
+    this.#events = parts.events
+    this.#guard = parts.guard
+    this.#manner = manner
     this.#signal = signal
   }
 
@@ -75,12 +94,34 @@ export class IngestBatches {
     if (this.#pending.length >= batchPathsMax || this.#pendingBytes >= batchBytesMax) await this.#flush()
   }
 
-  /** Reads and commits everything that was added, then the losses together with what was held back. */
-  async finish(lost: readonly FoundPath[]): Promise<void> {
+  /** Reads everything that was added; gives the rewrites that were not told. */
+  async settle(): Promise<readonly FoundPath[]> {
     await this.#flush()
     await this.#settle(0)
-    const last = [...this.#held, ...lost]
+    return this.#rewrites
+  }
+
+  /** After `settle`: commits what was held back, and with it the losses. */
+  finish(lost: readonly FoundPath[]): void {
+    if (this.#manner === 'hold') return
+    const isAccident = (found: FoundPath): boolean =>
+      this.#manner === 'takeBack' && found.item !== undefined && this.#isLostForReal(found.item)
+    const last = [...this.#held, ...(this.#manner === 'gather' ? this.#rewrites : []), ...lost.filter((found) => !isAccident(found))]
     for (let from = 0; from < last.length; from += batchPathsMax) this.#commit(last.slice(from, from + batchPathsMax))
+    this.#takeBack(lost.filter(isAccident))
+  }
+
+  /** A directory counts as lost when its files do: it is made again for them. */
+  #isLostForReal(item: ItemRow): boolean {
+    return item.kind === 'directory' || this.#guard.isLoss(item)
+  }
+
+  #takeBack(accidents: readonly FoundPath[]): void {
+    for (let from = 0; from < accidents.length; from += batchPathsMax) {
+      const again = takeBack(this.#index, this.#handle, accidents.slice(from, from + batchPathsMax), this.#clock.nowMs())
+      for (const path of again) this.#events.again(path)
+    }
+    if (accidents.length > 0) this.#events.committed({ written: 0, again: [], hasNeeds: true })
   }
 
   async #flush(): Promise<void> {
@@ -104,10 +145,17 @@ export class IngestBatches {
   async #commitAfter(earlier: Promise<void> | undefined, reading: Promise<readonly FoundPath[]>): Promise<void> {
     try {
       await earlier
-      const found = await reading
-      const now = found.filter((path) => !this.#isMove(path))
-      this.#held.push(...found.filter((path) => this.#isMove(path)))
+      const now: FoundPath[] = []
+      const rewrites: FoundPath[] = []
+      for (const found of await reading) {
+        if (this.#isMove(found)) this.#held.push(found)
+        else if (this.#manner !== 'tell' && isRewrite(found) && !isKnownVersion(this.#index, this.#handle, found)) rewrites.push(found)
+        else now.push(found)
+      }
       this.#commit(now)
+      if (this.#manner === 'takeBack') this.#takeBack(rewrites)
+      // Held changes are looked at anew when they are decided about: only their number counts.
+      this.#rewrites.push(...(this.#manner === 'hold' ? rewrites.map(({ path, item }) => ({ path, item, found: missing })) : rewrites))
     } catch (error) {
       this.#failures.push(error)
     }
@@ -116,13 +164,21 @@ export class IngestBatches {
   /** New here, and the same file (by inode and content) as an item elsewhere: probably that one's new name. */
   #isMove(found: FoundPath): boolean {
     const state = found.found
-    if (found.item !== undefined || state.kind !== 'file' || state.blocks.count === 0) return false
-    return this.#index.items.byInode(this.#handle.row, state.stat.inode).some((item) => item.blocks.equals(state.blocks))
+    if (found.item !== undefined || state.kind === 'missing' || state.kind === 'directory') return false
+    const known = this.#index.items.byInode(this.#handle.row, state.stat.inode).filter((item) => isSameContent(item, state))
+    for (const { path } of known) this.#guard.noteMoved(path)
+    return known.length > 0 && state.kind === 'file' && state.blocks.count > 0
   }
 
   #commit(found: readonly FoundPath[]): void {
     if (found.length === 0) return
-    const outcome = commitFound(this.#index, this.#handle, found, this.#clock.nowMs())
+    const isTold = this.#manner !== 'hold'
+    for (const one of found) {
+      if (!isTold || one.item === undefined) continue
+      if (one.found.kind === 'missing' ? this.#guard.isLoss(one.item) : isRewrite(one))
+        this.#guard.noteTold(one.path, one.found.kind === 'missing')
+    }
+    const outcome = commitFound(this.#index, this.#handle, found, this.#clock.nowMs(), isTold ? 'tell' : 'note')
     for (const path of outcome.again) this.#events.again(path)
     this.#events.committed(outcome)
   }

@@ -57,8 +57,17 @@ interface Plan {
   readonly origin: ContentOrigin
 }
 
+/** 'note': nothing is written that others would be told; what is known already is still taken over. */
+export type CommitManner = 'tell' | 'note'
+
 /** Commits what was found, appearances before removals as given. */
-export function commitFound(index: Index, handle: FolderHandle, paths: readonly FoundPath[], timeMs: number): IngestOutcome {
+export function commitFound(
+  index: Index,
+  handle: FolderHandle,
+  paths: readonly FoundPath[],
+  timeMs: number,
+  manner: CommitManner = 'tell',
+): IngestOutcome {
   return index.transact(() => {
     const again: RelativePath[] = []
     const plans: Plan[] = []
@@ -73,6 +82,7 @@ export function commitFound(index: Index, handle: FolderHandle, paths: readonly 
         if (plan !== undefined) plans.push(plan)
       }
     }
+    if (manner === 'note') return { written: 0, again, hasNeeds: false }
     const written = writeEntries(
       index,
       handle,
@@ -97,6 +107,17 @@ export function commitFound(index: Index, handle: FolderHandle, paths: readonly 
 
 export function depthOf(path: string): number {
   return path.split('/').length - 1
+}
+
+/** True when a file of the folder has other content now, or is something else than a file or directory. */
+export function isRewrite({ item, found }: FoundPath): boolean {
+  return item?.kind === 'file' && found.kind !== 'missing' && found.kind !== 'directory' && !isSameContent(item, found)
+}
+
+/** True when what was found is a version that members told of: nobody's edit. */
+export function isKnownVersion(index: Index, handle: FolderHandle, { path, found }: FoundPath): boolean {
+  const siblings = index.entries.siblings(handle.row, entryIdOfPath(handle, path))
+  return openVersions(handle.metaKeys, siblings).some((version) => isFoundVersion(version, found))
 }
 
 function isStillBase(current: ItemRow | undefined, seen: ItemRow | undefined): boolean {
@@ -272,7 +293,7 @@ function recordItem(index: Index, handle: FolderHandle, plan: Plan, vector: Vers
 
 const microsecondsPerMillisecond = 1000
 
-function itemOf(
+export function itemOf(
   path: RelativePath,
   found: Exclude<FoundState, { kind: 'missing' }>,
   vector: VersionVector,

@@ -2,27 +2,26 @@
 // a walk of the whole tree at the start, every hour and on request is what finds everything.
 
 import type { Clock } from '../base/clock.ts'
-import { EngineError } from '../base/errors.ts'
 import type { Jobs } from '../base/jobs.ts'
 import type { Log } from '../base/log.ts'
 import { Broadcast, throwIfAborted, waitAtMost, Wakeup } from '../base/queue.ts'
-import { parseIgnoreRules, type IgnoreRules } from '../disk/ignore.ts'
 import type { inspectRoot } from '../disk/folder-jobs.ts'
 import { ignoreFileName } from '../disk/limits.ts'
-import type { RootState } from '../disk/marker.ts'
 import type { readSettings } from '../disk/read-settings.ts'
 import type { statPaths } from '../disk/stat-paths.ts'
 import type { listDirectories } from '../disk/walk.ts'
 import type { Index } from '../index/index-store.ts'
 import type { ItemRow } from '../index/item-table.ts'
-import { folderIdText } from '../model/ids.ts'
 import { parentOf, parseRelativePath, type RelativePath } from '../model/path.ts'
+import type { ChangeGuard } from './change-guard.ts'
 import type { FolderHandle } from './folder-handle.ts'
-import { IngestBatches } from './ingest-batches.ts'
+import { FolderRoot } from './folder-root.ts'
+import { FolderWalk } from './folder-walk.ts'
+import { IngestBatches, type IngestManner } from './ingest-batches.ts'
 import type { FoundPath, IngestOutcome } from './ingest-commit.ts'
 import type { ingestBatch, ingestWindow } from './ingest-job.ts'
 import type { FolderProblems } from './problems.ts'
-import { isAsIndexed, TreeScan, type Candidate } from './scan.ts'
+import { isAsIndexed, isSuspect, TreeScan, type Candidate } from './scan.ts'
 
 export type FolderScanJobs = Jobs<{
   readonly listDirectories: typeof listDirectories
@@ -48,6 +47,7 @@ export interface IngestParts {
   readonly clock: Clock
   readonly log: Log
   readonly problems: FolderProblems
+  readonly guard: ChangeGuard
   readonly events: IngestListener
 }
 
@@ -66,8 +66,17 @@ const hintsMax = 20_000
 const hintsPerRound = 1000
 /** How long a path rests that was seen changing before it is looked at again. */
 const againAfterMs = 500
+/** How long after a change in a held folder everything is counted again: it may be back as it was. */
+const recountAfterMs = 60_000
 /** How long a path that a hint found missing is given to turn up under another name. */
 const lossAfterMs = 150
+
+/** A hinted path with what is lost there, or with what may have other content. */
+interface HintedChange {
+  readonly path: string
+  readonly lost: readonly ItemRow[]
+  readonly suspect?: Candidate
+}
 
 export class Ingest {
   readonly #parts: IngestParts
@@ -76,12 +85,14 @@ export class Ingest {
   #hints = new Set<string>()
   /** Path and when it is due, on the monotonic clock. */
   readonly #later = new Map<string, number>()
-  #rules: IgnoreRules
-  /** What the rules in force were made from; undefined = the built-in ones alone. */
-  #rulesText: string | undefined
-  #hasRules = false
+  readonly #root: FolderRoot
+  readonly #walk: FolderWalk
   /** Paths that were seen missing once, by a hint. */
   readonly #losses = new Set<string>()
+  /** Hints that waited for the end of a burst and need not wait again. */
+  readonly #released = new Set<string>()
+  /** When what is held is to be counted again, on the monotonic clock. */
+  #recountMs: number | undefined
   #walksWanted = 0
   #walksDone = 0
   /** How often `run` ended, and by what. */
@@ -93,7 +104,15 @@ export class Ingest {
 
   constructor(parts: IngestParts) {
     this.#parts = parts
-    this.#rules = defaultRules()
+    this.#root = new FolderRoot({ ...parts, rulesChanged: () => parts.events.rulesChanged() })
+    this.#walk = new FolderWalk({
+      ...parts,
+      root: this.#root,
+      openBatches: (manner, signal) => this.#openBatches(manner, signal),
+      take: (candidate, batches) => this.#take(candidate, batches),
+      confirmLosses: (lost, signal) => this.#confirmLosses(lost, signal),
+      isStillChanging: () => this.#hints.size > 0,
+    })
   }
 
   /** Paths ('' = everything) that may have changed. */
@@ -109,6 +128,7 @@ export class Ingest {
     this.#walksWanted++
     this.#hints.clear()
     this.#losses.clear() // the walk looks twice at what is missing anyway
+    this.#parts.guard.release()
     this.#wakeup.wake()
   }
 
@@ -125,7 +145,8 @@ export class Ingest {
 
   /** True while something seen on disk is not in the index yet. */
   get isBusy(): boolean {
-    return this.#isBusy || this.#hints.size > 0 || this.#later.size > 0 || this.#walksDone < this.#walksWanted
+    const isWaiting = this.#hints.size > 0 || this.#later.size > 0 || this.#parts.guard.hasWaiting
+    return this.#isBusy || isWaiting || this.#walksDone < this.#walksWanted
   }
 
   /** True while the whole tree is looked at. */
@@ -143,13 +164,13 @@ export class Ingest {
   }
 
   isIgnored(path: string, isDirectory: boolean): boolean {
-    return this.#rules.isIgnored(path, isDirectory)
+    return this.#root.rules.isIgnored(path, isDirectory)
   }
 
   /** Throws `FOLDER_STOPPED` unless the folder's directory is there, is this folder, and says what it ignores. */
   async check(signal: AbortSignal): Promise<void> {
-    await this.#checkRoot(signal)
-    await this.#readRules(signal)
+    await this.#root.check(signal)
+    await this.#root.readRules(signal)
   }
 
   /** Works until `signal` aborts. Throws what makes the folder stop: the caller says so. */
@@ -183,7 +204,7 @@ export class Ingest {
   }
 
   async #round(signal: AbortSignal): Promise<void> {
-    await this.#checkRoot(signal)
+    await this.#root.check(signal)
     if (this.#walksDone < this.#walksWanted) {
       const wanted = this.#walksWanted
       await this.#walkEverything(signal)
@@ -195,11 +216,13 @@ export class Ingest {
   async #wait(signal: AbortSignal): Promise<void> {
     throwIfAborted(signal)
     if (this.#hints.size > 0 || this.#walksDone < this.#walksWanted) return
-    const dueMs = Math.min(...this.#later.values())
-    const restMs = dueMs - this.#parts.clock.monotonicMs()
-    if (this.#later.size === 0) await this.#wakeup.wait(signal)
-    else if (restMs > 0) await waitAtMost(this.#wakeup, this.#parts.clock, restMs, signal)
-    const nowMs = this.#parts.clock.monotonicMs()
+    const { clock } = this.#parts
+    const restMs = this.#restMs()
+    if (restMs === undefined) await this.#wakeup.wait(signal)
+    else if (restMs > 0) await waitAtMost(this.#wakeup, clock, restMs, signal)
+    const nowMs = clock.monotonicMs()
+    if (this.#recountMs !== undefined && this.#recountMs <= nowMs) this.requestWalk()
+    this.#endBurst()
     for (const [path, pathDueMs] of this.#later) {
       if (pathDueMs > nowMs) continue
       this.#later.delete(path)
@@ -208,30 +231,46 @@ export class Ingest {
     return this.#hints.size > 0 || this.#walksDone < this.#walksWanted ? undefined : this.#wait(signal)
   }
 
-  async #walkEverything(signal: AbortSignal): Promise<void> {
-    const { index, jobs, handle, log, problems } = this.#parts
-    this.#isWalking = true
-    await this.#readRules(signal)
-    const lost: ItemRow[] = []
-    const batches = this.#openBatches(signal)
-    const sink = {
-      candidate: async (candidate: Candidate) => this.#take(candidate, batches),
-      lost: (item: ItemRow) => void lost.push(item),
+  /** Until something is due; undefined when nothing will be. */
+  #restMs(): number | undefined {
+    const { clock, guard } = this.#parts
+    const nowMs = clock.monotonicMs()
+    let restMs = guard.restMs ?? Number.POSITIVE_INFINITY
+    if (this.#recountMs !== undefined) restMs = Math.min(restMs, this.#recountMs - nowMs)
+    for (const dueMs of this.#later.values()) restMs = Math.min(restMs, dueMs - nowMs)
+    return restMs === Number.POSITIVE_INFINITY ? undefined : restMs
+  }
+
+  /** Deletions and rewrites that waited for the end of a burst go on, or a walk counts them. */
+  #endBurst(): void {
+    const { guard } = this.#parts
+    if (!guard.hasWaiting) return
+    const pace = guard.pace(0, this.#hints.size + this.#losses.size)
+    if (pace === 'walk') this.requestWalk()
+    if (pace !== 'tell') return
+    for (const path of guard.release()) {
+      this.#hints.add(path)
+      this.#released.add(path)
     }
-    await new TreeScan(index, jobs, handle, this.#rules, problems, sink).walk([''], signal)
-    await batches.finish(await this.#confirmLosses(lost, signal))
-    log.debug('walked', { folder: handle.record.name, lost: lost.length })
+  }
+
+  async #walkEverything(signal: AbortSignal): Promise<void> {
+    this.#isWalking = true
+    this.#recountMs = undefined
+    await this.#root.readRules(signal)
+    await this.#walk.walk(signal)
   }
 
   async #followHints(signal: AbortSignal): Promise<void> {
     const paths = this.#takeHints()
     if (paths.some((path) => path === ignoreFileName)) this.requestWalk() // other rules: other paths are in or out
     if (paths.length === 0) return
-    const { index, jobs, handle, problems } = this.#parts
+    const { index, jobs, handle, problems, guard, clock } = this.#parts
+    const isHeld = guard.isHeld
     const findings = await jobs.run('statPaths', { root: handle.root, paths }, { signal })
-    const lost: ItemRow[] = []
+    const changes: HintedChange[] = []
     const newDirectories: string[] = []
-    const batches = this.#openBatches(signal)
+    const batches = this.#openBatches(isHeld ? 'hold' : 'tell', signal)
     for (const [at, path] of paths.entries()) {
       const finding = findings[at]
       const item = index.items.byPath(handle.row, path)
@@ -239,23 +278,54 @@ export class Ingest {
       if (newDirectories.some((directory) => path.startsWith(`${directory}/`))) continue // the walk below finds it
       if (finding.kind === 'missing') {
         problems.clear('CHANGING', path)
-        if (item !== undefined && !this.#isOverdue(path)) continue
-        if (item !== undefined) lost.push(...(item.kind === 'directory' ? index.items.below(handle.row, path) : []), item)
+        if (item !== undefined && this.#isOverdue(path)) changes.push({ path, lost: [...this.#below(item), item] })
         continue
       }
       this.#losses.delete(path) // it came back: the next time it is missing it waits again
-      if (this.#rules.isIgnored(path, finding.stat.kind === 'directory') || isAsIndexed(item, finding.stat)) continue
-      if (item?.kind === 'directory' && finding.stat.kind !== 'directory') lost.push(...index.items.below(handle.row, path))
+      if (this.#root.rules.isIgnored(path, finding.stat.kind === 'directory') || isAsIndexed(item, finding.stat)) continue
+      if (item?.kind === 'directory' && finding.stat.kind !== 'directory') changes.push({ path, lost: this.#below(item) })
       this.#hintParent(path)
-      await this.#take({ path, item, sizeBytes: finding.stat.sizeBytes }, batches)
+      const candidate = { path, item, sizeBytes: finding.stat.sizeBytes, kind: finding.stat.kind }
+      if (isSuspect(candidate)) changes.push({ path, lost: [], suspect: candidate })
+      else await this.#take(candidate, batches)
       if (finding.stat.kind === 'directory' && item?.kind !== 'directory') newDirectories.push(path)
     }
     const sink = {
       candidate: async (candidate: Candidate) => this.#take(candidate, batches),
-      lost: (item: ItemRow) => void lost.push(item),
+      lost: (item: ItemRow) => void changes.push({ path: item.path, lost: [item] }),
     }
-    await new TreeScan(index, jobs, handle, this.#rules, problems, sink).walk(newDirectories, signal)
-    await batches.finish(await this.#confirmLosses(lost, signal))
+    await new TreeScan(index, jobs, handle, this.#root.rules, problems, sink).walk(newDirectories, signal)
+    if (isHeld) this.#recountMs ??= clock.monotonicMs() + recountAfterMs
+    const now = isHeld ? changes.map((change) => ({ ...change, lost: [] })) : this.#paced(changes)
+    for (const { suspect } of now) if (suspect !== undefined) await this.#take(suspect, batches)
+    await batches.settle()
+    const lost = now.flatMap((change) => change.lost)
+    batches.finish(await this.#confirmLosses(lost, signal))
+    this.#endBurst()
+  }
+
+  #below(item: ItemRow): readonly ItemRow[] {
+    const { index, handle } = this.#parts
+    return item.kind === 'directory' ? index.items.below(handle.row, item.path) : []
+  }
+
+  /** Those that are told now. A burst of deletions and rewrites waits for its end: it may be half of the folder. */
+  #paced(changes: readonly HintedChange[]): readonly HintedChange[] {
+    const { guard } = this.#parts
+    const isReleased = ({ path }: HintedChange): boolean => this.#released.has(path)
+    const waiting = new Map<string, number>()
+    let files = 0
+    for (const change of changes) {
+      if (isReleased(change)) continue
+      const count = change.suspect === undefined ? change.lost.filter((item) => guard.isLoss(item)).length : 1
+      if (count > 0) waiting.set(change.path, count)
+      files += count
+    }
+    const isTold = files === 0 || guard.pace(files, this.#hints.size + this.#losses.size) === 'tell'
+    if (!isTold) guard.gather(waiting)
+    const told = isTold ? changes : changes.filter(({ path }) => !waiting.has(path))
+    for (const { path } of changes) this.#released.delete(path)
+    return told
   }
 
   /**
@@ -263,7 +333,7 @@ export class Ingest {
    * that they then have to fetch. True once the path has waited.
    */
   #isOverdue(path: RelativePath): boolean {
-    if (this.#losses.delete(path)) return true
+    if (this.#losses.delete(path) || this.#released.has(path)) return true
     this.#losses.add(path)
     this.#later.set(path, this.#parts.clock.monotonicMs() + lossAfterMs)
     return false
@@ -299,21 +369,14 @@ export class Ingest {
     await batches.add(candidate)
   }
 
-  #openBatches(signal: AbortSignal): IngestBatches {
-    const { index, jobs, handle, clock, problems, events } = this.#parts
-    return new IngestBatches(
-      index,
-      jobs,
-      handle,
-      clock,
-      problems,
-      {
-        committed: (outcome) => events.committed(outcome),
-        progressed: (files, bytes) => this.#addProgress(files, bytes),
-        again: (path) => this.#lookAgain(path),
-      },
-      signal,
-    )
+  #openBatches(manner: IngestManner, signal: AbortSignal): IngestBatches {
+    const parts = this.#parts
+    const events = {
+      committed: (outcome: IngestOutcome) => parts.events.committed(outcome),
+      progressed: (files: number, bytes: number) => this.#addProgress(files, bytes),
+      again: (path: string) => this.#lookAgain(path),
+    }
+    return new IngestBatches({ ...parts, events }, manner, signal)
   }
 
   #addProgress(files: number, bytes: number): void {
@@ -345,61 +408,7 @@ export class Ingest {
       }
     }
     // A drive that went away in between makes everything look lost.
-    if (confirmed.length > 0) await this.#checkRoot(signal)
+    if (confirmed.length > 0) await this.#root.check(signal)
     return confirmed
   }
-
-  /** Throws `FOLDER_STOPPED` unless the root is there and is this folder: nothing is believed about any other directory. */
-  async #checkRoot(signal: AbortSignal): Promise<void> {
-    const { jobs, handle } = this.#parts
-    const state = await jobs.run('inspectRoot', { root: handle.root, folder: folderIdText(handle.record.id) }, { signal })
-    if (state !== 'ok') throw new EngineError('FOLDER_STOPPED', rootTexts[state](handle.root))
-  }
-
-  async #readRules(signal: AbortSignal): Promise<void> {
-    const { jobs, handle, problems } = this.#parts
-    const text = await jobs.run('readSettings', { root: handle.root, name: ignoreFileName }, { signal })
-    if (text.kind === 'unreadable') return this.#refuseRules(text.detail)
-    const rulesText = text.kind === 'present' ? text.text : undefined
-    const parsed = parseIgnoreRules(rulesText)
-    if (parsed.kind === 'refused') return this.#refuseRules(parsed.problem)
-    problems.clear('IGNORE_RULES', ignoreFileName)
-    this.#hasRules = true
-    if (rulesText === this.#rulesText) return
-    this.#rules = parsed.rules
-    this.#rulesText = rulesText
-    this.#parts.events.rulesChanged()
-  }
-
-  /** Without any rules the folder waits: sharing what somebody wanted ignored cannot be taken back. Throws `FOLDER_STOPPED` then. */
-  #refuseRules(reason: string): void {
-    if (!this.#hasRules) {
-      throw new EngineError(
-        'FOLDER_STOPPED',
-        `the rules in ${ignoreFileName} cannot be used: ${reason}. Nothing is synced until they can; mend ${ignoreFileName}`,
-      )
-    }
-    this.#parts.problems.note({
-      code: 'IGNORE_RULES',
-      severity: 'warning',
-      path: ignoreFileName,
-      text: `the rules in ${ignoreFileName} cannot be used: ${reason}. The rules before it stay in force.`,
-      next: `Mend ${ignoreFileName}.`,
-    })
-  }
-}
-
-function defaultRules(): IgnoreRules {
-  const parsed = parseIgnoreRules(undefined)
-  if (parsed.kind === 'ok') return parsed.rules
-  throw new EngineError('INTERNAL', `the built-in ignore rules do not parse: ${parsed.problem}`)
-}
-
-const rootTexts: Readonly<Record<Exclude<RootState, 'ok'>, (root: string) => string>> = {
-  rootMissing: (root) =>
-    `the folder's directory ${root} is not there: connect its drive or bring it back; nothing is deleted anywhere meanwhile`,
-  markerMissing: (root) =>
-    `${root} has no .holdfast/folder.json, so it may be an empty mount point: connect the drive. If this is a new place for the folder, remove the folder and join it again here`,
-  markerForeign: (root) => `${root} belongs to another folder: bring the right directory back, or remove this folder here`,
-  unreadable: (root) => `${root} cannot be read: give the user that runs Holdfast permission`,
 }

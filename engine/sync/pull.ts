@@ -43,6 +43,8 @@ export interface PullParts {
 export interface PullListener {
   /** Items changed: more blocks can be had here, fewer paths are needed. */
   applied(paths: readonly string[]): void
+  /** True while changes made here wait for a person: what a held path needs waits too. */
+  isHeld(): boolean
   /** True when all members of the folder are connected: what none of them has, nobody has. */
   isEveryMemberHere(): boolean
   /** Entries were written here while bringing versions together. */
@@ -347,9 +349,11 @@ export class Pull {
     switch (outcome.kind) {
       case 'differs':
         this.#parts.events.stale([change.path, ...(change.movedFrom === undefined ? [] : [change.movedFrom.path])])
+        if (this.#parts.events.isHeld()) return this.#postponeGrowing(change, 'HELD')
         return this.#postpone(change.pathKey, retrySoonMs, 'CHANGED_HERE')
       case 'badParent':
         this.#parts.events.stale([change.path.slice(0, Math.max(0, change.path.lastIndexOf('/')))])
+        if (this.#parts.events.isHeld()) return this.#postponeGrowing(change, 'HELD')
         return this.#postpone(change.pathKey, retrySoonMs, 'PARENT_CHANGED')
       case 'notEmpty':
         return this.#concludeNotEmpty(change)

@@ -17,6 +17,13 @@ export interface Candidate {
   readonly path: RelativePath
   readonly item: ItemRow | undefined
   readonly sizeBytes: number
+  /** What is there now. */
+  readonly kind: FileStat['kind']
+}
+
+/** True when a file of the folder may have other content: to be counted before others are told. */
+export function isSuspect({ item, kind }: Candidate): boolean {
+  return item?.kind === 'file' && kind !== 'directory'
 }
 
 export interface ScanSink {
@@ -100,7 +107,7 @@ export class TreeScan {
     if (stat.kind === 'directory') toVisit.push(path)
     if (isAsIndexed(item, stat)) return
     if (item?.kind === 'directory' && stat.kind !== 'directory') this.#loseBelow(item)
-    await this.#sink.candidate({ path, item, sizeBytes: stat.sizeBytes })
+    await this.#sink.candidate({ path, item, sizeBytes: stat.sizeBytes, kind: stat.kind })
   }
 
   /** A path that is ignored now is not lost: it is left alone, here and elsewhere. */

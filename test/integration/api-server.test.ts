@@ -111,6 +111,8 @@ describe('the API', () => {
     addFolder: { path: '/somewhere/Music', name: 'Music', copies: 3 },
     rescanFolder: { folder: 'Photos' },
     setFolder: { folder: 'Photos', settings: { 'history.days': '7' } },
+    acceptChanges: { folder: 'Photos' },
+    rejectChanges: { folder: 'Photos' },
     share: { folder: 'Photos', role: 'owner' },
     join: { link: fakeLink, path: '/somewhere/Joined' },
     waitSynced: { folder: 'Photos', timeoutMs: 1000 },
@@ -126,7 +128,7 @@ describe('the API', () => {
     await using remote = await openTcp(controls)
     for (const client of [openClient({ socketPath: local.socketPath }), openClient({ url: remote.url, token })]) {
       await controls.addFolder({ path: '/somewhere/Photos' })
-      controls.move('Photos', 'idle', progress)
+      controls.move('Photos', 'held', progress)
       controls.problems = [{ code: 'X', severity: 'warning', text: 'x', next: 'y', folder: 'Photos' }]
       controls.asked.length = 0
       for (const name of Object.keys(inputs) as CallName[]) {
@@ -137,6 +139,8 @@ describe('the API', () => {
         'addFolder {"path":"/somewhere/Music","name":"Music","copies":3}',
         'rescanFolder Photos',
         'setFolder Photos',
+        'acceptChanges Photos',
+        'rejectChanges Photos',
         'share Photos',
         'join /somewhere/Joined',
         'waitSynced Photos',

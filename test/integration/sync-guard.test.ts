@@ -115,7 +115,7 @@ test('a folder whose marker is missing stops, at a restart too, and goes on once
   await untilStopped(one)
   await one.stop()
   // What a person does now might be anything: it is not believed.
-  rmSync(join(a, 'd1'), { recursive: true })
+  rmSync(join(a, 'd0'), { recursive: true })
   await one.start()
   await untilStopped(one)
   assert.deepEqual(treeDifferences(before, readTree(b)), [])

@@ -111,6 +111,8 @@ class ToyNode implements OpenedNode {
       resumeFolder: async () => void (this.#isPaused = false),
       rescanFolder: async () => await this.#inTurn(() => this.#walk()),
       setFolder: refuse,
+      acceptChanges: done,
+      rejectChanges: done,
       waitSynced: done,
       share: async () => ({ link: 'toy', id: 'toy' }),
       join: async () => ({ folder, state: 'joined' }),

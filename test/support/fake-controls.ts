@@ -126,6 +126,14 @@ export class FakeControls implements Controls {
     return { 'history.days': '30', ...settings }
   }
 
+  async acceptChanges(folder: string): Promise<void> {
+    this.move(this.#find('acceptChanges', folder).name, 'idle')
+  }
+
+  async rejectChanges(folder: string): Promise<void> {
+    this.move(this.#find('rejectChanges', folder).name, 'idle')
+  }
+
   /** Ends when every folder asked for is idle. */
   async waitSynced(folder: string | undefined, signal: AbortSignal): Promise<void> {
     this.asked.push(`waitSynced ${folder ?? 'all'}`)

@@ -5,7 +5,22 @@ import { describe, test } from 'node:test'
 import { runCaptured } from '../support/captured-cli.ts'
 
 describe('--help', () => {
-  const commands = ['', 'serve', 'id', 'status', 'peers', 'stop', 'problems', 'folder', 'share', 'join', 'wait', 'doctor']
+  const commands = [
+    '',
+    'serve',
+    'id',
+    'status',
+    'peers',
+    'stop',
+    'problems',
+    'folder',
+    'accept',
+    'reject',
+    'share',
+    'join',
+    'wait',
+    'doctor',
+  ]
   const folderCommands = ['add', 'list', 'remove', 'pause', 'resume', 'rescan'].map((name) => `folder ${name}`)
   for (const line of [...commands, ...folderCommands]) {
     test(`of "holdfast ${line}" names --home and --json and gives an example`, async () => {

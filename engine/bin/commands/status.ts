@@ -44,7 +44,7 @@ const lineColumns = 200
 export function foldersText(folders: readonly FolderStatus[]): string {
   const rows = folders.map((folder) => [
     printable(folder.name),
-    folder.state,
+    folder.state === 'held' ? 'held: waiting for you' : folder.state,
     folder.role,
     `${countText(folder.files, 'file')}, ${sizeText(folder.bytes)}`,
     folder.needFiles === 0 ? '' : `${countText(folder.needFiles, 'path')} to get, ${sizeText(folder.needBytes)}`,

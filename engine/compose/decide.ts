@@ -1,0 +1,52 @@
+// A person's answer about held changes: let them spread, or take them for an accident.
+
+import { EngineError } from '../base/errors.ts'
+import { folderIdText } from '../model/ids.ts'
+import type { FolderRuntime } from './folder-runtime.ts'
+import type { EngineWorld } from './parts.ts'
+
+export interface DecideParts {
+  readonly world: EngineWorld
+  /** Aborts when the node ends. */
+  readonly signal: AbortSignal
+}
+
+/** Resolves once the others can be told. Throws `NOTHING_HELD`, `FOLDER_STOPPED`, `NOT_ALLOWED`. */
+export async function accept(parts: DecideParts, runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
+  const both = AbortSignal.any([signal, parts.signal])
+  await makeRunning(runtime, both)
+  if (runtime.isStopped) throw stopped(runtime)
+  runtime.guard.decide('accepting')
+  await runtime.ingest.walkNow(both)
+}
+
+/** Resolves once it is known what is to come back; it is fetched behind. Throws as `accept`. */
+export async function reject(parts: DecideParts, runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
+  const both = AbortSignal.any([signal, parts.signal])
+  await makeRunning(runtime, both)
+  if (runtime.isStopped) {
+    await makeAnew(parts, runtime, both)
+    if (runtime.isStopped) throw stopped(runtime)
+  } else runtime.guard.decide('rejecting')
+  await runtime.ingest.walkNow(both)
+}
+
+async function makeRunning(runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
+  if (runtime.isPaused) throw new EngineError('NOT_ALLOWED', `${runtime.record.name} is paused: resume it first`)
+  if (runtime.isStopped) await runtime.tryAgain(signal)
+}
+
+/** The directory is gone, or another one without a marker is in its place: it becomes a new place of the folder, to be filled. */
+async function makeAnew({ world }: DecideParts, runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
+  const { root, record } = runtime.handle
+  const state = await world.jobs.run('inspectRoot', { root, folder: folderIdText(record.id) }, { signal })
+  if (state !== 'rootMissing' && state !== 'markerMissing') throw stopped(runtime)
+  runtime.guard.takeBackAll() // first: with a marker and no answer everything would look deleted
+  if (state === 'rootMissing') await world.jobs.run('makePlace', { path: root }, { signal })
+  await world.jobs.run('establishRoot', { root, marker: { folder: folderIdText(record.id), createdMs: record.createdMs } }, { signal })
+  await runtime.tryAgain(signal)
+}
+
+function stopped(runtime: FolderRuntime): EngineError {
+  return new EngineError('FOLDER_STOPPED', `${runtime.record.name} is stopped: 'holdfast problems' says why`)
+}
