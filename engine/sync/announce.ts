@@ -3,6 +3,7 @@
 
 import { bytesKey, equalBytes } from '../base/bytes.ts'
 import { present } from '../base/assert.ts'
+import type { Clock } from '../base/clock.ts'
 import { Broadcast } from '../base/queue.ts'
 import type { Index } from '../index/index-store.ts'
 import type { OutgoingEntry } from '../index/entry-table.ts'
@@ -45,6 +46,7 @@ export class FolderNews {
 export interface Announcement {
   readonly index: Index
   readonly folderRow: number
+  readonly clock: Clock
   readonly news: FolderNews
   /** Whatever else is new for this peer (admin log, cards), as frames; none when nothing is. */
   readonly others: () => readonly Parameters<typeof sendIndexFrame>[1][]
@@ -52,7 +54,7 @@ export interface Announcement {
 
 /** Sends until the channel closes or `signal` aborts. `subscribe` is the peer's word for what it has. */
 export async function announceTo(channel: Channel, announcement: Announcement, subscribe: Subscribe, signal: AbortSignal): Promise<void> {
-  const { index, folderRow, news, others } = announcement
+  const { index, folderRow, clock, news, others } = announcement
   const isOurs = equalBytes(subscribe.indexId, index.indexId)
   let cursor = isOurs ? Math.min(Number(subscribe.cursor), index.entries.lastRowSeq) : 0
   const heads = new Map(subscribe.heads.map((head) => [bytesKey(head.author), Number(head.seq)]))
@@ -72,6 +74,7 @@ export async function announceTo(channel: Channel, announcement: Announcement, s
       if (batch.caughtUp) caughtUpAt = newest
       cursor = last
       await sendIndexFrame(channel, { case: 'batch', value: batch }, signal)
+      await clock.sleep(0, signal) // a send with room resolves at once: other work of this thread gets its turn between batches
     } else if (news.haveCounter !== sentHave) {
       sentHave = news.haveCounter
       await sendIndexFrame(channel, { case: 'have', value: { counter: BigInt(sentHave) } }, signal)

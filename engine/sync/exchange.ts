@@ -2,7 +2,7 @@
 // Both begin by proving membership; a stranger gets a closed channel and learns nothing.
 
 import type { MessageInitShape } from '@bufbuild/protobuf'
-import type { Random } from '../base/clock.ts'
+import type { Clock, Random } from '../base/clock.ts'
 import { EngineError } from '../base/errors.ts'
 import { Broadcast, runTogether } from '../base/queue.ts'
 import type { PeerId } from '../model/ids.ts'
@@ -16,6 +16,7 @@ import { receiveBatch, type ReceiveParts } from './receive.ts'
 
 export interface ExchangeParts extends ReceiveParts {
   readonly network: Network
+  readonly clock: Clock
   readonly random: Random
   readonly folderLog: FolderLog
   readonly cards: CardBox
@@ -107,7 +108,7 @@ export class Exchange {
 
   /** Serves a subscriber whose hello was recognised as this folder's. Ends with the channel. */
   async serve(channel: Channel, hello: Hello, signal: AbortSignal): Promise<void> {
-    const { network, handle, folderLog, index, news } = this.#parts
+    const { network, handle, folderLog, index, clock, news } = this.#parts
     const { peer } = channel
     const proof = proveMembership(handle.accessKey, {
       protocol: indexProtocol.name,
@@ -128,7 +129,7 @@ export class Exchange {
     this.#subscribers.set(peer, { cursor: 0, needs: 0 })
     try {
       await runTogether(signal, [
-        (both) => announceTo(channel, { index, folderRow: handle.row, news, others }, subscribe, both),
+        (both) => announceTo(channel, { index, folderRow: handle.row, clock, news, others }, subscribe, both),
         (both) => this.#takeAcks(channel, both),
       ])
     } finally {

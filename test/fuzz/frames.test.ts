@@ -16,7 +16,7 @@ import { announceTo, FolderNews } from '../../engine/sync/announce.ts'
 import { receiveIndexFrame } from '../../engine/sync/exchange-frames.ts'
 import { receiveBatch } from '../../engine/sync/receive.ts'
 import { receiveBlocksFrame } from '../../engine/transfer/blocks-frames.ts'
-import { never } from '../support/blocks.ts'
+import { never, stillClock } from '../support/blocks.ts'
 import { channelPair, IndexNode } from '../support/index-world.ts'
 import { changeSet, fileEntry, firstIdentity, secondIdentity } from '../support/model-values.ts'
 import { mutate, mutateMuch } from '../support/mutations.ts'
@@ -128,7 +128,7 @@ async function sentBy(author: IndexNode): Promise<Uint8Array> {
   const ending = new AbortController()
   const { left, right } = channelPair(author.peer, author.peer, 'test')
   const subscribe = { $typeName: 'holdfast.v1.Subscribe' as const, indexId: new Uint8Array(16), cursor: 0n, heads: [] }
-  const announcement = { index: author.index, folderRow: author.handle.row, news: new FolderNews(), others: () => [] }
+  const announcement = { index: author.index, folderRow: author.handle.row, clock: stillClock, news: new FolderNews(), others: () => [] }
   const announcing = announceTo(left, announcement, subscribe, ending.signal).catch((error: unknown) => error)
   const frame = await right.receive(never)
   ending.abort()

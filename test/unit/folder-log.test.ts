@@ -20,6 +20,7 @@ import { FolderProblems } from '../../engine/sync/problems.ts'
 import type { FolderRecord } from '../../engine/model/folder.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { stillClock } from '../support/blocks.ts'
 
 const noCards: CardBox = { edition: 0, all: () => [], take: () => undefined }
 
@@ -173,6 +174,7 @@ function exchangeOf({ index, log, owner, record }: World): Exchange {
   }
   return new Exchange({
     index,
+    clock: stillClock,
     jobs: { width: 1, run: refused },
     handle: openFolderHandle(record, owner),
     membership: log,
