@@ -1,7 +1,7 @@
 // The daemon's calls: one row each, from which server, client and the OpenAPI document follow. No schema library here,
 // so that the command line starts fast; the schemas are in contract.ts, typed by the rows below.
 
-import type { FolderState, FolderStatus, NodeIdentity, NodeStatus, PeerStatus, Problem, Progress, Role } from './controls.ts'
+import type { FolderState, FolderStatus, NodeIdentity, NodeStatus, OutOfStep, PeerStatus, Problem, Progress, Role } from './controls.ts'
 
 export type Empty = Readonly<Record<string, never>>
 
@@ -29,6 +29,10 @@ export interface Calls {
   setFolder: {
     input: { readonly folder: string; readonly settings: Readonly<Record<string, string>> }
     output: { readonly settings: Readonly<Record<string, string>> }
+  }
+  needs: {
+    input: { readonly folder: string; readonly limit?: number }
+    output: { readonly items: readonly OutOfStep[]; readonly total: number }
   }
   acceptChanges: { input: FolderName; output: Empty }
   rejectChanges: { input: FolderName; output: Empty }
@@ -70,6 +74,7 @@ export const callRoutes: { readonly [Name in CallName]: CallRoute } = {
   resumeFolder: { method: 'POST', path: '/folders/resume', summary: 'Resume a paused folder' },
   rescanFolder: { method: 'POST', path: '/folders/rescan', summary: 'Walk the whole tree now; answers when the walk is done' },
   setFolder: { method: 'POST', path: '/folders/set', summary: 'Change settings of a folder on this node; answers with all of them' },
+  needs: { method: 'POST', path: '/folders/needs', summary: 'The paths of a folder that are not in step, each with its reason' },
   acceptChanges: { method: 'POST', path: '/folders/accept', summary: 'Held changes were meant: tell the other members' },
   rejectChanges: { method: 'POST', path: '/folders/reject', summary: 'Held changes were an accident: bring the files back' },
   share: { method: 'POST', path: '/share', summary: 'Make a one-use invitation; the link is a secret' },

@@ -16,6 +16,7 @@ export interface CallSchema<Name extends CallName> {
 const pathCharactersMax = 32_768 // Windows' longest path; Linux and macOS stop at 4,096 bytes
 const nameCharactersMax = 255
 const linkCharactersMax = 16_384
+const needsMax = 10_000
 const settingCharactersMax = 1024
 /** A day: a longer wait is a script that was forgotten. */
 const waitMsMax = 86_400_000
@@ -56,10 +57,22 @@ const folderStatus = z
     copies: z.object({ target: count, min: count }),
     watcher: z.string(),
     historyBytes: count,
+    reasons: z.array(z.object({ reason: z.string(), paths: count })),
     held: z.object({ deleted: count, rewritten: count, files: count, sinceMs: z.number(), examples: z.array(z.string()) }).exactOptional(),
     progress: progress.exactOptional(),
   })
   .openapi('FolderStatus')
+
+const outOfStep = z
+  .object({
+    path: z.string(),
+    direction: z.enum(['in', 'out']),
+    reason: z.string(),
+    text: z.string(),
+    next: z.string(),
+    bytes: count,
+  })
+  .openapi('OutOfStep')
 
 const peerStatus = z
   .object({
@@ -122,6 +135,10 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
       settings: z.record(z.string().max(nameCharactersMax), z.string().max(settingCharactersMax)),
     }),
     output: z.object({ settings: z.record(z.string(), z.string()) }),
+  },
+  needs: {
+    input: z.strictObject({ folder: folderName, limit: z.number().int().min(1).max(needsMax).exactOptional() }),
+    output: z.object({ items: z.array(outOfStep), total: count }),
   },
   acceptChanges: folderOnly,
   rejectChanges: folderOnly,

@@ -38,6 +38,24 @@ export interface HeldChanges {
   readonly examples: readonly string[]
 }
 
+/** A path that is not in step. */
+export interface OutOfStep {
+  readonly path: string
+  /** 'in': a change from elsewhere that is not applied here. 'out': something here that the others do not get. */
+  readonly direction: 'in' | 'out'
+  /** A code of docs/reasons.md. */
+  readonly reason: string
+  readonly text: string
+  readonly next: string
+  /** Content still to come at most. */
+  readonly bytes: number
+}
+
+export interface ReasonCount {
+  readonly reason: string
+  readonly paths: number
+}
+
 export interface FolderStatus {
   /** Base32 text form. */
   readonly id: string
@@ -56,6 +74,8 @@ export interface FolderStatus {
   readonly watcher: string
   /** Bytes kept for this folder beside its files: past versions above all. */
   readonly historyBytes: number
+  /** How many paths are not in step for each reason. */
+  readonly reasons: readonly ReasonCount[]
   readonly held?: HeldChanges
   readonly progress?: Progress
 }
@@ -130,6 +150,8 @@ export interface FolderControls {
   rescanFolder(folder: string, signal: AbortSignal): Promise<void>
   /** Sets them, all or none, and gives every setting with its value. `BAD_ARGUMENT` names what is wrong. */
   setFolder(folder: string, settings: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>>
+  /** Paths that are not in step, at most `limit`; `total` counts all. */
+  needs(folder: string, limit: number): { readonly items: readonly OutOfStep[]; readonly total: number }
   /** Held changes were meant: the others are told of them now. Throws `NOTHING_HELD`. */
   acceptChanges(folder: string, signal: AbortSignal): Promise<void>
   /**

@@ -12,6 +12,8 @@ export interface CallContext {
   readonly signal: AbortSignal
 }
 
+const needsDefault = 100
+
 type Handler<Name extends CallName> = (input: CallInput<Name>, context: CallContext) => CallOutput<Name> | Promise<CallOutput<Name>>
 
 export const handlers: { readonly [Name in CallName]: Handler<Name> } = {
@@ -27,6 +29,7 @@ export const handlers: { readonly [Name in CallName]: Handler<Name> } = {
   resumeFolder: ({ folder }, { controls }) => done(controls.resumeFolder(folder)),
   rescanFolder: ({ folder }, { controls, signal }) => done(controls.rescanFolder(folder, signal)),
   setFolder: async ({ folder, settings }, { controls }) => ({ settings: await controls.setFolder(folder, settings) }),
+  needs: ({ folder, limit }, { controls }) => controls.needs(folder, limit ?? needsDefault),
   acceptChanges: ({ folder }, { controls, signal }) => done(controls.acceptChanges(folder, signal)),
   rejectChanges: ({ folder }, { controls, signal }) => done(controls.rejectChanges(folder, signal)),
   share: (input, { controls }) => controls.share(input),

@@ -8,6 +8,7 @@ import { addDoctorCommand } from './commands/doctor.ts'
 import { addFolderCommands } from './commands/folder.ts'
 import { addIdCommand } from './commands/id.ts'
 import { addJoinCommand } from './commands/join.ts'
+import { addNeedsCommand } from './commands/needs.ts'
 import { addPeersCommand } from './commands/peers.ts'
 import { addProblemsCommand } from './commands/problems.ts'
 import { addServeCommand } from './commands/serve.ts'
@@ -41,6 +42,7 @@ export function buildProgram(cli: Cli): Command {
   addStopCommand(program, cli)
   addProblemsCommand(program, cli)
   addFolderCommands(program, cli)
+  addNeedsCommand(program, cli)
   addDecideCommands(program, cli)
   addShareCommand(program, cli)
   addJoinCommand(program, cli)

@@ -11,6 +11,7 @@ import { parseLink } from '../share/link.ts'
 import { createFolder, enterFolder, type BirthParts } from './folder-birth.ts'
 import type { Traffic } from '../net/network.ts'
 import { accept, reject } from './decide.ts'
+import { listOutOfStep } from './folder-needs.ts'
 import type { FolderRuntime } from './folder-runtime.ts'
 
 export interface ControlParts extends BirthParts {
@@ -43,6 +44,7 @@ export function makeControls(parts: ControlParts): Controls {
     resumeFolder: async (folder) => folders.find(folder).resume(),
     rescanFolder: (folder, signal) => rescan(parts, folders.find(folder), signal),
     setFolder: async (folder, settings) => setFolder(parts, folders.find(folder), settings),
+    needs: (folder, limit) => listOutOfStep(parts.index, folders.find(folder), limit),
     acceptChanges: (folder, signal) => accept(parts, folders.find(folder), signal),
     rejectChanges: (folder, signal) => reject(parts, folders.find(folder), signal),
     waitSynced: (folder, signal) => waitSynced(parts, folder === undefined ? undefined : folders.find(folder), signal),

@@ -18,6 +18,7 @@ import { openFolderHandle, type FolderHandle } from '../sync/folder-handle.ts'
 import { Ingest } from '../sync/ingest.ts'
 import { largeTemporaryPrefix } from '../sync/large-file-job.ts'
 import { FolderProblems } from '../sync/problems.ts'
+import { faultKeptMs } from '../sync/receive.ts'
 import { LargeTidy } from '../sync/large-tidy.ts'
 import type { HistoryStore } from '../sync/history-care.ts'
 import { Pull } from '../sync/pull.ts'
@@ -87,7 +88,7 @@ export class FolderRuntime {
     this.handle = openFolderHandle(record, identity)
     const { handle } = this
     this.log = new FolderLog(index, record.row, () => this.#logGrew())
-    this.problems = new FolderProblems(() => this.#noteChange())
+    this.problems = new FolderProblems(() => this.#noteChange(), clock)
     this.#have = new Coalescer(clock, haveIntervalMs, this.#ending.signal, () => this.#news.ringHave())
     const lanes = parts.lanes === undefined ? undefined : { lanes: parts.lanes, sealKey: handle.jobKeys.sealKey }
     this.#fetcher = new Fetcher({ network, accessKey: handle.accessKey, clock, random, lanes }, (peer) => this.#noteLie(peer))
@@ -344,13 +345,16 @@ export class FolderRuntime {
   }
 
   #noteLie(peer: PeerId): void {
-    this.problems.note({
-      code: 'BAD_BLOCK',
-      severity: 'warning',
-      path: peer,
-      text: `${peer} sent content that is not what its id says; it was dropped, and other members are asked instead for a while`,
-      next: 'Check the disk and the memory of that machine, and update Holdfast on it; if it stays, remove the member.',
-    })
+    this.problems.note(
+      {
+        code: 'BAD_BLOCK',
+        severity: 'warning',
+        path: peer,
+        text: `${peer} sent content that is not what its id says; it was dropped, and other members are asked instead for a while`,
+        next: 'Check the disk and the memory of that machine, and update Holdfast on it; if it stays, remove the member.',
+      },
+      faultKeptMs,
+    )
   }
 
   #noteChange(): void {

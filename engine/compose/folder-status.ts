@@ -4,6 +4,8 @@ import type { FolderState, FolderStatus, Progress } from '../api/controls.ts'
 import type { Index } from '../index/index-store.ts'
 import { folderIdText, type PeerId } from '../model/ids.ts'
 import type { Member } from '../model/folder.ts'
+import type { FolderProblems } from '../sync/problems.ts'
+import { countReasons } from './folder-needs.ts'
 import type { ChangeGuard } from '../sync/change-guard.ts'
 import type { Exchange } from '../sync/exchange.ts'
 import type { FolderHandle } from '../sync/folder-handle.ts'
@@ -18,6 +20,7 @@ export interface FolderFlows {
   readonly ingest: Pick<Ingest, 'isBusy' | 'isWalking' | 'hasWalked' | 'progress'>
   readonly pull: Pick<Pull, 'isBusy' | 'progress'>
   readonly guard: Pick<ChangeGuard, 'hold'>
+  readonly problems: Pick<FolderProblems, 'all'>
 }
 
 export interface RuntimeFacts {
@@ -30,6 +33,9 @@ export interface RuntimeFacts {
   /** Monotonic. */
   readonly nowMs: number
 }
+
+/** While so many are worked on, they are not looked at one by one. */
+const quickNeedsMin = 5000
 
 export function describeFolder(index: Index, flows: FolderFlows, facts: RuntimeFacts): FolderStatus {
   const { handle, log, exchange } = flows
@@ -57,6 +63,7 @@ export function describeFolder(index: Index, flows: FolderFlows, facts: RuntimeF
     copies: { target: record.targetCopies, min: (needs.paths === 0 ? 1 : 0) + inStep.length },
     watcher: facts.watcher,
     historyBytes: facts.historyBytes,
+    reasons: countReasons(index, flows, flows.pull.isBusy && needs.paths > quickNeedsMin),
     ...(flows.guard.hold === undefined ? {} : { held: flows.guard.hold }),
     ...(progress === undefined ? {} : { progress }),
   }

@@ -6,6 +6,7 @@ import type { Log } from '../base/log.ts'
 import { waitAtMost, Wakeup } from '../base/queue.ts'
 import type { PeerId } from '../model/ids.ts'
 import type { FolderProblems } from '../sync/problems.ts'
+import { faultKeptMs } from '../sync/receive.ts'
 
 export interface SubscriptionParts {
   readonly clock: Clock
@@ -78,12 +79,15 @@ export class Subscriptions {
     const code = errorCodeOf(error)
     this.#parts.log.info('a subscription ended', { peer, code, error: messageOf(error) })
     if (code !== 'BAD_SIGNATURE' && code !== 'PEER_MISBEHAVED') return
-    this.#parts.problems.note({
-      code,
-      severity: 'warning',
-      path: peer,
-      text: messageOf(error),
-      next: 'Nothing was taken over. Update Holdfast on that member; if it stays, remove the member.',
-    })
+    this.#parts.problems.note(
+      {
+        code,
+        severity: 'warning',
+        path: peer,
+        text: messageOf(error),
+        next: 'Nothing was taken over. Update Holdfast on that member; if it stays, remove the member.',
+      },
+      faultKeptMs,
+    )
   }
 }

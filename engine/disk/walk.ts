@@ -47,7 +47,8 @@ export interface Listing {
 export interface WalkProblem {
   readonly name: string
   readonly reason:
-    | 'nameInvalid' // not UTF-8, or a look-alike of the folder's own directory: not among the items
+    | 'nameInvalid' // not UTF-8: not among the items
+    | 'nameReserved' // a look-alike of the folder's own directory: not among the items
     | 'pathTooLong' // not among the items
     | 'special' // a FIFO, socket or device: an item of kind other
     | 'otherDevice' // a mount point: an item like any other, said once so that a person may know
@@ -123,7 +124,7 @@ function listItems(files: Files, root: string, directory: string, state: WalkSta
   for (const item of files.readDirectory(base)) {
     const { name } = item
     if (directory === '' && isFolderDirectory(name)) {
-      if (name !== folderDirectoryName) problems.push({ name, reason: 'nameInvalid', detail: undefined })
+      if (name !== folderDirectoryName) problems.push({ name, reason: 'nameReserved', detail: undefined })
       continue
     }
     if (!item.isValidName) {

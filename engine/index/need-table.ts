@@ -101,6 +101,11 @@ export class NeedTable {
     return this.#ready.all(folderRow, after.rank, after.rank, after.pathKey, rankEnd, nowMs, limit).map(parseNeed)
   }
 
+  /** The first in the order of work, whether their time has come or not. */
+  first(folderRow: number, limit: number): readonly Need[] {
+    return this.ready(folderRow, { rank: -1, pathKey: Number.MAX_SAFE_INTEGER }, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, limit)
+  }
+
   totals(folderRow: number): NeedTotals {
     const known = this.#counted.get(folderRow)
     if (known !== undefined) return known

@@ -162,7 +162,7 @@ export class Exchange {
     switch (frame.case) {
       case 'batch': {
         const stored = await receiveBatch(this.#parts, peer, indexId, frame.value, signal)
-        if (frame.value.caughtUp) this.#caughtUp.add(peer)
+        if (frame.value.caughtUp) this.#noteCaughtUp(peer)
         else this.#caughtUp.delete(peer)
         if (stored > 0) events.received(stored)
         else events.changed()
@@ -180,6 +180,12 @@ export class Exchange {
       default:
         throw new EngineError('PEER_MISBEHAVED', `${peer} spoke out of turn; the connection for this folder was closed`)
     }
+  }
+
+  /** Whatever it did before, what it says now is sound. */
+  #noteCaughtUp(peer: PeerId): void {
+    this.#caughtUp.add(peer)
+    for (const code of ['BAD_SIGNATURE', 'PEER_MISBEHAVED']) this.#parts.problems.clear(code, peer)
   }
 
   async #sendAcks(channel: Channel, cursorNow: () => number, signal: AbortSignal): Promise<void> {

@@ -12,6 +12,7 @@ import type { FolderRoot } from './folder-root.ts'
 import type { IngestBatches, IngestManner } from './ingest-batches.ts'
 import type { FoundPath } from './ingest-commit.ts'
 import type { FolderProblems } from './problems.ts'
+import { walkCodes } from './reasons.ts'
 import { burstFilesMax, guardedFilesMin, quietAfterMs } from './safety.ts'
 import { isSuspect, TreeScan, type Candidate, type ScanJobs } from './scan.ts'
 
@@ -49,10 +50,12 @@ export class FolderWalk {
 
   /** Resolves when what there is to tell is written. */
   async walk(signal: AbortSignal): Promise<void> {
+    const { problems } = this.#parts
     let changed = 0
     for (;;) {
+      const { mark } = problems
       const outcome = await this.#once(changed, signal)
-      if (outcome === 'done') return
+      if (outcome === 'done') return problems.sweep(walkCodes, mark)
       changed = outcome.changed
     }
   }

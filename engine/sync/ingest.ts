@@ -21,6 +21,7 @@ import { IngestBatches, type IngestManner } from './ingest-batches.ts'
 import type { FoundPath, IngestOutcome } from './ingest-commit.ts'
 import type { ingestBatch, ingestWindow } from './ingest-job.ts'
 import type { FolderProblems } from './problems.ts'
+import { walkCodes } from './reasons.ts'
 import { isAsIndexed, isSuspect, TreeScan, type Candidate } from './scan.ts'
 
 export type FolderScanJobs = Jobs<{
@@ -277,7 +278,7 @@ export class Ingest {
       if (finding === undefined || finding.kind === 'unknown') continue
       if (newDirectories.some((directory) => path.startsWith(`${directory}/`))) continue // the walk below finds it
       if (finding.kind === 'missing') {
-        problems.clear('CHANGING', path)
+        for (const code of walkCodes) problems.clear(code, path)
         if (item !== undefined && this.#isOverdue(path)) changes.push({ path, lost: [...this.#below(item), item] })
         continue
       }

@@ -18,7 +18,8 @@ import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
 import { largeFileBytesMin } from './ingest-job.ts'
 import { reviveDirectory, writeLoss, writeMerges, type MergeGroup } from './merge.ts'
 import { holdContents, withoutLost } from './merge-hold.ts'
-import type { FolderProblems } from './problems.ts'
+import type { FlowProblem, FolderProblems } from './problems.ts'
+import type { NeedReason } from './reasons.ts'
 import type { publishBatch } from './publish-job.ts'
 import { executeBatch, type ChangeResult } from './pull-batch.ts'
 import { recordVersion } from './pull-commit.ts'
@@ -76,6 +77,8 @@ const leftoverAttemptsMin = 2
 const lossAttemptsMin = 3
 const retryFirstMs = 1000
 const retryLongestMs = 5 * 60 * 1000
+/** Found changed here this many times in a row, a path does not rest. */
+const oftenAttemptsMin = 10
 /** A path that is being changed here right now is tried again soon. */
 const retrySoonMs = 300
 
@@ -325,6 +328,7 @@ export class Pull {
       if (result.kind === 'applied') {
         applied.push(change.path)
         problems.clear('APPLY_FAILED', change.path)
+        if (change.content !== undefined) problems.clear('DISK_FULL')
         const sizeBytes = change.content?.sizeBytes ?? 0
         if (change.operation.kind !== 'directory') this.#addProgress(1, countsBytes ? sizeBytes : 0, sizeBytes)
         if (result.keptParked !== undefined) events.keepParked(change, result.keptParked)
@@ -350,7 +354,7 @@ export class Pull {
       case 'differs':
         this.#parts.events.stale([change.path, ...(change.movedFrom === undefined ? [] : [change.movedFrom.path])])
         if (this.#parts.events.isHeld()) return this.#postponeGrowing(change, 'HELD')
-        return this.#postpone(change.pathKey, retrySoonMs, 'CHANGED_HERE')
+        return this.#postpone(change.pathKey, retrySoonMs, this.#isOften(change.pathKey) ? 'CHANGED_TOO_OFTEN' : 'CHANGED_HERE')
       case 'badParent':
         this.#parts.events.stale([change.path.slice(0, Math.max(0, change.path.lastIndexOf('/')))])
         if (this.#parts.events.isHeld()) return this.#postponeGrowing(change, 'HELD')
@@ -394,23 +398,28 @@ export class Pull {
 
   #concludeFailure(change: PlannedChange, fault: FilesFault, detail: string): void {
     const text = faultTexts[fault] ?? { text: detail, next: 'See the log of Holdfast.' }
-    this.#parts.problems.note({
+    const problem: FlowProblem = {
       code: fault === 'noSpace' ? 'DISK_FULL' : 'APPLY_FAILED',
       severity: 'error',
       text: `${change.path} could not be changed here: ${text.text}`,
       next: text.next,
       ...(fault === 'noSpace' ? {} : { path: change.path }),
-    })
-    this.#postponeGrowing(change, fault === 'noSpace' ? 'DISK_FULL' : 'FAILED')
+    }
+    this.#parts.problems.note(problem, failureKeptMs)
+    this.#postponeGrowing(change, faultReasons[fault] ?? 'FAILED')
   }
 
-  #postponeGrowing(change: Pick<PlannedChange, 'pathKey'>, reason: string): void {
+  #isOften(pathKey: number): boolean {
+    return this.#parts.index.needs.attempts(this.#parts.handle.row, pathKey) >= oftenAttemptsMin
+  }
+
+  #postponeGrowing(change: Pick<PlannedChange, 'pathKey'>, reason: NeedReason): void {
     const { index, handle } = this.#parts
     const attempts = index.needs.attempts(handle.row, change.pathKey)
     this.#postpone(change.pathKey, Math.min(retryFirstMs * 2 ** Math.min(attempts, 20), retryLongestMs), reason)
   }
 
-  #postpone(pathKey: number, delayMs: number, reason: string): void {
+  #postpone(pathKey: number, delayMs: number, reason: NeedReason): void {
     const { index, handle, clock } = this.#parts
     index.transact(() => index.needs.postpone(handle.row, pathKey, clock.nowMs() + delayMs, reason))
   }
@@ -442,6 +451,18 @@ export class Pull {
       if (change.movedFrom !== undefined) this.#claimedPaths.delete(change.movedFrom.path)
     }
   }
+}
+
+/** What was tried again and did not fail, or is not needed any more, is no problem any more. */
+const failureKeptMs = 3 * retryLongestMs
+
+const faultReasons: Partial<Readonly<Record<FilesFault, NeedReason>>> = {
+  noSpace: 'DISK_FULL',
+  denied: 'DENIED',
+  nameTooLong: 'NAME_NOT_POSSIBLE',
+  unsupported: 'NAME_NOT_POSSIBLE',
+  busy: 'FILE_BUSY',
+  io: 'DISK_FAILED',
 }
 
 const faultTexts: Partial<Readonly<Record<FilesFault, { readonly text: string; readonly next: string }>>> = {

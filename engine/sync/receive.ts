@@ -32,6 +32,8 @@ export interface ReceiveParts {
 }
 
 export const batchEntriesMax = 1000
+/** How long a fault of another node is told after it was last seen. */
+export const faultKeptMs = 3_600_000
 
 interface CheckedBatch {
   readonly sets: readonly ChangeSet[]
@@ -145,12 +147,15 @@ function storeEntry(
 function noteUnusable(parts: ReceiveParts, set: ChangeSet, reason: string): void {
   const author = parts.index.entries.ensureAuthor(parts.handle.row, authorIdOf(set.nodeKey, set.incarnation), set.nodeKey, set.incarnation)
   parts.log.warn('refused an entry', { folder: parts.handle.record.name, author: author.row, reason })
-  parts.problems.note({
-    code: 'BAD_ENTRY',
-    severity: 'warning',
-    text: `a member wrote an entry that cannot be used: ${reason}. It was left out.`,
-    next: 'Update Holdfast on all members; if it stays, remove the member that wrote it.',
-  })
+  parts.problems.note(
+    {
+      code: 'BAD_ENTRY',
+      severity: 'warning',
+      text: `a member wrote an entry that cannot be used: ${reason}. It was left out.`,
+      next: 'Update Holdfast on all members; if it stays, remove the member that wrote it.',
+    },
+    faultKeptMs,
+  )
 }
 
 function misbehaved(peer: PeerId, what: string): EngineError {

@@ -137,8 +137,7 @@ export class TreeScan {
     for (const problem of listing.problems) {
       const path = childPath(directory, problem.name)
       const text = problemTexts[problem.reason]
-      if (text !== undefined)
-        this.#problems.note({ code: text.code, severity: 'warning', path, text: `${path}: ${text.text}`, next: text.next })
+      if (text !== undefined) this.#problems.note({ code: text.code, severity: 'warning', path, text: text.text, next: text.next })
     }
   }
 }
@@ -150,7 +149,12 @@ interface ProblemText {
 }
 
 const problemTexts: Readonly<Record<Listing['problems'][number]['reason'], ProblemText | undefined>> = {
-  nameInvalid: { code: 'NAME_INVALID', text: 'the name is not valid UTF-8 or is reserved, so it is not synced', next: 'Rename it.' },
+  nameInvalid: { code: 'NAME_INVALID', text: 'the name is not valid UTF-8, so it is not synced', next: 'Rename it.' },
+  nameReserved: {
+    code: 'NAME_RESERVED',
+    text: "some file systems take this name for the folder's own directory .holdfast, so it is not synced",
+    next: 'Rename it.',
+  },
   pathTooLong: {
     code: 'PATH_TOO_LONG',
     text: 'the path is longer than Holdfast can carry, so it is not synced',

@@ -111,6 +111,7 @@ class ToyNode implements OpenedNode {
       resumeFolder: async () => void (this.#isPaused = false),
       rescanFolder: async () => await this.#inTurn(() => this.#walk()),
       setFolder: refuse,
+      needs: () => ({ items: [], total: 0 }),
       acceptChanges: done,
       rejectChanges: done,
       waitSynced: done,
@@ -122,7 +123,7 @@ class ToyNode implements OpenedNode {
   #status(): FolderStatus {
     const state = this.#isPaused ? 'paused' : 'idle'
     const counts = { files: 0, bytes: 0, directories: 0, needFiles: 0, needBytes: 0, historyBytes: 0, copies: { target: 1, min: 1 } }
-    return { id: 'toy', name: 'toy', path: this.#world.folderPath, role: 'owner', state, watcher: 'none', ...counts }
+    return { id: 'toy', name: 'toy', path: this.#world.folderPath, role: 'owner', state, watcher: 'none', reasons: [], ...counts }
   }
 
   #background(work: Promise<void>): void {

@@ -1,7 +1,16 @@
 // Controls in memory: keeps folders by their words, remembers what was asked, and lets a test move the state along.
 
 import { EngineError } from '../../engine/base/errors.ts'
-import type { Controls, FolderState, FolderStatus, NodeStatus, PeerStatus, Problem, Progress } from '../../engine/api/controls.ts'
+import type {
+  Controls,
+  FolderState,
+  FolderStatus,
+  NodeStatus,
+  OutOfStep,
+  PeerStatus,
+  Problem,
+  Progress,
+} from '../../engine/api/controls.ts'
 import { abortable, Broadcast } from '../../engine/base/queue.ts'
 
 export const fakePeerId = '12D3KooWFakeFakeFakeFakeFakeFakeFakeFakeFakeFakeFake'
@@ -93,6 +102,7 @@ export class FakeControls implements Controls {
       needBytes: 0,
       copies: { target: request.copies ?? 2, min: 1 },
       watcher: 'native',
+      reasons: [],
       historyBytes: 0,
     })
     this.change()
@@ -124,6 +134,11 @@ export class FakeControls implements Controls {
   async setFolder(folder: string, settings: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>> {
     this.#find('setFolder', folder)
     return { 'history.days': '30', ...settings }
+  }
+
+  needs(folder: string): { items: OutOfStep[]; total: number } {
+    this.#find('needs', folder)
+    return { items: [{ path: 'a', direction: 'in', reason: 'NO_SOURCE', text: 'x', next: 'y', bytes: 7 }], total: 1 }
   }
 
   async acceptChanges(folder: string): Promise<void> {

@@ -14,6 +14,8 @@ describe('--help', () => {
     'stop',
     'problems',
     'folder',
+    'needs',
+    'needs',
     'accept',
     'reject',
     'share',

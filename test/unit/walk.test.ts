@@ -120,7 +120,7 @@ it('names that cannot be synced and special files are told, the others are liste
   const output = walk(directory.path, [''])
   assert.deepEqual(itemsOf(output, output.listings[0]), ['fifo other', 'ok file'])
   assert.deepEqual(output.listings[0]?.problems.map((problem) => `${problem.name} ${problem.reason}`).sort(), [
-    '.Holdfast nameInvalid',
+    '.Holdfast nameReserved',
     'fifo special',
     '\ufffd nameInvalid',
   ])

@@ -47,12 +47,18 @@ export function foldersText(folders: readonly FolderStatus[]): string {
     folder.state === 'held' ? 'held: waiting for you' : folder.state,
     folder.role,
     `${countText(folder.files, 'file')}, ${sizeText(folder.bytes)}`,
-    folder.needFiles === 0 ? '' : `${countText(folder.needFiles, 'path')} to get, ${sizeText(folder.needBytes)}`,
+    folder.needFiles === 0 ? '' : `${countText(folder.needFiles, 'path')} to get, ${sizeText(folder.needBytes)}${reasonsText(folder)}`,
     folder.id.slice(0, 8),
     printable(folder.path),
   ])
   const busy = folders.flatMap(({ name, progress }) => (progress === undefined ? [] : [`  ${progressLine(name, progress, lineColumns)}`]))
   return [columnsText(rows, '  '), ...busy].join('\n')
+}
+
+/** Why paths wait, when there is more to say than that it is their turn some time. */
+function reasonsText({ reasons }: FolderStatus): string {
+  const told = reasons.filter(({ reason }) => reason !== 'QUEUED' && !reason.startsWith('AWAITS_'))
+  return told.length === 0 ? '' : ` (${told.map(({ reason, paths }) => `${reason} ${paths}`).join(', ')})`
 }
 
 export function peersText(peers: readonly PeerStatus[]): string {
@@ -70,7 +76,8 @@ export function peersText(peers: readonly PeerStatus[]): string {
 export function problemsText(problems: readonly Problem[]): string {
   return problems
     .map(({ severity, text, next, folder, path }) => {
-      const where = [folder, path].filter((part) => part !== undefined).join(': ')
+      // Most texts name their path; then it is not said twice.
+      const where = [folder, path !== undefined && text.includes(path) ? undefined : path].filter((part) => part !== undefined).join(': ')
       return `  ${severity}  ${where === '' ? '' : `${printable(where)}: `}${printable(text)}\n         ${printable(next)}`
     })
     .join('\n')

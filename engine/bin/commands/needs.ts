@@ -1,0 +1,44 @@
+// `holdfast needs`: what is not in step in a folder, and why.
+
+import { InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
+import type { OutOfStep } from '../../api/controls.ts'
+import { openSession, withExamples } from '../cli.ts'
+import type { Cli } from '../cli.ts'
+import { folderArgument } from '../paths.ts'
+import { columnsText, countText, printable, sizeText } from '../text.ts'
+
+const limitDefault = 100
+
+export function addNeedsCommand(program: Command, cli: Cli): void {
+  const command = program
+    .command('needs')
+    .description('list the paths of a folder that are not in step, each with the reason and the next step')
+    .argument('<folder>', 'a name, a path or the start of an id')
+    .option('--limit <count>', 'how many at most', parseLimit, limitDefault)
+  withExamples(command, ['needs Photos', 'needs Photos --limit 1000 --json']).action(
+    async (typed: string, { limit }: { limit: number }) => {
+      const { client, print } = openSession(cli, command)
+      const answer = await client.call('needs', { folder: folderArgument(typed, cli), limit })
+      print(answer, needsText(answer.items, answer.total))
+    },
+  )
+}
+
+function needsText(items: readonly OutOfStep[], total: number): string {
+  if (total === 0) return 'Everything is in step.'
+  const rows = items.map(({ direction, reason, path, bytes, next }) => [
+    direction === 'in' ? 'to come' : 'kept back',
+    reason,
+    printable(path),
+    bytes === 0 ? '' : sizeText(bytes),
+    printable(next),
+  ])
+  const more = total > items.length ? [`  … and ${countText(total - items.length, 'more path')}`] : []
+  return [columnsText(rows, '  '), ...more].join('\n')
+}
+
+function parseLimit(text: string): number {
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError('give a whole number from 1 to 10000.')
+  return Math.min(Number(text), 10_000)
+}
