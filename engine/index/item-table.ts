@@ -38,6 +38,7 @@ export class ItemTable {
   readonly #children: StatementSync
   readonly #directoriesBelow: StatementSync
   readonly #below: StatementSync
+  readonly #nextDirectory: StatementSync
   readonly #byInode: StatementSync
   readonly #totals: StatementSync
   readonly #conflictCopies: StatementSync
@@ -71,6 +72,7 @@ export class ItemTable {
     this.#below = database.prepare(
       `select * from item where folder = ? and (directory = ? or (directory >= ? and directory < ?)) order by directory, name`,
     )
+    this.#nextDirectory = database.prepare('select directory from item where folder = ? and directory > ? order by directory limit 1')
     this.#byInode = database.prepare('select * from item where inode = ? and folder = ? limit 4')
     this.#conflictCopies = database.prepare(
       "select * from item indexed by item_conflict where folder = ? and instr(name, '.conflict-') > 0 order by directory, name limit ?",
@@ -116,6 +118,12 @@ export class ItemTable {
   below(folderRow: number, directory: string): readonly ItemRow[] {
     const [from, to] = rangeBelow(directory)
     return this.#below.all(folderRow, directory, from, to).map(parseItem)
+  }
+
+  /** The next path after `after`, in order, that items have as their directory; undefined when there is none. */
+  nextDirectory(folderRow: number, after: string): string | undefined {
+    const row = this.#nextDirectory.get(folderRow, after)
+    return row === undefined ? undefined : textOf(row, 'directory')
   }
 
   directoriesBelow(folderRow: number, directory: string): readonly string[] {

@@ -13,6 +13,7 @@ import type { IngestBatches, IngestManner } from './ingest-batches.ts'
 import type { FoundPath } from './ingest-commit.ts'
 import type { FolderProblems } from './problems.ts'
 import { walkCodes } from './reasons.ts'
+import { findOrphans } from './orphans.ts'
 import { burstFilesMax, guardedFilesMin, quietAfterMs } from './safety.ts'
 import { isSuspect, TreeScan, type Candidate, type ScanJobs } from './scan.ts'
 
@@ -76,6 +77,8 @@ export class FolderWalk {
       lost: (item: ItemRow) => void lost.push(item),
     }
     await new TreeScan(index, jobs, handle, root.rules, problems, sink).walk([''], signal)
+    const orphans = await findOrphans({ index, handle, clock }, signal)
+    lost.push(...orphans.filter((item) => !root.rules.isIgnored(item.path, item.kind === 'directory')))
     const rewrites = await batches.settle()
     const changed = lost.filter((item) => guard.isLoss(item)).length + suspects.length
     if (isGuarded && changed > burstFilesMax) {

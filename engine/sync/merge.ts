@@ -11,7 +11,7 @@ import { BlockList } from '../model/block-list.ts'
 import { packVector } from '../model/entry.ts'
 import { encodeMeta } from '../model/meta.ts'
 import type { RelativePath } from '../model/path.ts'
-import { compareVectors, joinVectors, type VersionVector } from '../model/vector.ts'
+import { advanceVector, compareVectors, joinVectors, type VersionVector } from '../model/vector.ts'
 import { blockRefsOf, writeEntries, type EntryDraft } from './author.ts'
 import { conflictPath } from './conflict-name.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
@@ -135,9 +135,22 @@ export function reviveDirectory(index: Index, handle: FolderHandle, path: Relati
     const vector = item?.kind === 'directory' ? item.vector : seen
     const state: PathState = { ...emptyDirectory, path, ...(item?.kind === 'directory' ? { mode: item.mode } : {}) }
     const revived = { vector, contentVector: vector, editor: handle.authorId, contentTimeUs: 0, state }
-    const { draft } = draftOf(handle, path, revived, vector)
-    writeEntries(index, handle, [{ ...draft, kind: 'change' }], timeMs)
-    index.needs.put(handle.row, shortKeyOf(entryId), needRank(depthOf(path), false), 0)
+    const { draft, ...rest } = draftOf(handle, path, revived, vector)
+    // What this node wrote itself cannot stand beside its next version: its copy is made here and now.
+    const next = advanceVector(vector, handle.authorId, Number.MAX_SAFE_INTEGER)
+    const covered = siblings.filter((version) => version.state !== undefined && compareVectors(version.vector, next) === 'before')
+    const losers = covered.filter((version) => version.state?.kind !== 'directory')
+    const copies = losers.flatMap((version) => copyOf(index, handle, path, version) ?? [])
+    const drafts: readonly MergeDraft[] = [{ ...rest, draft: { ...draft, kind: 'change' } }, ...copies]
+    writeEntries(
+      index,
+      handle,
+      drafts.map((each) => each.draft),
+      timeMs,
+    )
+    for (const each of drafts) {
+      index.needs.put(handle.row, shortKeyOf(each.draft.entryId), needRank(depthOf(each.path), false), each.sizeBytes)
+    }
   })
 }
 

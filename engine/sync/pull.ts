@@ -352,11 +352,12 @@ export class Pull {
   #concludeRefusal(change: PlannedChange, outcome: Extract<ChangeResult, { kind: 'refused' }>['outcome']): void {
     switch (outcome.kind) {
       case 'differs':
-        this.#parts.events.stale([change.path, ...(change.movedFrom === undefined ? [] : [change.movedFrom.path])])
+        this.#parts.events.stale(pathsOf(change))
         if (this.#parts.events.isHeld()) return this.#postponeGrowing(change, 'HELD')
         return this.#postpone(change.pathKey, retrySoonMs, this.#isOften(change.pathKey) ? 'CHANGED_TOO_OFTEN' : 'CHANGED_HERE')
       case 'badParent':
-        this.#parts.events.stale([change.path.slice(0, Math.max(0, change.path.lastIndexOf('/')))])
+        // The paths as well: where a directory is gone from disk and index, nothing else says that what was in it is gone too.
+        this.#parts.events.stale(pathsOf(change).flatMap((path) => [path.slice(0, Math.max(0, path.lastIndexOf('/'))), path]))
         if (this.#parts.events.isHeld()) return this.#postponeGrowing(change, 'HELD')
         return this.#postpone(change.pathKey, retrySoonMs, 'PARENT_CHANGED')
       case 'notEmpty':
@@ -471,4 +472,8 @@ const faultTexts: Partial<Readonly<Record<FilesFault, { readonly text: string; r
   nameTooLong: { text: 'the name is too long for this file system', next: 'Shorten it on another member.' },
   busy: { text: 'another program holds it open', next: 'Close it there; it goes on by itself.' },
   io: { text: 'the disk reported an error', next: 'Check the disk.' },
+}
+
+function pathsOf({ path, movedFrom }: PlannedChange): readonly string[] {
+  return movedFrom === undefined ? [path] : [path, movedFrom.path]
 }

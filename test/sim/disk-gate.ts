@@ -22,6 +22,8 @@ export type CallName =
   | 'write'
   | 'truncate'
   | 'datasync'
+  /** Of the database, which is no file of the simulated drive. */
+  | 'commit'
   | 'syncDirectory'
 
 const reading: ReadonlySet<CallName> = new Set(readingCalls)

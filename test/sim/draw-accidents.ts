@@ -1,7 +1,8 @@
 // Random accidents of processes, power, drives, clocks and links, as steps of a script.
 
 import type { SeededRandom } from '../support/seeded-random.ts'
-import type { FaultRule } from './disk-gate.ts'
+import type { FilesFault } from '../../engine/base/files.ts'
+import type { CallName } from './disk-gate.ts'
 import type { SimNode } from './node.ts'
 import type { Deed } from './script.ts'
 import type { ActionName } from './weights.ts'
@@ -9,18 +10,31 @@ import type { ActionName } from './weights.ts'
 const callsUntilStrikeMax = 30
 const clockJumpsMs = [-3_600_000, -1500, 700, 86_400_000]
 
-const troubles = [
-  { operations: ['datasync'], fault: 'io' },
-  { operations: ['write'], fault: 'noSpace' },
-  { operations: ['rename'], fault: 'busy' },
-  { operations: ['open'], fault: 'denied' },
-  { operations: ['read'], fault: 'io' },
-  { operations: ['readDirectory'], fault: 'io' },
-  { operations: ['makeDirectory'], fault: 'noSpace' },
-  { operations: ['syncDirectory'], fault: 'io' },
-  { operations: ['unlink'], fault: 'denied' },
-  { operations: ['link'], fault: 'io' },
-] as const satisfies readonly Omit<FaultRule, 'path'>[]
+interface Trouble {
+  readonly operation: CallName
+  readonly fault: FilesFault
+}
+
+const troubles: readonly Trouble[] = [
+  { operation: 'datasync', fault: 'io' },
+  { operation: 'write', fault: 'noSpace' },
+  { operation: 'rename', fault: 'busy' },
+  { operation: 'open', fault: 'denied' },
+  { operation: 'read', fault: 'io' },
+  { operation: 'readDirectory', fault: 'io' },
+  { operation: 'makeDirectory', fault: 'noSpace' },
+  { operation: 'syncDirectory', fault: 'io' },
+  { operation: 'unlink', fault: 'denied' },
+  { operation: 'link', fault: 'io' },
+]
+
+/** In a node's home, where its block store and its index are. */
+const homeTroubles: readonly Trouble[] = [
+  { operation: 'commit', fault: 'noSpace' },
+  { operation: 'commit', fault: 'io' },
+  { operation: 'datasync', fault: 'io' },
+  { operation: 'write', fault: 'noSpace' },
+]
 
 interface Where {
   readonly node: SimNode
@@ -52,8 +66,10 @@ export function drawAccident(
     case 'restore':
       return [{ do: name }]
     case 'trouble': {
-      const { operations, fault } = random.pick(troubles) ?? troubles[0]
-      return [{ do: 'trouble', operation: operations[0], fault, times: random.between(1, 4) }]
+      const isHome = random.chance(0.25)
+      const trouble = random.pick(isHome ? homeTroubles : troubles)
+      if (trouble === undefined) return []
+      return [{ do: 'trouble', ...trouble, times: random.between(1, 4), ...(isHome ? { where: 'home' } : {}) }]
     }
     case 'room':
       return [drawRoom(random)]

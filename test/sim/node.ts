@@ -3,13 +3,14 @@
 
 import type { Controls } from '../../engine/api/controls.ts'
 import type { Clock, Random } from '../../engine/base/clock.ts'
-import type { Files } from '../../engine/base/files.ts'
+import { FilesError, type Files } from '../../engine/base/files.ts'
 import type { Jobs, JobTable } from '../../engine/base/jobs.ts'
 import type { Log } from '../../engine/base/log.ts'
 import type { OpenWatcher } from '../../engine/disk/watch.ts'
 import type { PeerId } from '../../engine/model/ids.ts'
 import type { Network } from '../../engine/net/network.ts'
 import type { SeededRandom } from '../support/seeded-random.ts'
+import { guardCommits } from './database-gate.ts'
 import { DatabaseHome, type CommitDurability } from './database-home.ts'
 import { DiskFaults, Gate } from './disk-gate.ts'
 import type { NameRules } from './disk-tree.ts'
@@ -102,6 +103,8 @@ const homePath = '/home/node'
 const folderPath = '/folder'
 const flushMsMax = 4
 const diskCallMs = 0.01
+/** A page of the log with its frame. */
+const commitBytesMin = 4200
 
 export class SimMachine implements SimNode {
   readonly name: string
@@ -254,6 +257,12 @@ export class SimMachine implements SimNode {
     const gate = new Gate({ life, faults: this.faults, onCall: () => scheduler.touch() })
     const flushPause = (): Promise<void> => scheduler.pause(diskCallMs + flushing.unit() * flushMsMax, `${this.name} flushed`, life)
     const files = new SimFiles(this.disk, { kind: 'engine', gate, flushPause })
+    const databaseCall = `${homePath}/index.sqlite`
+    const unguard = guardCommits(this.database.path, () => {
+      gate.before('commit', databaseCall)
+      if (this.disk.freeBytes < commitBytesMin) throw new FilesError('noSpace', 'commit', databaseCall, 'ENOSPC')
+    })
+    life.onEnd(unguard)
     const jobParts = { files, scheduler, random: random.fork('jobs'), life, width: this.#options.jobWidth ?? 2 }
     return {
       name: this.name,
@@ -268,6 +277,7 @@ export class SimMachine implements SimNode {
       },
       beginDatabaseFlush: () => {
         const committed = this.database.committed()
+        gate.before('datasync', databaseCall)
         return () => {
           if (!life.isOver) this.database.noteFlushed(committed)
         }

@@ -59,19 +59,24 @@ export class Performer {
     this.#world.fabric.heal()
     for (const { node } of this.#oracle.members) {
       node.faults.clear()
-      node.faults.beforeCall(undefined)
       node.disk.leaveRoom({})
     }
-    for (const { node } of this.#oracle.members) {
-      await this.#finish(node)
-      if (!node.isRunning) await this.#settle(node.start(), `start of ${node.name}`)
-      this.#throwFailedStarts()
-    }
+    await this.#revive()
     for (const { node } of this.#oracle.members) {
       if (node.controls?.folders().length === 0) await this.#settle(this.#join(node), `${node.name} joins`)
       const { controls } = node
       if (controls === undefined) throw new Error(`${node.name} did not come up`)
       for (const folder of controls.folders()) if (folder.state === 'paused') await this.#settle(controls.resumeFolder(folder.id), 'resume')
+    }
+  }
+
+  /** All members run, and no accident is armed any more. */
+  async #revive(): Promise<void> {
+    for (const { node } of this.#oracle.members) node.faults.beforeCall(undefined)
+    for (const { node } of this.#oracle.members) {
+      await this.#finish(node)
+      if (!node.isRunning) await this.#settle(node.start(), `start of ${node.name}`)
+      this.#throwFailedStarts()
     }
   }
 
@@ -97,7 +102,12 @@ export class Performer {
       case 'restore':
         return this.#home(person, step.do)
       case 'trouble':
-        node.faults.add({ path: node.folderPath, operations: [step.operation], fault: step.fault, times: step.times })
+        node.faults.add({
+          path: step.where === 'home' ? node.homePath : node.folderPath,
+          operations: [step.operation],
+          fault: step.fault,
+          times: step.times,
+        })
         return true
       case 'room':
         node.disk.leaveRoom(step)
@@ -129,6 +139,7 @@ export class Performer {
         return true
       }
       case 'rest':
+        await this.#revive()
         await awaitAgreement(this.#world, this.#oracle)
         return true
       default:

@@ -1,20 +1,28 @@
 // `npm run sim`: fixed seeds and scripts that once failed. `-- --seed N` replays one with its trace; `-- --script FILE` a script;
-// `-- --minutes M` explores new seeds; `--shrink` makes what fails short; `-- --crash-points` is the full sweep.
+// `-- --minutes M` explores new seeds; `--shrink` makes what fails short;
+// `--with loseDatabase,apple` draws actions or drives that are not drawn by themselves; `-- --crash-points` is the full sweep.
 // Every seed runs twice and must give the same trace: a difference is a fault of its own.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
+import { crashPointsOf, describePoint, runCrashPoint, scriptOf } from './crash-points.ts'
+import { scenarios } from './crash-scenarios.ts'
 import { openEngineNode } from './engine-node.ts'
 import { foundScripts } from './found.ts'
 import { SimCrash } from './life.ts'
 import { formatScript, parseScript, type Script } from './script.ts'
 import { fixedSeeds } from './seeds.ts'
 import { kindOfFailure, shrink } from './shrink.ts'
-import { replay, simulate, type SimulationResult } from './simulate.ts'
+import { isNamesKind } from './setup.ts'
+import { replay, simulate, type Simulation, type SimulationResult } from './simulate.ts'
+import { allSetups, allWeights } from './weights.ts'
 
 const exploreFrom = 1_000_000
 const minuteMs = 60_000
+const extraWeight = 3
 
 interface Run {
   readonly name: string
@@ -23,12 +31,26 @@ interface Run {
   readonly go: (onTraceLine?: (line: string) => void) => Promise<SimulationResult>
 }
 
-function ofSeed(seed: number): Run {
+function ofSeed(seed: number, extra: Extra): Run {
   return {
     name: `seed ${seed}`,
-    option: `--seed ${seed}`,
-    go: (onTraceLine) => simulate({ seed, open: openEngineNode, ...(onTraceLine === undefined ? {} : { onTraceLine }) }),
+    option: `--seed ${seed}${extra.option}`,
+    go: (onTraceLine) => simulate({ seed, open: openEngineNode, ...extra.draw, ...(onTraceLine === undefined ? {} : { onTraceLine }) }),
   }
+}
+
+/** What else is drawn: `--with rot,apple`. */
+interface Extra {
+  readonly option: string
+  readonly draw: Pick<Simulation, 'weights' | 'setups'>
+}
+
+function parseExtra(text: string): Extra {
+  const given = text.split(',').filter((name) => name !== '')
+  const names = given.filter(isNamesKind)
+  const actions = given.filter((name) => !isNamesKind(name)).map((name) => [name, extraWeight])
+  const setups = names.length === 0 ? allSetups : { ...allSetups, names: Object.fromEntries(names.map((name) => [name, 1])) }
+  return { option: text === '' ? '' : ` --with ${text}`, draw: { weights: { ...allWeights, ...Object.fromEntries(actions) }, setups } }
 }
 
 function ofScript(name: string, script: Script): Run {
@@ -91,31 +113,58 @@ async function runAll(runs: Iterable<Run>): Promise<boolean> {
   return failed.length === 0
 }
 
-function* explore(from: number, endMs: number): Generator<Run> {
-  for (let seed = from; performance.now() < endMs; seed++) yield ofSeed(seed)
+async function sweep(): Promise<boolean> {
+  const failed: string[] = []
+  for (const scenario of scenarios) {
+    const points = await crashPointsOf(scenario)
+    for (const point of points) {
+      const { failure } = await runCrashPoint(point)
+      if (failure === undefined) continue
+      const path = join(tmpdir(), `holdfast-${describePoint(point).replaceAll(/\W+/g, '-')}.json`)
+      writeFileSync(path, formatScript(scriptOf(point)))
+      console.log(`FAILED ${describePoint(point)}\n       ${failure}\n       replay with: npm run sim -- --script ${path}`)
+      failed.push(path)
+    }
+    console.log(`${scenario.name}: ${points.length} crash points`)
+  }
+  return failed.length === 0
+}
+
+function* explore(from: number, endMs: number, extra: Extra): Generator<Run> {
+  for (let seed = from; performance.now() < endMs; seed++) yield ofSeed(seed, extra)
 }
 
 async function main(): Promise<boolean> {
   const text = { type: 'string' } as const
   const flag = { type: 'boolean', default: false } as const
-  const { values } = parseArgs({ options: { seed: text, script: text, minutes: text, from: text, shrink: flag } })
+  const options = { seed: text, script: text, minutes: text, from: text, with: text, shrink: flag, 'crash-points': flag }
+  const { values } = parseArgs({ options })
+  const extra = parseExtra(values.with ?? '')
+  if (values['crash-points']) return await sweep()
   const one =
     values.seed !== undefined
-      ? ofSeed(Number(values.seed))
+      ? ofSeed(Number(values.seed), extra)
       : values.script !== undefined
         ? ofScript(values.script, parseScript(readFileSync(values.script, 'utf8')))
         : undefined
   if (one !== undefined && values.shrink) return await makeShort(one)
   if (one !== undefined) {
-    const result = await one.go((line) => console.log(line))
+    let isOver = false
+    const result = await one.go((line) => {
+      if (!isOver) console.log(line) // what dies with the world has more to say
+    })
+    isOver = true
     report(one, result)
     return result.failure === undefined
   }
   if (values.minutes !== undefined) {
     const from = Number(values.from ?? exploreFrom + (Date.now() % exploreFrom))
-    return await runAll(explore(from, performance.now() + Number(values.minutes) * minuteMs))
+    return await runAll(explore(from, performance.now() + Number(values.minutes) * minuteMs, extra))
   }
-  return await runAll([...fixedSeeds.map(ofSeed), ...foundScripts().map(({ path, script }) => ofScript(path, script))])
+  return await runAll([
+    ...fixedSeeds.map((seed) => ofSeed(seed, extra)),
+    ...foundScripts().map(({ path, script }) => ofScript(path, script)),
+  ])
 }
 
 // A flow of a killed process that nobody waits for any more may end in SimCrash: that is no failure. Anything else is.

@@ -27,7 +27,14 @@ type NodeDeed =
   | { readonly do: 'loseDatabase' | 'backUp' | 'restore' }
   /** An accident before the call after so many that change the drive. */
   | { readonly do: 'killInCall' | 'crashInCall'; readonly calls: number }
-  | { readonly do: 'trouble'; readonly operation: CallName; readonly fault: FilesFault; readonly times: number }
+  /** In the folder, or with `where` in the node's home. */
+  | {
+      readonly do: 'trouble'
+      readonly operation: CallName
+      readonly fault: FilesFault
+      readonly times: number
+      readonly where?: 'home'
+    }
   /** How much more fits on the drive from now on; absent: as much as one likes. */
   | { readonly do: 'room'; readonly bytes?: number; readonly inodes?: number }
   | { readonly do: 'clock'; readonly byMs: number }
@@ -39,7 +46,7 @@ type WorldDeed =
   | { readonly do: 'cut'; readonly peer: string }
   /** `peer` can no longer be dialled from here; the other way it goes. */
   | { readonly do: 'block'; readonly peer: string }
-  /** Waits until all members agree. */
+  /** Who is down starts, no accident is armed any more, and all wait until all members agree. */
   | { readonly do: 'rest' }
 
 export type Deed = FileDeed | NodeDeed | WorldDeed

@@ -16,6 +16,10 @@ const nameRules: Readonly<Record<NamesKind, NameRules>> = {
   hfs: { isCaseSensitive: false, unicode: 'nfd' },
 }
 
+export function isNamesKind(name: string): name is NamesKind {
+  return Object.hasOwn(nameRules, name)
+}
+
 const conditions: Readonly<Record<NetworkKind, NetworkConditions>> = {
   calm: { ...calmConditions, discoverEveryMs },
   slow: { ...calmConditions, discoverEveryMs, delayMs: [20, 400], bytesPerSecond: 500_000, windowBytes: 64 * 1024 },

@@ -112,7 +112,7 @@ async function run(parts: Parts): Promise<SimulationResult> {
   try {
     for (const step of script.before) await performer.perform(step)
     await performer.begin()
-    worsen(world, network)
+    if (network !== 'calm') worsen(world, network)
     for (let next = source.next(oracle); next !== undefined; next = source.next(oracle)) {
       script.steps.push(...next)
       for (const step of next) await performer.perform(step)

@@ -119,6 +119,17 @@ describe('a directory that is to live again', () => {
     )
   })
 
+  it('leaves a copy of a file that this node itself put under the name', () => {
+    using node = new IndexNode(0)
+    const { vector } = node.write('d', 'my own')
+    apply(node, 'd', 'file', vector, 0o644)
+    reviveDirectory(node.index, node.handle, pathOf('d'), timeMs)
+    const [directory, copy, ...others] = livePaths(node)
+    assert.deepEqual([directory, others.length], ['directory d', 0])
+    assert.match(copy ?? '', /^file d\.conflict-/u)
+    assert.ok(isNeeded(node, (copy ?? '').slice('file '.length)))
+  })
+
   for (const [what, isDirectoryHere] of [
     ['that others put under the name', false],
     ['that others put in its place', true],
