@@ -7,6 +7,7 @@ import { statPaths } from './disk/stat-paths.ts'
 import { listDirectories } from './disk/walk.ts'
 import { checkpointDatabase, flushDatabase } from './index/care-jobs.ts'
 import { checkEntries } from './sync/check-entries-job.ts'
+import { exportPieces, finishExport, inspectExport, prepareExport } from './sync/export-job.ts'
 import { ingestBatch, ingestWindow } from './sync/ingest-job.ts'
 import { checkLarge, dropTemporaries, fillLarge, finishLarge, listLarge, prepareLarge } from './sync/large-file-job.ts'
 import { publishBatch } from './sync/publish-job.ts'
@@ -19,17 +20,21 @@ export type EngineJobs = {
   readonly dropParked: typeof dropParked
   readonly dropTemporaries: typeof dropTemporaries
   readonly establishRoot: typeof establishRoot
+  readonly exportPieces: typeof exportPieces
+  readonly finishExport: typeof finishExport
   readonly flushDatabase: typeof flushDatabase
   readonly fillLarge: typeof fillLarge
   readonly finishLarge: typeof finishLarge
   readonly ingestBatch: typeof ingestBatch
   readonly ingestWindow: typeof ingestWindow
+  readonly inspectExport: typeof inspectExport
   readonly inspectPlace: typeof inspectPlace
   readonly inspectRoot: typeof inspectRoot
   readonly listDirectories: typeof listDirectories
   readonly listLarge: typeof listLarge
   readonly listParked: typeof listParked
   readonly makePlace: typeof makePlace
+  readonly prepareExport: typeof prepareExport
   readonly prepareLarge: typeof prepareLarge
   readonly publishBatch: typeof publishBatch
   readonly readSettings: typeof readSettings
@@ -46,17 +51,21 @@ export const jobTable: EngineJobs = {
   dropParked,
   dropTemporaries,
   establishRoot,
+  exportPieces,
   fillLarge,
+  finishExport,
   finishLarge,
   flushDatabase,
   ingestBatch,
   ingestWindow,
+  inspectExport,
   inspectPlace,
   inspectRoot,
   listDirectories,
   listLarge,
   listParked,
   makePlace,
+  prepareExport,
   prepareLarge,
   publishBatch,
   readSettings,

@@ -1,7 +1,20 @@
 // The daemon's calls: one row each, from which server, client and the OpenAPI document follow. No schema library here,
 // so that the command line starts fast; the schemas are in contract.ts, typed by the rows below.
 
-import type { FolderState, FolderStatus, NodeIdentity, NodeStatus, OutOfStep, PeerStatus, Problem, Progress, Role } from './controls.ts'
+import type {
+  FolderState,
+  FolderStatus,
+  History,
+  NodeIdentity,
+  NodeStatus,
+  OutOfStep,
+  PeerStatus,
+  Problem,
+  Progress,
+  Restored,
+  Role,
+  RolledBack,
+} from './controls.ts'
 
 export type Empty = Readonly<Record<string, never>>
 
@@ -41,6 +54,15 @@ export interface Calls {
     input: { readonly link: string; readonly path: string }
     output: { readonly folder: { readonly id: string; readonly name: string; readonly path: string }; readonly state: 'joined' }
   }
+  history: { input: { readonly folder: string; readonly path?: string }; output: History }
+  restore: {
+    input: { readonly folder: string; readonly path: string; readonly version: string; readonly to?: string }
+    output: Restored
+  }
+  rollback: {
+    input: { readonly folder: string; readonly path?: string; readonly atMs: number; readonly to?: string }
+    output: RolledBack
+  }
   waitSynced: { input: { readonly folder?: string; readonly timeoutMs?: number }; output: Empty }
 }
 
@@ -79,6 +101,9 @@ export const callRoutes: { readonly [Name in CallName]: CallRoute } = {
   rejectChanges: { method: 'POST', path: '/folders/reject', summary: 'Held changes were an accident: bring the files back' },
   share: { method: 'POST', path: '/share', summary: 'Make a one-use invitation; the link is a secret' },
   join: { method: 'POST', path: '/join', summary: 'Join the folder of a link at an absolute path' },
+  history: { method: 'POST', path: '/history', summary: 'Past versions of a path, newest first' },
+  restore: { method: 'POST', path: '/restore', summary: 'Bring a past version back, in place or to an absolute path' },
+  rollback: { method: 'POST', path: '/rollback', summary: 'Bring a folder, or a part of it, back to what it was at a time' },
   waitSynced: { method: 'POST', path: '/wait', summary: 'Answer when the folders are in step, or with TIMED_OUT' },
 }
 

@@ -111,6 +111,36 @@ const nodeStatus = z
   })
   .openapi('NodeStatus')
 
+const pastPath = z.object({
+  path: z.string(),
+  kind: z.enum(['file', 'directory', 'symlink']),
+  bytes: count,
+  modifiedMs: z.number(),
+  mode: count,
+  sinceMs: z.number(),
+})
+
+const history = z
+  .object({
+    path: z.string(),
+    floorMs: z.number(),
+    current: pastPath.exactOptional(),
+    versions: z.array(
+      pastPath.extend({
+        id: z.string(),
+        replacedMs: z.number(),
+        deleted: z.boolean(),
+        by: z.string().exactOptional(),
+        byName: z.string().exactOptional(),
+        isHere: z.boolean(),
+      }),
+    ),
+  })
+  .openapi('History')
+
+const historyState = z.enum(['done', 'underWay'])
+const timeMs = z.number().int().nonnegative()
+
 const empty = z.strictObject({})
 const folderOnly = { input: z.strictObject({ folder: folderName }), output: empty }
 
@@ -149,6 +179,22 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
   join: {
     input: z.strictObject({ link: z.string().min(1).max(linkCharactersMax), path }),
     output: z.object({ folder: z.object({ id: z.string(), name: z.string(), path: z.string() }), state: z.literal('joined') }),
+  },
+  history: { input: z.strictObject({ folder: folderName, path: path.exactOptional() }), output: history },
+  restore: {
+    input: z.strictObject({ folder: folderName, path, version: z.string().max(nameCharactersMax), to: path.exactOptional() }),
+    output: z.object({ path: z.string(), state: historyState, undoAtMs: timeMs.exactOptional() }),
+  },
+  rollback: {
+    input: z.strictObject({ folder: folderName, path: path.exactOptional(), atMs: timeMs, to: path.exactOptional() }),
+    output: z.object({
+      restored: count,
+      removed: count,
+      missing: z.array(z.string()),
+      missingCount: count,
+      state: historyState,
+      undoAtMs: timeMs.exactOptional(),
+    }),
   },
   waitSynced: {
     input: z.strictObject({ folder: folderName.exactOptional(), timeoutMs: z.number().int().min(0).max(waitMsMax).exactOptional() }),

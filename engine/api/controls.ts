@@ -176,4 +176,70 @@ export interface SharingControls {
   ): Promise<{ folder: { id: string; name: string; path: string }; state: 'joined' }>
 }
 
-export interface Controls extends NodeControls, FolderControls, SharingControls {}
+/** One path in one version. Times in milliseconds since 1970. */
+export interface PastPath {
+  readonly path: string
+  readonly kind: 'file' | 'directory' | 'symlink'
+  readonly bytes: number
+  readonly modifiedMs: number
+  readonly mode: number
+  /** From when on it was the path's, as far as this node knows. */
+  readonly sinceMs: number
+}
+
+export interface PastVersion extends PastPath {
+  /** For `restore`. */
+  readonly id: string
+  readonly replacedMs: number
+  /** It was deleted or moved away: nothing took its place at once. */
+  readonly deleted: boolean
+  /** Who replaced it: a peer id, and its name where it is known. */
+  readonly by?: string
+  readonly byName?: string
+  /** All of its content is on this machine; else members are asked for the rest. */
+  readonly isHere: boolean
+}
+
+export interface History {
+  readonly path: string
+  /** Rolling back goes to this time at the earliest. */
+  readonly floorMs: number
+  readonly current?: PastPath
+  /** Newest first, at most 500. */
+  readonly versions: readonly PastVersion[]
+}
+
+export interface Restored {
+  readonly path: string
+  /** 'underWay': it is decided, and comes to the disk as content from members does. */
+  readonly state: 'done' | 'underWay'
+  /** Rolling the path back to this time undoes it. */
+  readonly undoAtMs?: number
+}
+
+export interface RolledBack {
+  readonly restored: number
+  readonly removed: number
+  /** Paths whose content cannot be had now, at most 100 of them; they stay as they are. */
+  readonly missing: readonly string[]
+  readonly missingCount: number
+  readonly state: 'done' | 'underWay'
+  readonly undoAtMs?: number
+}
+
+export interface HistoryControls {
+  /** Of a path; of everything below it when it is a directory, of the whole folder when it is absent. `BAD_PATH`. */
+  history(folder: string, path: string | undefined): History
+  /** In place, or to the absolute path `to`. `UNKNOWN_VERSION`, `CONTENT_UNAVAILABLE`, `PATH_TAKEN`, `NOT_ALLOWED`. */
+  restore(
+    request: { readonly folder: string; readonly path: string; readonly version: string; readonly to?: string },
+    signal: AbortSignal,
+  ): Promise<Restored>
+  /** The folder, or what is at `path` in it, as it was here at that time: in place, or into the absolute path `to`. */
+  rollback(
+    request: { readonly folder: string; readonly path?: string; readonly atMs: number; readonly to?: string },
+    signal: AbortSignal,
+  ): Promise<RolledBack>
+}
+
+export interface Controls extends NodeControls, FolderControls, SharingControls, HistoryControls {}

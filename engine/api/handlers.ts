@@ -34,6 +34,9 @@ export const handlers: { readonly [Name in CallName]: Handler<Name> } = {
   rejectChanges: ({ folder }, { controls, signal }) => done(controls.rejectChanges(folder, signal)),
   share: (input, { controls }) => controls.share(input),
   join: (input, { controls, signal }) => controls.join(input, signal),
+  history: ({ folder, path }, { controls }) => controls.history(folder, path),
+  restore: (input, { controls, signal }) => controls.restore(input, signal),
+  rollback: (input, { controls, signal }) => controls.rollback(input, signal),
   waitSynced: ({ folder, timeoutMs }, { controls, clock, signal }) => done(waitSynced(controls, folder, timeoutMs, clock, signal)),
 }
 

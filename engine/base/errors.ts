@@ -18,6 +18,9 @@ export type ErrorCode =
   | 'FOLDER_STOPPED'
   | 'NOTHING_HELD'
   | 'NOT_ALLOWED'
+  | 'UNKNOWN_VERSION'
+  | 'CONTENT_UNAVAILABLE'
+  | 'PATH_TAKEN'
   | 'TIMED_OUT'
   // the node itself
   | 'ALREADY_RUNNING'

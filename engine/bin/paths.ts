@@ -25,6 +25,13 @@ export function folderArgument(typed: string, world: PathWorld): string {
   return isPath ? absolutePath(typed, world) : typed
 }
 
+/** A path in a folder: as typed, from the folder's root; made absolute when it says where it starts. */
+export function pathArgument(typed: string, world: PathWorld): string {
+  const path = world.platform === 'win32' ? win32 : posix
+  const isPlaced = path.isAbsolute(typed) || /^(?:\.{1,2}|~)(?:[/\\]|$)/.test(typed)
+  return isPlaced ? absolutePath(typed, world) : world.platform === 'win32' ? typed.replaceAll('\\', '/') : typed
+}
+
 /** `npm run` changes to the package's directory and leaves the person's own in INIT_CWD. `checkout` is this program's package. */
 export function workingDirectoryOf(env: Environment, platform: NodeJS.Platform, processDirectory: string, checkout: string): string {
   const path = platform === 'win32' ? win32 : posix

@@ -6,11 +6,14 @@ import type { Cli } from './cli.ts'
 import { addDecideCommands } from './commands/decide.ts'
 import { addDoctorCommand } from './commands/doctor.ts'
 import { addFolderCommands } from './commands/folder.ts'
+import { addHistoryCommand } from './commands/history.ts'
 import { addIdCommand } from './commands/id.ts'
 import { addJoinCommand } from './commands/join.ts'
 import { addNeedsCommand } from './commands/needs.ts'
 import { addPeersCommand } from './commands/peers.ts'
 import { addProblemsCommand } from './commands/problems.ts'
+import { addRestoreCommand } from './commands/restore.ts'
+import { addRollbackCommand } from './commands/rollback.ts'
 import { addServeCommand } from './commands/serve.ts'
 import { addShareCommand } from './commands/share.ts'
 import { addStatusCommand } from './commands/status.ts'
@@ -46,6 +49,9 @@ export function buildProgram(cli: Cli): Command {
   addDecideCommands(program, cli)
   addShareCommand(program, cli)
   addJoinCommand(program, cli)
+  addHistoryCommand(program, cli)
+  addRestoreCommand(program, cli)
+  addRollbackCommand(program, cli)
   addWaitCommand(program, cli)
   addDoctorCommand(program, cli)
   return program

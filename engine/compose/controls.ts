@@ -47,6 +47,15 @@ export function makeControls(parts: ControlParts): Controls {
     needs: (folder, limit) => listOutOfStep(parts.index, folders.find(folder), limit),
     acceptChanges: (folder, signal) => accept(parts, folders.find(folder), signal),
     rejectChanges: (folder, signal) => reject(parts, folders.find(folder), signal),
+    history: (folder, path) => folders.find(folder).past.versions(path),
+    restore: async ({ folder, path, version, to }, signal) => {
+      if (to !== undefined) folders.refuseHome(to)
+      return folders.find(folder).past.restore(path, version, to, AbortSignal.any([signal, parts.signal]))
+    },
+    rollback: async ({ folder, path, atMs, to }, signal) => {
+      if (to !== undefined) folders.refuseSynced(to)
+      return folders.find(folder).past.rollback(path, atMs, to, AbortSignal.any([signal, parts.signal]))
+    },
     waitSynced: (folder, signal) => waitSynced(parts, folder === undefined ? undefined : folders.find(folder), signal),
     share: async ({ folder, role }) => parts.inviter.makeLink(folders.find(folder), role ?? 'write'),
     join: async ({ link: text, path }, signal) => {

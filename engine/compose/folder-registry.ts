@@ -4,6 +4,7 @@ import { assert } from '../base/assert.ts'
 import { EngineError } from '../base/errors.ts'
 import type { FolderRecord } from '../model/folder.ts'
 import { folderIdText } from '../model/ids.ts'
+import { isFolderDirectory } from '../model/path.ts'
 import type { PlaceState } from '../disk/folder-jobs.ts'
 import { FolderRuntime, type RuntimeParts } from './folder-runtime.ts'
 
@@ -97,6 +98,26 @@ export class FolderRegistry {
       }
     }
     return { path: realPath, isMissing: state === 'missing' }
+  }
+
+  /** Throws `BAD_ARGUMENT`, `PATH_IS_HOME`: nothing that a person asks for is written there. */
+  refuseHome(path: string): void {
+    if (!path.startsWith('/') && !/^[a-z]:/i.test(path)) throw new EngineError('BAD_ARGUMENT', `${path} is not an absolute path`)
+    if (path.split('/').some((name) => isFolderDirectory(name)))
+      throw new EngineError('BAD_PATH', `${path} is in a folder's own directory: choose another place`)
+    if (!isSameOrBelow(path, this.#parts.world.home)) return
+    throw new EngineError('PATH_IS_HOME', `${path} is inside Holdfast's own home: choose another place`)
+  }
+
+  /** As refuseHome, and throws `FOLDER_NESTED`: a tree that is being written is not one to be synced. */
+  refuseSynced(path: string): void {
+    this.refuseHome(path)
+    const folder = this.all().find(({ record }) => isSameOrBelow(path, record.path))
+    if (folder === undefined) return
+    throw new EngineError(
+      'FOLDER_NESTED',
+      `${path} is in the folder ${folder.record.name}, and would be synced: choose a directory outside it`,
+    )
   }
 
   /** Throws `FOLDER_EXISTS` when the name is taken, `BAD_ARGUMENT` when it cannot be one. */

@@ -7,7 +7,7 @@ import type { Log } from '../base/log.ts'
 import { Coalescer, runTogether } from '../base/queue.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { Index } from '../index/index-store.ts'
-import type { FolderRecord } from '../model/folder.ts'
+import { mayWrite, type FolderRecord } from '../model/folder.ts'
 import type { PeerId } from '../model/ids.ts'
 import type { Channel, Network } from '../net/network.ts'
 import { FolderLog } from '../share/folder-log.ts'
@@ -29,6 +29,7 @@ import { serveBlocks } from '../transfer/serve.ts'
 import type { Hello } from '../model/wire/exchange_pb.ts'
 import type { CardShelf } from './card-box.ts'
 import { FolderHistory } from './folder-history.ts'
+import { FolderPast } from './folder-past.ts'
 import { FolderLife } from './folder-life.ts'
 import { describeFolder } from './folder-status.ts'
 import { FolderWatch } from './folder-watch.ts'
@@ -67,6 +68,7 @@ export class FolderRuntime {
   readonly ingest: Ingest
   readonly pull: Pull
   readonly history: FolderHistory
+  readonly past: FolderPast
   readonly #parts: RuntimeParts
   readonly #logger: Log
   readonly #news = new FolderNews()
@@ -121,6 +123,7 @@ export class FolderRuntime {
         changed: () => this.#noteChange(),
       },
     })
+    this.past = new FolderPast({ ...shared, jobs, store, fetcher: this.#fetcher, random, folder: this.#folderAtWork() })
     this.#largeTidy = new LargeTidy({ index, jobs, handle, clock, isPulling: () => this.pull.isBusy })
     this.#watch = new FolderWatch({
       world,
@@ -306,6 +309,28 @@ export class FolderRuntime {
         this.exchange.needsChanged()
         this.#noteChange()
       },
+    }
+  }
+
+  #folderAtWork(): ConstructorParameters<typeof FolderPast>[0]['folder'] {
+    const { name } = this.handle.record
+    return {
+      checkActive: () => {
+        if (this.#isPaused) throw new EngineError('NOT_ALLOWED', `${name} is paused: resume it first`)
+        if (this.isStopped) throw new EngineError('FOLDER_STOPPED', `${name} is stopped: 'holdfast problems' says why`)
+        const role = this.log.roleOf(this.#parts.network.self)
+        if (role === undefined || !mayWrite(role)) throw new EngineError('NOT_ALLOWED', `this node may not change ${name}: use --to`)
+      },
+      walk: async (signal) => {
+        if (!this.#isPaused && !this.isStopped) await this.ingest.walkNow(signal)
+      },
+      wrote: () => {
+        this.#parts.events.written()
+        this.pull.wake()
+        this.exchange.needsChanged()
+        this.#noteChange()
+      },
+      nameOf: (peer) => this.log.members.find((member) => member.peer === peer)?.name,
     }
   }
 

@@ -116,6 +116,11 @@ export class FolderTable {
     return found === undefined ? 0 : numberOf(found, 'history_floor_ms')
   }
 
+  /** What was there when the folder was first looked through has no past here. */
+  beginHistory(row: number, timeMs: number): void {
+    if (this.historyFloorMs(row) === 0) this.raiseHistoryFloor(row, timeMs)
+  }
+
   raiseHistoryFloor(row: number, timeMs: number): void {
     this.#raiseHistoryFloor.run(timeMs, row)
   }

@@ -2,7 +2,7 @@
 
 import type { StatementSync } from 'node:sqlite'
 import { assert } from '../base/assert.ts'
-import { equalBytes, fromUtf8, utf8 } from '../base/bytes.ts'
+import { fromUtf8, utf8 } from '../base/bytes.ts'
 import { BlockList } from '../model/block-list.ts'
 import { packVector } from '../model/entry.ts'
 import type { BlockId } from '../model/ids.ts'
@@ -51,7 +51,7 @@ const missingBlocksName = 'history_blocks_missing'
 
 export class HistoryTable {
   readonly #insert: StatementSync
-  readonly #newest: StatementSync
+  readonly #newestSame: StatementSync
   readonly #renew: StatementSync
   readonly #setParked: StatementSync
   readonly #setSince: StatementSync
@@ -59,6 +59,7 @@ export class HistoryTable {
   readonly #parkedNames: StatementSync
   readonly #get: StatementSync
   readonly #ofPath: StatementSync
+  readonly #below: StatementSync
   readonly #oldest: StatementSync
   readonly #pathsWithSeveral: StatementSync
   readonly #firstAfter: StatementSync
@@ -74,7 +75,9 @@ export class HistoryTable {
       `insert into history (folder, path, parked, kind, size_bytes, mtime_us, mode, chunk_class, vector, blocks, since_ms, replaced_ms, is_deletion, author)
        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
-    this.#newest = database.prepare('select id, vector from history where folder = ? and path = ? order by id desc limit 1')
+    this.#newestSame = database.prepare(
+      `select id from history where id = (select max(id) from history where folder = ? and path = ?) and vector = ? and blocks = ?`,
+    )
     this.#renew = database.prepare(
       'update history set parked = coalesce(parked, ?), replaced_ms = ?, is_deletion = ?, author = ? where id = ?',
     )
@@ -84,6 +87,9 @@ export class HistoryTable {
     this.#parkedNames = database.prepare('select parked from history where folder = ? and parked is not null')
     this.#get = database.prepare('select * from history where folder = ? and id = ?')
     this.#ofPath = database.prepare('select * from history where folder = ? and path = ? order by replaced_ms desc, id desc limit ?')
+    this.#below = database.prepare(
+      'select * from history where folder = ? and path > ? and path < ? order by replaced_ms desc, id desc limit ?',
+    )
     this.#oldest = database.prepare('select * from history where folder = ? and replaced_ms < ? order by replaced_ms, id limit ?')
     this.#pathsWithSeveral = database.prepare(
       'select path from history where folder = ? and path > ? group by path having count(*) > 1 order by path limit ?',
@@ -119,8 +125,9 @@ export class HistoryTable {
    */
   insert(folderRow: number, item: Item, { parked, replacedMs, isDeletion, author }: Replacement): void {
     const vector = packVector(item.vector)
-    const newest = this.#newest.get(folderRow, item.path)
-    if (newest !== undefined && equalBytes(bytesOf(newest, 'vector'), vector)) {
+    const blocks = item.kind === 'symlink' ? utf8(item.linkTarget ?? '') : item.blocks.bytes
+    const newest = this.#newestSame.get(folderRow, item.path, vector, blocks)
+    if (newest !== undefined) {
       this.#renew.run(parked ?? null, replacedMs, isDeletion ? 1 : 0, author ?? null, numberOf(newest, 'id'))
       return
     }
@@ -134,7 +141,7 @@ export class HistoryTable {
       item.mode,
       item.chunkClass,
       vector,
-      item.kind === 'symlink' ? utf8(item.linkTarget ?? '') : item.blocks.bytes,
+      blocks,
       Math.min(item.sinceMs, replacedMs),
       replacedMs,
       isDeletion ? 1 : 0,
@@ -164,6 +171,12 @@ export class HistoryTable {
   /** Newest first. */
   ofPath(folderRow: number, path: string, limit: number): readonly PastVersion[] {
     return this.#ofPath.all(folderRow, path, limit).map(parseVersion)
+  }
+
+  /** Of everything below a directory ('' = the root), newest first. */
+  below(folderRow: number, directory: string, limit: number): readonly PastVersion[] {
+    const [from, to] = directory === '' ? ['', '\u{10FFFF}'] : [`${directory}/`, `${directory}0`] // '0' is the character after '/'
+    return this.#below.all(folderRow, from, to, limit).map(parseVersion)
   }
 
   /** Those replaced before a time, oldest first. */

@@ -40,6 +40,7 @@ export class ItemTable {
   readonly #below: StatementSync
   readonly #nextDirectory: StatementSync
   readonly #byInode: StatementSync
+  readonly #page: StatementSync
   readonly #totals: StatementSync
   readonly #conflictCopies: StatementSync
   readonly #countConflicts: StatementSync
@@ -73,6 +74,7 @@ export class ItemTable {
       `select * from item where folder = ? and (directory = ? or (directory >= ? and directory < ?)) order by directory, name`,
     )
     this.#nextDirectory = database.prepare('select directory from item where folder = ? and directory > ? order by directory limit 1')
+    this.#page = database.prepare('select * from item where id > ? and +folder = ? order by id limit ?')
     this.#byInode = database.prepare('select * from item where inode = ? and folder = ? limit 4')
     this.#conflictCopies = database.prepare(
       "select * from item indexed by item_conflict where folder = ? and instr(name, '.conflict-') > 0 order by directory, name limit ?",
@@ -124,6 +126,11 @@ export class ItemTable {
   nextDirectory(folderRow: number, after: string): string | undefined {
     const row = this.#nextDirectory.get(folderRow, after)
     return row === undefined ? undefined : textOf(row, 'directory')
+  }
+
+  /** Items in the order of their rows, after one. */
+  page(folderRow: number, afterRow: number, limit: number): readonly ItemRow[] {
+    return this.#page.all(afterRow, folderRow, limit).map(parseItem)
   }
 
   directoriesBelow(folderRow: number, directory: string): readonly string[] {

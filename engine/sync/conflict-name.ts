@@ -93,7 +93,7 @@ const microsecondsPerDay = 86_400_000_000
 const microsecondsPerSecond = 1_000_000
 
 /** Civil date from days since 1970 (Howard Hinnant's algorithm): the engine has no Date, and its range is wider. */
-function timeText(timeUs: number): string {
+export function timeText(timeUs: number): string {
   const clamped = Math.min(Math.max(timeUs, 0), 253_402_300_799_000_000) // year 9999
   const seconds = Math.floor((clamped % microsecondsPerDay) / microsecondsPerSecond)
   const shifted = Math.floor(clamped / microsecondsPerDay) + 719_468

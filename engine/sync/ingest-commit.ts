@@ -286,12 +286,9 @@ function recordItem(index: Index, handle: FolderHandle, plan: Plan, vector: Vers
     if (item !== undefined) index.items.remove(item)
     return
   }
-  // The change time cannot be set: what was there before the first look at it has been there since then.
-  const sinceMs = isSame ? item.sinceMs : Math.min(timeMs, Math.floor(state.stat.ctimeUs / microsecondsPerMillisecond))
+  const sinceMs = isSame ? item.sinceMs : timeMs
   index.items.put(handle.row, entryId, itemOf(found.path, state, vector, contentVector, origin, sinceMs), item)
 }
-
-const microsecondsPerMillisecond = 1000
 
 export function itemOf(
   path: RelativePath,

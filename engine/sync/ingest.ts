@@ -210,6 +210,7 @@ export class Ingest {
       const wanted = this.#walksWanted
       await this.#walkEverything(signal)
       this.#walksDone = wanted
+      this.#parts.index.folders.beginHistory(this.#parts.handle.row, this.#parts.clock.nowMs())
       this.#walkDone.announce()
     } else await this.#followHints(signal)
   }

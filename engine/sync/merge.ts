@@ -21,7 +21,7 @@ import { mergeOf } from './pull-plan.ts'
 import type { PathState, Version } from './reconcile.ts'
 import { openVersions, type OpenedVersion } from './versions.ts'
 
-interface MergeDraft {
+export interface MergeDraft {
   readonly draft: EntryDraft
   readonly path: RelativePath
   readonly isRemoval: boolean
@@ -82,7 +82,7 @@ function copyOf(index: Index, handle: FolderHandle, path: RelativePath, loser: V
   return isWritten ? undefined : draftOf(handle, copyPath, { ...loser, state: { ...state, path: copyPath } }, loser.contentVector)
 }
 
-function draftOf(handle: FolderHandle, path: RelativePath, version: Version, vector: VersionVector): MergeDraft {
+export function draftOf(handle: FolderHandle, path: RelativePath, version: Version, vector: VersionVector): MergeDraft {
   const entryId = entryIdOfPath(handle, path)
   const { state } = version
   const isSameVersion = compareVectors(version.contentVector, vector) === 'equal'

@@ -5,11 +5,14 @@ import type {
   Controls,
   FolderState,
   FolderStatus,
+  History,
   NodeStatus,
   OutOfStep,
   PeerStatus,
   Problem,
   Progress,
+  Restored,
+  RolledBack,
 } from '../../engine/api/controls.ts'
 import { abortable, Broadcast } from '../../engine/base/queue.ts'
 
@@ -147,6 +150,35 @@ export class FakeControls implements Controls {
 
   async rejectChanges(folder: string): Promise<void> {
     this.move(this.#find('rejectChanges', folder).name, 'idle')
+  }
+
+  history(folder: string, path: string | undefined): History {
+    this.#find('history', folder)
+    const past = { path: path ?? 'note.txt', kind: 'file' as const, bytes: 5, modifiedMs: 1, mode: 0o644, sinceMs: 2 }
+    const versions = [{ ...past, id: '7', replacedMs: 3, deleted: true, by: fakePeerId, byName: 'attic', isHere: false }]
+    return { path: path ?? '', floorMs: 1, ...(path === undefined ? {} : { current: past }), versions }
+  }
+
+  async restore(request: {
+    readonly folder: string
+    readonly path: string
+    readonly version: string
+    readonly to?: string
+  }): Promise<Restored> {
+    this.asked.push(`restore ${JSON.stringify(request)}`)
+    if (request.version !== '7') throw new EngineError('UNKNOWN_VERSION', `${request.path} has no version ${request.version}`)
+    return request.to === undefined ? { path: request.path, state: 'done', undoAtMs: 9 } : { path: request.to, state: 'done' }
+  }
+
+  async rollback(request: {
+    readonly folder: string
+    readonly path?: string
+    readonly atMs: number
+    readonly to?: string
+  }): Promise<RolledBack> {
+    this.asked.push(`rollback ${JSON.stringify(request)}`)
+    const missing = request.path === 'lost' ? ['lost/a'] : []
+    return { restored: 2, removed: 1, missing, missingCount: missing.length, state: 'done', undoAtMs: 1_700_000_000_000 }
   }
 
   /** Ends when every folder asked for is idle. */

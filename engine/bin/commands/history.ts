@@ -1,0 +1,50 @@
+// `holdfast history`: the past versions of a path, or of everything below it.
+
+import type { Command } from 'commander'
+import type { History, PastVersion } from '../../api/controls.ts'
+import { openSession, withExamples } from '../cli.ts'
+import type { Cli } from '../cli.ts'
+import { folderArgument, pathArgument } from '../paths.ts'
+import { columnsText, printable, sizeText } from '../text.ts'
+import { localTimeText } from '../time.ts'
+
+export function addHistoryCommand(program: Command, cli: Cli): void {
+  const command = program
+    .command('history')
+    .description('list past versions of a path, newest first; of all below it when it is a directory or left out')
+    .argument('<folder>', 'a name, a path or the start of an id')
+    .argument('[path]', 'in the folder')
+  withExamples(command, ['history Notes todo.txt', 'history Notes', 'history Notes drafts --json']).action(
+    async (typed: string, path: string | undefined) => {
+      const { client, print } = openSession(cli, command)
+      const wanted = path === undefined ? {} : { path: pathArgument(path, cli) }
+      const history = await client.call('history', { folder: folderArgument(typed, cli), ...wanted })
+      print(history, historyText(history))
+    },
+  )
+}
+
+function historyText({ current, versions, path }: History): string {
+  const isOne = versions.every((version) => version.path === path)
+  const rows = versions.map((version) => [
+    version.id,
+    ...(isOne ? [] : [printable(version.path)]),
+    `${version.deleted ? 'deleted' : 'replaced'} ${localTimeText(version.replacedMs)}`,
+    sizeOf(version),
+    whoOf(version),
+    version.isHere ? '' : 'content is with other members',
+  ])
+  const isFile = current !== undefined && current.kind !== 'directory'
+  const now = isFile ? [`  now: ${sizeOf(current)}, since ${localTimeText(current.sinceMs)}`] : []
+  const past = rows.length === 0 ? ['  No past versions are known.'] : [columnsText(rows, '  ')]
+  return [...now, ...past].join('\n')
+}
+
+function sizeOf({ kind, bytes }: Pick<PastVersion, 'kind' | 'bytes'>): string {
+  return kind === 'file' ? sizeText(bytes) : kind
+}
+
+function whoOf({ by, byName }: PastVersion): string {
+  const who = byName ?? by
+  return who === undefined ? '' : `by ${printable(who)}`
+}
