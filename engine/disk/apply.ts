@@ -9,6 +9,7 @@ import { baseNameOf, isNameAllowed, parseRelativePath } from '../model/path.ts'
 import type { Platform } from '../model/path.ts'
 import { changeAttributes, makeOrKeepDirectory, moveFile, removeItem } from './apply-directly.ts'
 import { FolderDisk, parentPathOf } from './folder-disk.ts'
+import { withOpenDirectory, withOpenParents } from './loosen.ts'
 import type { Operation, Outcome } from './operations.ts'
 import { replaceWithFile, replaceWithSymlink } from './replace.ts'
 
@@ -42,9 +43,9 @@ export async function applyOperations(
 }
 
 function applyOne(disk: FolderDisk, operation: Operation, platform: Platform): Outcome {
+  const paths = operation.kind === 'move' ? [operation.from, operation.path] : [operation.path]
   try {
-    const refusal = refuse(disk, operation, platform)
-    return refusal ?? change(disk, operation)
+    return withOpenParents(disk, paths, () => refuse(disk, operation, platform) ?? change(disk, operation))
   } catch (error) {
     if (error instanceof FilesError) return failedBy(error, '')
     throw error
@@ -94,6 +95,16 @@ function failedBy(error: FilesError, prefix: string): Outcome {
   return { kind: 'failed', fault: error.fault, detail: `${prefix}${error.message}` }
 }
 
+async function syncOne(disk: FolderDisk, directory: string): Promise<void> {
+  const sync = (): Promise<void> => disk.files.syncDirectory(disk.absolute(directory))
+  try {
+    await sync()
+  } catch (error) {
+    if (!(error instanceof FilesError) || error.fault !== 'denied') throw error
+    await withOpenDirectory(disk, directory, sync) // its bits forbid reading, and so opening
+  }
+}
+
 /** Flushes every touched directory that still is one; the failures by directory. */
 async function syncTouched(disk: FolderDisk): Promise<ReadonlyMap<string, FilesError>> {
   const failures = new Map<string, FilesError>()
@@ -101,7 +112,7 @@ async function syncTouched(disk: FolderDisk): Promise<ReadonlyMap<string, FilesE
   const work = async (): Promise<void> => {
     for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
       try {
-        await disk.files.syncDirectory(disk.absolute(directory))
+        await syncOne(disk, directory)
       } catch (error) {
         if (!(error instanceof FilesError)) throw error
         // A directory that a later operation removed is flushed with its parent.

@@ -211,7 +211,7 @@ export class IngestBatches {
       case 'file':
       case 'directory':
       case 'symlink':
-        this.#problems.clear('UNREADABLE', fact.path)
+        if (fact.kind !== 'directory') this.#problems.clear('UNREADABLE', fact.path) // a directory's was about what is in it
         this.#problems.clear('CHANGING', fact.path)
         return {
           kind: fact.kind,
