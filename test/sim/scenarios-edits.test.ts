@@ -17,9 +17,9 @@ function copies(stage: Stage, on = 'A'): readonly string[] {
 }
 
 /** The texts under a name and its copies, in order of text. */
-function both(stage: Stage, path: string, copy: string): readonly (string | undefined)[] {
+function both(stage: Stage, path: string, copy: string): readonly string[] {
   const tree = stage.tree()
-  return [tree[path], tree[copy]].toSorted()
+  return [tree[path] ?? 'nothing', tree[copy] ?? 'nothing'].toSorted((left, right) => (left < right ? -1 : 1))
 }
 
 describe('concurrent edits', () => {
