@@ -299,6 +299,17 @@ describe('in transfer', () => {
     await stage.rest()
   })
 
+  for (const fault of ['denied', 'io'] as const) {
+    test(`scenario 78: a subdirectory cannot be read at a scan (${fault}): what is below is unknown, never deleted`, async () => {
+      using stage = await Stage.open({ before: { 'd/f': 'kept', g: 'other' } })
+      stage.person('A').node.faults.add({ path: '/folder/d', operations: ['readDirectory'], fault, times: 2 })
+      await stage.settle(stage.controls('A').rescanFolder(stage.folder('A').id, new AbortController().signal))
+      await stage.pass(5000)
+      assert.deepEqual(stage.tree('B'), { d: '/', 'd/f': 'kept', g: 'other' })
+      await stage.rest()
+    })
+  }
+
   test('scenario 80: files of 0 bytes, 1 byte, a block and a block and one arrive as they are', async () => {
     using stage = await Stage.open()
     const sizes = [0, 1, 4096, 4097, 65_536, 65_537, 524_288, 524_289]

@@ -8,7 +8,7 @@ import { it } from 'node:test'
 import { kindOfCode, listDirectories } from '../../engine/disk/walk.ts'
 import type { Listing, WalkOutput } from '../../engine/disk/walk.ts'
 import { nodeFiles } from '../../engine/platform/node-files.ts'
-import type { Files } from '../../engine/base/files.ts'
+import { FilesError, type Files } from '../../engine/base/files.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 function walk(root: string, directories: readonly string[], itemsMax: number = 1000, files: Files = nodeFiles()): WalkOutput {
@@ -156,13 +156,23 @@ it('an item that vanishes between listing and looking is told and not listed', (
   assert.deepEqual(output.listings[0]?.problems, [{ name: 'a', reason: 'vanished', detail: undefined }])
 })
 
-it('a directory that cannot be read is unknown, and the others are still listed', { skip: process.getuid?.() === 0 }, () => {
-  using directory = temporaryDirectory()
-  mkdirSync(`${directory.path}/locked`, { mode: 0 })
-  mkdirSync(`${directory.path}/open`)
-  const output = walk(directory.path, ['locked', 'open'])
-  assert.deepEqual(
-    output.listings.map((listing) => listing.outcome),
-    ['unreadable', 'ok'],
-  )
-})
+for (const fault of ['denied', 'io'] as const) {
+  it(`a directory that cannot be read (${fault}) is unknown, and the others are still listed`, () => {
+    using directory = temporaryDirectory()
+    mkdirSync(`${directory.path}/locked`)
+    mkdirSync(`${directory.path}/open`)
+    const node = nodeFiles()
+    const files: Files = {
+      ...node,
+      readDirectory: (path) => {
+        if (path.endsWith('/locked')) throw new FilesError(fault, 'list', path, 'made up')
+        return node.readDirectory(path)
+      },
+    }
+    const output = walk(directory.path, ['locked', 'open'], 1000, files)
+    assert.deepEqual(
+      output.listings.map((listing) => listing.outcome),
+      ['unreadable', 'ok'],
+    )
+  })
+}
