@@ -1,6 +1,7 @@
 // How a simulated world comes to rest: in bounded time all members show the same, and stay so.
 
 import { OracleViolation, type Oracle } from './oracle.ts'
+import type { Scheduler } from './scheduler.ts'
 import { faithfulWatching } from './watcher.ts'
 import type { World } from './world.ts'
 
@@ -25,10 +26,11 @@ export async function comeToRest(world: World, oracle: Oracle): Promise<void> {
 }
 
 /** Throws OracleViolation when the members do not come to agree. */
-export async function awaitAgreement({ scheduler }: World, oracle: Oracle, quietForMs: number = pauseMs): Promise<void> {
+export async function awaitAgreement({ scheduler }: Pick<World, 'scheduler'>, oracle: Oracle, quietForMs: number = pauseMs): Promise<void> {
   const endUs = scheduler.nowUs + agreeWithinMs * 1000
   for (;;) {
     await scheduler.runFor(lookEveryMs, limits.stepsMax)
+    await acceptHeld(scheduler, oracle)
     const disagreements = oracle.disagreements()
     if (disagreements.length === 0) {
       const before = oracle.engineChanges
@@ -38,5 +40,18 @@ export async function awaitAgreement({ scheduler }: World, oracle: Oracle, quiet
     if (scheduler.nowUs < endUs) continue
     const why = disagreements.length > 0 ? `nodes still disagree:\n  ${disagreements.join('\n  ')}` : 'nodes agree but files keep changing'
     throw new OracleViolation(`no rest within ${agreeWithinMs / 1000} s: ${why}`)
+  }
+}
+
+/** What a guard asks about was meant: nothing in this world deletes by accident. */
+async function acceptHeld(scheduler: Scheduler, oracle: Oracle): Promise<void> {
+  const { signal } = new AbortController()
+  for (const { node } of oracle.members) {
+    for (const folder of node.controls?.folders() ?? []) {
+      if (folder.state !== 'held') continue
+      scheduler.note(`* ${node.name}: accepts what is held`)
+      const accepted = node.controls?.acceptChanges(folder.id, signal) ?? Promise.resolve()
+      await scheduler.settle(Promise.race([accepted, node.died()]), limits, `accepting on ${node.name}`)
+    }
   }
 }
