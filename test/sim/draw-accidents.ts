@@ -61,10 +61,12 @@ export function drawAccident(
     case 'start':
       return node.isRunning ? [] : [{ do: name }]
     case 'join':
-    case 'loseDatabase':
     case 'backUp':
     case 'restore':
       return [{ do: name }]
+    case 'loseDatabase':
+      // The one owner alone can invite: nobody could bring it back.
+      return node === nodes[0] ? [] : [{ do: name }]
     case 'trouble': {
       const isHome = random.chance(0.25)
       const trouble = random.pick(isHome ? homeTroubles : troubles)

@@ -3,6 +3,7 @@
 
 import { Ledger, type Owed } from './ledger.ts'
 import type { SimNode } from './node.ts'
+import { isInHistory, PastCheck, restoredPath } from './past-check.ts'
 import { Person } from './person.ts'
 import type { Scheduler } from './scheduler.ts'
 import { contentAt, differences, isConflictCopy, isIgnoredName, isOwnPath, snapshotOf, type Snapshot } from './snapshot.ts'
@@ -21,6 +22,9 @@ export interface RestReport {
   readonly elsewhere: number
 }
 
+/** Versions brought back a node: each takes its time. */
+const pastPerNode = 8
+
 export class Oracle {
   readonly people: readonly Person[]
   readonly #ledger = new Ledger((by, path) => this.#receivedUs.get(`${by} ${path}`) ?? 0)
@@ -28,6 +32,7 @@ export class Oracle {
   readonly #receivedUs = new Map<string, number>()
   readonly #scheduler: Scheduler
   readonly #changed = new Map<SimNode, Set<string>>()
+  readonly #pasts = new Map<SimNode, PastCheck>()
   readonly #violations: string[] = []
   #engineChanges = 0
 
@@ -38,6 +43,7 @@ export class Oracle {
     this.people = nodes.map((node) => new Person(node, this.#ledger, { nowUs, isMember: !late.has(node.name) }))
     for (const person of this.people) {
       this.#changed.set(person.node, new Set())
+      this.#pasts.set(person.node, new PastCheck(person.node))
       person.node.disk.onChange(({ path, by }) => {
         if (by === 'engine') this.#notice(person, path)
       })
@@ -60,8 +66,19 @@ export class Oracle {
     return this.#ledger.owed().length
   }
 
+  /** A person was at work. */
+  look(node: SimNode): void {
+    this.#pasts.get(node)?.look()
+  }
+
+  /** From now on the node's history may rightly be short of something. */
+  excuseHistory(node: SimNode): void {
+    this.#pasts.get(node)?.excuse()
+  }
+
   /** After a power loss: everything on the drive is looked at again. */
   recheck(node: SimNode): void {
+    this.look(node)
     for (const path of this.#personOf(node).paths('file')) this.#changed.get(node)?.add(path)
   }
 
@@ -69,7 +86,10 @@ export class Oracle {
   checkStep(): void {
     for (const [node, paths] of this.#changed) {
       if (paths.size === 0) continue
-      for (const path of paths) this.#checkContents(node, path)
+      for (const path of paths) {
+        this.#checkContents(node, path)
+        this.#pasts.get(node)?.engineChanged(path, this.#scheduler.nowUs)
+      }
       paths.clear()
     }
     const first = this.#violations[0]
@@ -97,7 +117,26 @@ export class Oracle {
     return counts
   }
 
-  #placeOf(owed: Owed, snapshot: Snapshot, node: SimNode): keyof RestReport {
+  /**
+   * At rest. Throws OracleViolation for a content that an engine took away and history does not have; gives how many it does have, of a
+   * few looked at on each node.
+   */
+  async checkHistory(): Promise<number> {
+    let count = 0
+    for (const { node } of this.members) {
+      for (const replaced of this.#pasts.get(node)?.owed().slice(-pastPerNode) ?? []) {
+        count++
+        if (await isInHistory(this.#scheduler, node, replaced)) continue
+        const when = (replaced.atUs / 1000).toFixed(3)
+        throw new OracleViolation(
+          `not in history on ${node.name}: content ${replaced.content} that its engine took from ${replaced.path} at ${when} ms`,
+        )
+      }
+    }
+    return count
+  }
+
+  #placeOf(owed: Owed, snapshot: Snapshot, node: SimNode): 'inPlace' | 'conflictCopies' | 'elsewhere' {
     if (snapshot.get(owed.path.normalize('NFC'))?.content === owed.content) return 'inPlace'
     const places = [...snapshot].filter(([, seen]) => seen.kind === 'file' && seen.content === owed.content).map(([path]) => path)
     if (places.length === 0) {
@@ -121,7 +160,7 @@ export class Oracle {
   /** Only notes: a listener must not throw into the engine's call. */
   #notice({ node }: Person, path: string): void {
     const isInside = (directory: string): boolean => path === directory || path.startsWith(`${directory}/`)
-    if (isInside(node.homePath)) return
+    if (isInside(node.homePath) || isInside(restoredPath)) return
     if (!isInside(node.folderPath)) {
       this.#violations.push(`the engine of ${node.name} touched ${path}, which is outside its folder and home`)
       return

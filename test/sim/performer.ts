@@ -1,6 +1,7 @@
 // Does the steps of a script in a world: people's work, accidents, links. What is not possible at the time is left out, and said.
 
 import { EngineError } from '../../engine/base/errors.ts'
+import { FilesError } from '../../engine/base/files.ts'
 import type { SimNode } from './node.ts'
 import { SimCrash } from './life.ts'
 import type { Oracle } from './oracle.ts'
@@ -12,6 +13,8 @@ import type { World } from './world.ts'
 
 const limits = { durationMs: 600_000, stepsMax: 2_000_000 }
 const { signal } = new AbortController()
+/** After these a node may rightly have less history: it is of another age, there is no room for it, or it was in what is gone. */
+const shortensHistory: ReadonlySet<string> = new Set(['clock', 'room', 'loseDatabase', 'restore'])
 
 export class Performer {
   readonly #world: World
@@ -49,7 +52,9 @@ export class Performer {
     this.#throwFailedStarts()
     if (step.afterMs > 0) await this.#world.scheduler.runFor(step.afterMs)
     const person = this.#oracle.people.find(({ node }) => node.name === step.on)
-    const isDone = person !== undefined && (doAsPerson(person, step) ?? (await this.#onNode(person, step)))
+    const asPerson = person === undefined ? undefined : doAsPerson(person, step)
+    if (asPerson === true && person !== undefined) this.#oracle.look(person.node)
+    const isDone = asPerson ?? (person !== undefined && (await this.#onNode(person, step)))
     this.#world.scheduler.note(`* ${describeStep(step)}${isDone ? '' : ' (not possible now)'}`)
     return isDone
   }
@@ -82,6 +87,7 @@ export class Performer {
 
   async #onNode(person: Person, step: Step): Promise<boolean> {
     const { node } = person
+    if (shortensHistory.has(step.do)) this.#oracle.excuseHistory(node)
     switch (step.do) {
       case 'pause':
       case 'resume':
@@ -218,7 +224,7 @@ export class Performer {
       await Promise.race([this.#join(node), node.died()])
     } catch (error) {
       // Cut off, or one of the two died: it joins in the end, when all is calm.
-      if (!(error instanceof EngineError) && !(error instanceof SimCrash)) throw error
+      if (!(error instanceof EngineError) && !(error instanceof FilesError) && !(error instanceof SimCrash)) throw error
       this.#world.scheduler.note(`${node.name} could not join: ${error.message}`)
     }
   }

@@ -73,7 +73,9 @@ async function runTwice(run: Run): Promise<SimulationResult> {
 function report({ name, option }: Run, result: SimulationResult): void {
   const { steps, digest, failure, rest, virtualMs } = result
   const kept =
-    rest === undefined ? '' : ` · ${rest.inPlace} in place, ${rest.conflictCopies} in conflict copies, ${rest.elsewhere} elsewhere`
+    rest === undefined
+      ? ''
+      : ` · ${rest.inPlace} in place, ${rest.conflictCopies} in conflict copies, ${rest.elsewhere} elsewhere, ${rest.inHistory} from history`
   const seconds = (virtualMs / 1000).toFixed(0)
   console.log(`${failure === undefined ? 'ok    ' : 'FAILED'} ${name} · ${steps} steps · ${seconds} virtual s · ${digest}${kept}`)
   if (failure === undefined) return

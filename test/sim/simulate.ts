@@ -21,6 +21,8 @@ export interface Simulation {
   readonly operations?: number
   readonly weights?: Weights
   readonly setups?: SetupOptions
+  /** Off for nodes that have no history. */
+  readonly isHistoryChecked?: boolean
   readonly onTraceLine?: (line: string) => void
 }
 
@@ -38,7 +40,7 @@ export interface SimulationResult {
   readonly steps: number
   readonly virtualMs: number
   readonly digest: string
-  readonly rest: RestReport | undefined
+  readonly rest: (RestReport & { readonly inHistory: number }) | undefined
   readonly lastLines: readonly string[]
   /** Calls that change a drive after the script's last armed accident. */
   readonly callsSinceArmed: number
@@ -61,6 +63,7 @@ interface Parts {
   readonly network: NetworkKind
   readonly source: Source
   readonly open: OpenNode
+  readonly isHistoryChecked?: boolean
   readonly onTraceLine?: ((line: string) => void) | undefined
 }
 
@@ -77,7 +80,8 @@ export async function simulate(simulation: Simulation): Promise<SimulationResult
     before: (oracle) => sourceOf(oracle).before(filesPerNode),
     next: (oracle) => (left-- > 0 ? sourceOf(oracle).next() : undefined),
   }
-  return await run({ seed, ...setup, source, open, onTraceLine })
+  const isHistoryChecked = simulation.isHistoryChecked ?? true
+  return await run({ seed, ...setup, source, open, isHistoryChecked, onTraceLine })
 }
 
 export async function replay({ script, open, onTraceLine }: Replay): Promise<SimulationResult> {
@@ -107,7 +111,7 @@ async function run(parts: Parts): Promise<SimulationResult> {
   const oracle = new Oracle(world.scheduler, world.nodes, late)
   const performer = new Performer(world, oracle)
   const script = { seed, nodes, network, before: [...source.before(oracle)], steps: [] as Step[] } // cast: of nothing
-  let rest: RestReport | undefined
+  let rest: SimulationResult['rest']
   let failure: string | undefined
   try {
     for (const step of script.before) await performer.perform(step)
@@ -120,7 +124,8 @@ async function run(parts: Parts): Promise<SimulationResult> {
     await performer.calm()
     await world.scheduler.runFor(afterworkMs)
     await comeToRest(world, oracle)
-    rest = oracle.checkRest()
+    const places = oracle.checkRest()
+    rest = { ...places, inHistory: parts.isHistoryChecked === false ? 0 : await oracle.checkHistory() }
   } catch (error) {
     failure = error instanceof OracleViolation ? error.message : inspect(error)
   }

@@ -1,0 +1,101 @@
+// What engines replaced or removed for the sake of others: at rest it is in the folder of that node, or its history gives it back.
+
+import type { PastVersion } from '../../engine/api/controls.ts'
+import { EngineError } from '../../engine/base/errors.ts'
+import type { SimNode } from './node.ts'
+import type { Scheduler } from './scheduler.ts'
+import { contentAt, contentHash, isIgnoredName, isOwnPath } from './snapshot.ts'
+
+interface Seen {
+  readonly content: string
+  readonly sizeBytes: number
+}
+
+/** A content that was at a path until the engine changed that. */
+export interface Replaced extends Seen {
+  readonly path: string
+  readonly atUs: number
+}
+
+export class PastCheck {
+  readonly #node: SimNode
+  #seen = new Map<string, Seen>()
+  /** By content: the last path at which it was replaced. */
+  readonly #replaced = new Map<string, Replaced>()
+  #isExcused = false
+
+  constructor(node: SimNode) {
+    this.#node = node
+  }
+
+  /** History may be short of something now: the clock, the room on the drive or the database were tampered with. */
+  excuse(): void {
+    this.#isExcused = true
+  }
+
+  /** What there is now was not an engine's doing. */
+  look(): void {
+    this.#seen = filesOf(this.#node)
+  }
+
+  /** The engine changed something at `path`. */
+  engineChanged(path: string, atUs: number): void {
+    if (isOwnPath(path) || isIgnoredName(path)) return
+    const before = this.#seen.get(path)
+    const content = contentAt(this.#node, path)
+    if (before?.content === content) return
+    if (before !== undefined) this.#replaced.set(before.content, { ...before, path, atUs })
+    if (content === undefined) this.#seen.delete(path)
+    else this.#seen.set(path, { content, sizeBytes: this.#node.user.lstat(`${this.#node.folderPath}/${path}`)?.sizeBytes ?? 0 })
+  }
+
+  /** Contents that only history can have. */
+  owed(): readonly Replaced[] {
+    if (this.#isExcused) return []
+    const living = new Set([...filesOf(this.#node).values()].map(({ content }) => content))
+    return [...this.#replaced.values()].filter(({ content }) => !living.has(content))
+  }
+}
+
+function filesOf(node: SimNode): Map<string, Seen> {
+  const start = node.folderPath.length + 1
+  const seen = new Map<string, Seen>()
+  for (const full of node.user.walk(node.folderPath)) {
+    const path = full.slice(start)
+    const stat = node.user.lstat(full)
+    const content = isOwnPath(path) || isIgnoredName(path) || stat?.kind !== 'file' ? undefined : contentAt(node, path)
+    if (content !== undefined) seen.set(path, { content, sizeBytes: stat?.sizeBytes ?? 0 })
+  }
+  return seen
+}
+
+const limits = { durationMs: 120_000, stepsMax: 1_000_000 }
+/** Where versions are brought back to: outside of folder and home. */
+export const restoredPath = '/restored'
+
+/** Whether the node's history gives `replaced` back, under its own path or, where that was taken over by a copy, under another. */
+export async function isInHistory(scheduler: Scheduler, node: SimNode, replaced: Replaced): Promise<boolean> {
+  const { controls, user } = node
+  const folder = controls?.folders()[0]
+  if (controls === undefined || folder === undefined) return false
+  if (user.lstat(restoredPath) === undefined) user.mkdir(restoredPath)
+  const { signal } = new AbortController()
+  const own = controls.history(folder.id, replaced.path).versions
+  const others = controls.history(folder.id, undefined).versions
+  const isCandidate = ({ kind, bytes }: PastVersion): boolean => kind === 'file' && bytes === replaced.sizeBytes
+  for (const version of [...own, ...others].filter(isCandidate)) {
+    const to = `${restoredPath}/it`
+    try {
+      const request = { folder: folder.id, path: version.path, version: version.id, to }
+      await scheduler.settle(controls.restore(request, signal), limits, `restoring ${version.path} on ${node.name}`)
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error
+      scheduler.note(`${node.name} cannot restore ${version.path}: ${error.message}`)
+      continue
+    }
+    const bytes = user.read(to)
+    user.remove(to)
+    if (bytes !== undefined && contentHash(bytes) === replaced.content) return true
+  }
+  return false
+}
