@@ -2,6 +2,8 @@
 // so that the command line starts fast; the schemas are in contract.ts, typed by the rows below.
 
 import type {
+  Conflict,
+  ConflictKeep,
   FolderState,
   FolderStatus,
   History,
@@ -63,6 +65,11 @@ export interface Calls {
     input: { readonly folder: string; readonly path?: string; readonly atMs: number; readonly to?: string }
     output: RolledBack
   }
+  conflicts: { input: { readonly folder?: string }; output: { readonly conflicts: readonly Conflict[] } }
+  resolveConflict: {
+    input: { readonly folder: string; readonly path: string; readonly keep: ConflictKeep }
+    output: { readonly kept: readonly string[]; readonly removed: readonly string[] }
+  }
   waitSynced: { input: { readonly folder?: string; readonly timeoutMs?: number }; output: Empty }
 }
 
@@ -104,6 +111,8 @@ export const callRoutes: { readonly [Name in CallName]: CallRoute } = {
   history: { method: 'POST', path: '/history', summary: 'Past versions of a path, newest first' },
   restore: { method: 'POST', path: '/restore', summary: 'Bring a past version back, in place or to an absolute path' },
   rollback: { method: 'POST', path: '/rollback', summary: 'Bring a folder, or a part of it, back to what it was at a time' },
+  conflicts: { method: 'POST', path: '/conflicts', summary: 'Paths of which two versions are kept, with both' },
+  resolveConflict: { method: 'POST', path: '/conflicts/resolve', summary: 'Decide which version of a path is kept' },
   waitSynced: { method: 'POST', path: '/wait', summary: 'Answer when the folders are in step, or with TIMED_OUT' },
 }
 

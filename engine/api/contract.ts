@@ -98,6 +98,21 @@ const problem = z
   })
   .openapi('Problem')
 
+const conflictVersion = z
+  .object({
+    path: z.string(),
+    role: z.enum(['winner', 'copy']),
+    kind: z.enum(['file', 'directory', 'symlink']),
+    bytes: count,
+    modifiedMs: z.number(),
+    mine: z.boolean(),
+    by: z.string(),
+    peer: z.string().exactOptional(),
+  })
+  .openapi('ConflictVersion')
+
+const conflict = z.object({ folder: z.string(), path: z.string(), versions: z.array(conflictVersion) }).openapi('Conflict')
+
 const nodeStatus = z
   .object({
     peerId: z.string(),
@@ -195,6 +210,11 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
       state: historyState,
       undoAtMs: timeMs.exactOptional(),
     }),
+  },
+  conflicts: { input: z.strictObject({ folder: folderName.exactOptional() }), output: z.object({ conflicts: z.array(conflict) }) },
+  resolveConflict: {
+    input: z.strictObject({ folder: folderName, path, keep: z.enum(['mine', 'theirs', 'both', 'winner', 'copy']) }),
+    output: z.object({ kept: z.array(z.string()), removed: z.array(z.string()) }),
   },
   waitSynced: {
     input: z.strictObject({ folder: folderName.exactOptional(), timeoutMs: z.number().int().min(0).max(waitMsMax).exactOptional() }),

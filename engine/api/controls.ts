@@ -242,4 +242,40 @@ export interface HistoryControls {
   ): Promise<RolledBack>
 }
 
-export interface Controls extends NodeControls, FolderControls, SharingControls, HistoryControls {}
+export interface ConflictVersion {
+  /** Relative to the folder. */
+  readonly path: string
+  /** 'winner' has the name, a 'copy' stands beside it. */
+  readonly role: 'winner' | 'copy'
+  readonly kind: 'file' | 'directory' | 'symlink'
+  readonly bytes: number
+  /** The file's own time, in milliseconds since 1970. */
+  readonly modifiedMs: number
+  /** True when this node wrote the content. */
+  readonly mine: boolean
+  /** The name of the node that wrote it; empty = several, or not known. */
+  readonly by: string
+  readonly peer?: string
+}
+
+export interface Conflict {
+  readonly folder: string
+  readonly path: string
+  /** The winner first, unless nothing has the name any more; then the copies. */
+  readonly versions: readonly ConflictVersion[]
+}
+
+export type ConflictKeep = 'mine' | 'theirs' | 'both' | 'winner' | 'copy'
+
+export interface ConflictControls {
+  /** Of one folder, or of all; at most 1,000 copies a folder. */
+  conflicts(folder: string | undefined): readonly Conflict[]
+  /** Decides a conflict; the other members follow. Throws `UNKNOWN_CONFLICT`, `CONFLICT_UNCLEAR`. */
+  resolveConflict(request: {
+    readonly folder: string
+    readonly path: string
+    readonly keep: ConflictKeep
+  }): Promise<{ readonly kept: readonly string[]; readonly removed: readonly string[] }>
+}
+
+export interface Controls extends NodeControls, FolderControls, SharingControls, HistoryControls, ConflictControls {}

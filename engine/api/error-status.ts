@@ -19,6 +19,8 @@ export const errorStatuses: Readonly<Record<ErrorCode, ErrorStatus>> = {
   PATH_IS_HOME: 422,
   FOLDER_STOPPED: 409,
   NOTHING_HELD: 409,
+  UNKNOWN_CONFLICT: 404,
+  CONFLICT_UNCLEAR: 409,
   NOT_ALLOWED: 403,
   UNKNOWN_VERSION: 404,
   CONTENT_UNAVAILABLE: 503,

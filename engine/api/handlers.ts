@@ -37,6 +37,8 @@ export const handlers: { readonly [Name in CallName]: Handler<Name> } = {
   history: ({ folder, path }, { controls }) => controls.history(folder, path),
   restore: (input, { controls, signal }) => controls.restore(input, signal),
   rollback: (input, { controls, signal }) => controls.rollback(input, signal),
+  conflicts: ({ folder }, { controls }) => ({ conflicts: controls.conflicts(folder) }),
+  resolveConflict: (input, { controls }) => controls.resolveConflict(input),
   waitSynced: ({ folder, timeoutMs }, { controls, clock, signal }) => done(waitSynced(controls, folder, timeoutMs, clock, signal)),
 }
 

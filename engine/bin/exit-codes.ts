@@ -25,6 +25,8 @@ export const exitCodes: Readonly<Record<ErrorCode, ExitCode>> = {
   PATH_IS_HOME: 5,
   FOLDER_STOPPED: 5,
   NOTHING_HELD: 5,
+  UNKNOWN_CONFLICT: 5,
+  CONFLICT_UNCLEAR: 5,
   NOT_ALLOWED: 5,
   UNKNOWN_VERSION: 5,
   CONTENT_UNAVAILABLE: 1,

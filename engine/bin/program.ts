@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander'
 import { EngineError, errorCodeOf, messageOf } from '../base/errors.ts'
 import type { Cli } from './cli.ts'
+import { addConflictCommands } from './commands/conflicts.ts'
 import { addDecideCommands } from './commands/decide.ts'
 import { addDoctorCommand } from './commands/doctor.ts'
 import { addFolderCommands } from './commands/folder.ts'
@@ -44,6 +45,7 @@ export function buildProgram(cli: Cli): Command {
   addPeersCommand(program, cli)
   addStopCommand(program, cli)
   addProblemsCommand(program, cli)
+  addConflictCommands(program, cli)
   addFolderCommands(program, cli)
   addNeedsCommand(program, cli)
   addDecideCommands(program, cli)

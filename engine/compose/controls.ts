@@ -8,6 +8,7 @@ import { folderIdText, type PeerId } from '../model/ids.ts'
 import type { Inviter } from '../share/invite.ts'
 import { askToJoinInTime } from '../share/join.ts'
 import { parseLink } from '../share/link.ts'
+import { decideConflict, describeConflicts } from './conflict-desk.ts'
 import { createFolder, enterFolder, type BirthParts } from './folder-birth.ts'
 import type { Traffic } from '../net/network.ts'
 import { accept, reject } from './decide.ts'
@@ -57,6 +58,11 @@ export function makeControls(parts: ControlParts): Controls {
       return folders.find(folder).past.rollback(path, atMs, to, AbortSignal.any([signal, parts.signal]))
     },
     waitSynced: (folder, signal) => waitSynced(parts, folder === undefined ? undefined : folders.find(folder), signal),
+    conflicts: (folder) => {
+      const runtimes = folder === undefined ? folders.all() : [folders.find(folder)]
+      return runtimes.flatMap((runtime) => describeConflicts(parts, runtime))
+    },
+    resolveConflict: async ({ folder, path, keep }) => decideConflict(parts, folders.find(folder), path, keep),
     share: async ({ folder, role }) => parts.inviter.makeLink(folders.find(folder), role ?? 'write'),
     join: async ({ link: text, path }, signal) => {
       const link = parseLink(text)
@@ -150,6 +156,8 @@ function nodeStatus(parts: ControlParts): NodeStatus {
 function folderProblems(parts: ControlParts, runtime: FolderRuntime): readonly Problem[] {
   const folder = runtime.record.name
   const problems = runtime.problems.all().map((problem): Problem => ({ ...problem, folder }))
+  const copies = parts.index.items.countConflictCopies(runtime.handle.row)
+  if (copies > 0) problems.push(conflictsProblem(folder, copies))
   if (runtime.pull.isBusy) return problems // and the look at every need is saved while there may be many
   const waiting = parts.index.needs.reasons(runtime.handle.row).find(({ reason }) => reason === 'NO_SOURCE')
   if (waiting === undefined) return problems
@@ -163,6 +171,16 @@ function folderProblems(parts: ControlParts, runtime: FolderRuntime): readonly P
       next: 'Start the machine that has it, or wait until it has finished its own transfer.',
     },
   ]
+}
+
+function conflictsProblem(folder: string, copies: number): Problem {
+  return {
+    code: 'CONFLICTS',
+    severity: 'warning',
+    folder,
+    text: `${copies === 1 ? 'one conflict copy stands' : `${copies} conflict copies stand`} beside files that were changed in two places at once`,
+    next: "'holdfast conflicts' shows both versions, 'holdfast resolve' decides.",
+  }
 }
 
 function peerStatuses(parts: ControlParts): readonly PeerStatus[] {

@@ -166,6 +166,14 @@ export class FolderRuntime {
     })
   }
 
+  /** Entries in this node's name were written to the index, with needs here. */
+  noteWritten(): void {
+    this.#parts.events.written()
+    this.pull.wake()
+    this.exchange.needsChanged()
+    this.#noteChange()
+  }
+
   /** What was written is flushed: the members may be told. */
   tellNews(): void {
     this.#news.ring()

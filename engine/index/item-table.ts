@@ -80,7 +80,8 @@ export class ItemTable {
       "select * from item indexed by item_conflict where folder = ? and instr(name, '.conflict-') > 0 order by directory, name limit ?",
     )
     this.#countConflicts = database.prepare(
-      "select count(*) as paths from item indexed by item_conflict where folder = ? and instr(name, '.conflict-') > 0",
+      `select count(*) as paths from item indexed by item_conflict where folder = ? and instr(name, '.conflict-') > 0
+       and name glob '*.conflict-????????-??????-*-????*'`,
     )
     this.#rotten = database.prepare('select * from item indexed by item_rotten where folder = ? and is_rotten = 1 limit ?')
     this.#totals = database.prepare(

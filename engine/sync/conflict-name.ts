@@ -44,6 +44,8 @@ export interface CopyName {
   /** The path that the conflict was about; its name may have been longer: see `isStemShortened`. */
   readonly original: RelativePath
   readonly isStemShortened: boolean
+  readonly stem: string
+  readonly extension: string
 }
 
 const marked = /^(?<stem>.*)\.conflict-\d{8}-\d{6}-[a-z0-9]+-[0-9a-f]{4}$/s
@@ -57,9 +59,15 @@ export function parseCopyPath(path: RelativePath): CopyName | undefined {
     if (stem === undefined) continue
     const original = joinPath(parentOf(path), stem + ending)
     if (original === undefined) return undefined
-    return { original, isStemShortened: utf8(name).length > nameBytesMax - longestCharacterBytes }
+    return { original, isStemShortened: utf8(name).length > nameBytesMax - longestCharacterBytes, stem, extension: ending }
   }
   return undefined
+}
+
+/** Whether a copy of `path`, its name cut to make room, begins and ends like this. */
+export function fitsCopy(path: RelativePath, { stem, extension }: CopyName): boolean {
+  const name = splitExtension(baseNameOf(path))
+  return parseCopyPath(path) === undefined && name.extension === extension && shorten(name.stem, utf8(stem).length) === stem
 }
 
 /** The copy's name once a person has decided to keep it: a file of its own, and no conflict any more. */

@@ -10,7 +10,7 @@ import { needRank } from '../index/need-table.ts'
 import { BlockList } from '../model/block-list.ts'
 import { packVector } from '../model/entry.ts'
 import { encodeMeta } from '../model/meta.ts'
-import type { RelativePath } from '../model/path.ts'
+import { normalisePath, type RelativePath } from '../model/path.ts'
 import { advanceVector, compareVectors, joinVectors, type VersionVector } from '../model/vector.ts'
 import { blockRefsOf, writeEntries, type EntryDraft } from './author.ts'
 import { conflictPath } from './conflict-name.ts'
@@ -82,12 +82,13 @@ function copyOf(index: Index, handle: FolderHandle, path: RelativePath, loser: V
   return isWritten ? undefined : draftOf(handle, copyPath, { ...loser, state: { ...state, path: copyPath } }, loser.contentVector)
 }
 
+/** The entry of a version, as all who come to it write it, and its path. */
 export function draftOf(handle: FolderHandle, path: RelativePath, version: Version, vector: VersionVector): MergeDraft {
   const entryId = entryIdOfPath(handle, path)
   const { state } = version
   const isSameVersion = compareVectors(version.contentVector, vector) === 'equal'
   const meta = encodeMeta({
-    path,
+    path: normalisePath(path),
     kind: state?.kind ?? 'file',
     sizeBytes: state?.sizeBytes ?? 0,
     mtimeUs: state?.mtimeUs ?? 0,

@@ -27,6 +27,8 @@ export class Fetcher {
   readonly #sources = new Map<PeerId, BlockSource>()
   /** Blocks that a peer said it lacks, until it says that it has more. */
   readonly #lacking = new Map<PeerId, Set<string>>()
+  /** How often a peer said so: an answer from before does not count after. */
+  readonly #hasMore = new Map<PeerId, number>()
   readonly #restUntilMs = new Map<PeerId, number>()
   readonly #distrustUntilMs = new Map<PeerId, number>()
   #peers: readonly PeerId[] = []
@@ -53,6 +55,7 @@ export class Fetcher {
   /** The peer has more blocks than before. */
   peerHas(peer: PeerId): void {
     this.#lacking.delete(peer)
+    this.#hasMore.set(peer, (this.#hasMore.get(peer) ?? 0) + 1)
   }
 
   /** The peer sent bytes that are not the block: others are asked for a while. */
@@ -146,14 +149,16 @@ export class Fetcher {
   ): Promise<void> {
     const wanted = places.flatMap((at) => blocks[at] ?? [])
     const source = this.#source(peer)
+    const hasMore = this.#hasMore.get(peer)
     try {
       const answers = await source.get(wanted, signal)
       for (const [at, bytes] of answers.entries()) {
         const place = places[at]
         const block = wanted[at]
         if (place === undefined || block === undefined) continue
-        if (bytes === undefined) this.#noteLacking(peer, block)
-        else results[place] = { bytes, from: peer }
+        if (bytes === undefined) {
+          if (this.#hasMore.get(peer) === hasMore) this.#noteLacking(peer, block)
+        } else results[place] = { bytes, from: peer }
       }
     } catch (error) {
       if (signal.aborted) throw error

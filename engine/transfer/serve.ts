@@ -144,11 +144,11 @@ async function makePart(parts: ServeParts, slice: readonly Source[] | undefined,
   sealed.lengths.forEach((length, at) => {
     if (length === 0) parts.onStale(present(ranges[at], 'a length a range').path)
   })
-  if (ranges.length === slice.length) return sealed
+  if (ranges.length === slice.length && sealed.lengths.every((length) => length > 0)) return sealed
   return mixPart(parts, slice, sealed)
 }
 
-/** Puts blocks of the store between those of files, in the order asked. */
+/** Puts blocks of the store between those of files, in the order asked, and in place of those that a file turned out not to hold. */
 async function mixPart(parts: ServeParts, slice: readonly Source[], sealed: Part): Promise<Part> {
   const pieces: Uint8Array[] = []
   const lengths: number[] = []
@@ -157,11 +157,15 @@ async function mixPart(parts: ServeParts, slice: readonly Source[], sealed: Part
   for (const source of slice) {
     if (source.kind === 'file') {
       const length = sealed.lengths[fileAt++] ?? 0
-      pieces.push(sealed.payload.subarray(payloadAt, payloadAt + length))
+      pieces.push(length > 0 ? sealed.payload.subarray(payloadAt, payloadAt + length) : await storedBlock(parts, source.range.id))
       payloadAt += length
-    } else if (source.kind === 'store') pieces.push((await parts.store.get(parts.folder.id, source.id)) ?? new Uint8Array(0))
+    } else if (source.kind === 'store') pieces.push(await storedBlock(parts, source.id))
     else pieces.push(new Uint8Array(0))
     lengths.push(present(pieces.at(-1), 'a piece was pushed').length)
   }
   return { lengths, payload: concatBytes(pieces) }
+}
+
+async function storedBlock({ store, folder }: ServeParts, id: BlockId): Promise<Uint8Array> {
+  return (await store.get(folder.id, id)) ?? new Uint8Array(0)
 }

@@ -62,6 +62,8 @@ describe('a command against a daemon', () => {
     ['share Photos --role owner', ['schema', 'link', 'id']],
     [`join ${fakeLink} Joined`, ['schema', 'folder', 'state']],
     ['wait --folder Photos --synced --timeout 5s', ['schema', 'state']],
+    ['conflicts Photos', ['schema', 'conflicts']],
+    ['resolve Photos a.txt --keep mine', ['schema', 'kept', 'removed']],
     ['doctor', ['schema', 'checks']],
   ]
   for (const [line, keys] of shapes) {
@@ -89,6 +91,15 @@ describe('a command against a daemon', () => {
     assert.ok(!out.includes('\u001B'))
   })
 
+  test('conflicts prints both versions, who and when, and how to decide', async () => {
+    const { code, out } = await run('conflicts')
+    assert.equal(code, 0)
+    assert.match(out, /^Photos: a\.txt\n {2}winner {2}a\.txt +1\.5 KiB {2}2023-11-1\d \d\d:\d\d:\d\d {2}by desk \(this node\)\n/)
+    assert.match(out, /copy {4}a\.conflict\.txt +20 B .* by several, or not known\n/)
+    assert.match(out, /resolve Photos a\.txt --keep mine\|theirs\|both/)
+    assert.equal((await run('conflicts', 'Held')).out, 'No conflicts.\n')
+  })
+
   test('share prints the link alone, for a pipe', async () => {
     assert.deepEqual(await run('share', 'Photos'), { code: 0, out: `${fakeLink}-write\n`, err: '' })
   })
@@ -106,6 +117,9 @@ describe('a command against a daemon', () => {
     ['wait --folder Held --timeout 50ms', 6, /not in step yet/],
     ['wait --timeout soon', 2, /--timeout soon: give a duration/],
     ['folder add Photos --copies none', 2, /whole number/],
+    ['resolve Photos a.txt --keep theirs', 5, /keep 'winner'/],
+    ['resolve Photos a.txt --keep all', 2, /Allowed choices are mine, theirs/],
+    ['resolve Photos a.txt', 2, /--keep/],
     ['folder add', 2, /missing required argument/],
     ['share Photos --role king', 2, /Allowed choices are owner, write/],
     ['status --colour', 2, /unknown option/],

@@ -120,6 +120,8 @@ class ToyNode implements OpenedNode {
       waitSynced: done,
       share: async () => ({ link: 'toy', id: 'toy' }),
       join: async () => ({ folder, state: 'joined' }),
+      conflicts: () => [],
+      resolveConflict: refuse,
     }
   }
 

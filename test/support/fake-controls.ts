@@ -2,6 +2,7 @@
 
 import { EngineError } from '../../engine/base/errors.ts'
 import type {
+  Conflict,
   Controls,
   FolderState,
   FolderStatus,
@@ -28,6 +29,15 @@ export const fakePeer: PeerStatus = {
   addresses: ['/ip4/127.0.0.1/tcp/4001'],
   folders: ['Photos'],
   lastSeenMs: 1_700_000_000_000,
+}
+
+export const fakeConflict: Conflict = {
+  folder: 'Photos',
+  path: 'a.txt',
+  versions: [
+    { path: 'a.txt', role: 'winner', kind: 'file', bytes: 1500, modifiedMs: 1_700_000_000_000, mine: true, by: 'desk', peer: fakePeerId },
+    { path: 'a.conflict.txt', role: 'copy', kind: 'file', bytes: 20, modifiedMs: 1_700_000_000_000, mine: false, by: '' },
+  ],
 }
 
 export class FakeControls implements Controls {
@@ -206,6 +216,21 @@ export class FakeControls implements Controls {
     this.asked.push(`join ${request.path}`)
     if (!request.link.startsWith(fakeLink)) throw new EngineError('BAD_LINK', 'this is not a link of Holdfast: copy it again as a whole')
     return { folder: { id: 'ajoinedfolderid', name: 'Joined', path: request.path }, state: 'joined' }
+  }
+
+  conflicts(folder: string | undefined): readonly Conflict[] {
+    if (folder !== undefined) this.#find('conflicts', folder)
+    return folder === 'Held' ? [] : [fakeConflict]
+  }
+
+  async resolveConflict(request: {
+    readonly folder: string
+    readonly path: string
+    readonly keep: string
+  }): Promise<{ kept: string[]; removed: string[] }> {
+    this.#find('resolveConflict', request.folder)
+    if (request.keep === 'theirs') throw new EngineError('CONFLICT_UNCLEAR', `${request.path}: all were written here: keep 'winner'`)
+    return { kept: [request.path], removed: ['a.conflict'] }
   }
 
   /** Gives the folder another state, and progress when it has some. */

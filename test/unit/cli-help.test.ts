@@ -18,6 +18,8 @@ describe('--help', () => {
     'needs',
     'accept',
     'reject',
+    'conflicts',
+    'resolve',
     'share',
     'join',
     'wait',

@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import { present } from '../../engine/base/assert.ts'
 import { utf8 } from '../../engine/base/bytes.ts'
 import { baseNameOf, parentOf, parseRelativePath } from '../../engine/model/path.ts'
-import { conflictPath, parseCopyPath } from '../../engine/sync/conflict-name.ts'
+import { conflictPath, fitsCopy, parseCopyPath } from '../../engine/sync/conflict-name.ts'
 import { authorOf, pathOf } from '../support/replicas.ts'
 
 const hash = new Uint8Array(32).fill(0xab)
@@ -93,13 +93,19 @@ describe('from the name of a conflict copy', () => {
   for (const name of ['d/x.txt', 'noextension', '.hidden', 'a.tar.gz', `long.${'e'.repeat(40)}`, 'x.conflict-mine.txt']) {
     it(`follows that it is a copy of ${name}`, () => {
       const copy = present(conflictPath(pathOf(name), noon, authorOf(1), hash), 'there is room')
-      assert.deepEqual(parseCopyPath(copy), { original: name, isStemShortened: false })
+      const parsed = parseCopyPath(copy)
+      assert.equal(parsed?.original, name)
+      assert.equal(parsed.isStemShortened, false)
     })
   }
 
   it('scenario 54: follows that the stem may be shortened', () => {
     const copy = present(conflictPath(pathOf(`${'é'.repeat(125)}.txt`), noon, authorOf(1), hash), 'there is room')
-    assert.equal(parseCopyPath(copy)?.isStemShortened, true)
+    const parsed = present(parseCopyPath(copy), 'it is the name of a copy')
+    assert.equal(parsed.isStemShortened, true)
+    assert.ok(fitsCopy(pathOf(`${'é'.repeat(125)}.txt`), parsed))
+    assert.ok(!fitsCopy(pathOf(`e${'é'.repeat(120)}.txt`), parsed))
+    assert.ok(!fitsCopy(copy, parsed))
   })
 
   it('follows nothing for other names', () => {

@@ -1,0 +1,76 @@
+// Conflicts over the API: who wrote which version, by name, and a person's decision.
+
+import type { Conflict, ConflictKeep, ConflictVersion } from '../api/controls.ts'
+import { equalBytes } from '../base/bytes.ts'
+import { EngineError } from '../base/errors.ts'
+import type { Index } from '../index/index-store.ts'
+import type { AuthorId } from '../model/ids.ts'
+import { chooseResolution, conflictAt, listConflicts, type ConflictSide } from '../sync/conflicts.ts'
+import { writeResolution } from '../sync/resolve.ts'
+import { pathInFolder } from './folder-path.ts'
+import type { FolderRuntime } from './folder-runtime.ts'
+import type { EngineWorld } from './parts.ts'
+
+export interface DeskParts {
+  readonly world: EngineWorld
+  readonly index: Index
+}
+
+const copiesMax = 1000
+const microsecondsPerMillisecond = 1000
+
+export function describeConflicts({ index }: DeskParts, runtime: FolderRuntime): readonly Conflict[] {
+  const folder = runtime.record.name
+  return listConflicts(index, runtime.handle, copiesMax).map(({ path, winner, copies }): Conflict => {
+    const versions = copies.map((copy) => describeSide(index, runtime, copy, 'copy'))
+    return { folder, path, versions: winner === undefined ? versions : [describeSide(index, runtime, winner, 'winner'), ...versions] }
+  })
+}
+
+/** Throws `UNKNOWN_CONFLICT`, `CONFLICT_UNCLEAR`, `BAD_PATH`, `NOT_ALLOWED`, `FOLDER_STOPPED`. */
+export function decideConflict(
+  { world, index }: DeskParts,
+  runtime: FolderRuntime,
+  text: string,
+  keep: ConflictKeep,
+): { readonly kept: readonly string[]; readonly removed: readonly string[] } {
+  const { name } = runtime.record
+  if (runtime.isPaused) throw new EngineError('NOT_ALLOWED', `${name} is paused: resume it first`)
+  if (runtime.isStopped) throw new EngineError('FOLDER_STOPPED', `${name} is stopped: 'holdfast problems' says why`)
+  const path = pathInFolder(runtime.record, text)
+  const conflict = conflictAt(index, runtime.handle, path, copiesMax)
+  if (conflict === undefined) {
+    throw new EngineError('UNKNOWN_CONFLICT', `no conflict in ${name} is about ${path}: 'holdfast conflicts' shows those there are`)
+  }
+  const choice = chooseResolution(conflict, path, keep, (editor) => isOwn(index, runtime, editor))
+  if (choice.kind === 'unclear') throw new EngineError('CONFLICT_UNCLEAR', `${conflict.path}: ${choice.reason}`)
+  const resolved = writeResolution(index, runtime.handle, conflict, choice, world.clock.nowMs())
+  runtime.noteWritten()
+  return resolved
+}
+
+function describeSide(index: Index, runtime: FolderRuntime, side: ConflictSide, role: ConflictVersion['role']): ConflictVersion {
+  const { path, kind, sizeBytes, mtimeUs, editor } = side
+  const nodeKey = editor === undefined ? undefined : nodeKeyOf(index, runtime, editor)
+  const member = nodeKey === undefined ? undefined : runtime.log.members.find((one) => equalBytes(one.nodeKey, nodeKey))
+  return {
+    path,
+    role,
+    kind,
+    bytes: sizeBytes,
+    modifiedMs: Math.floor(mtimeUs / microsecondsPerMillisecond),
+    mine: editor !== undefined && isOwn(index, runtime, editor),
+    by: member?.name ?? '',
+    ...(member === undefined ? {} : { peer: member.peer }),
+  }
+}
+
+/** Whatever incarnation this node wrote under. */
+function isOwn(index: Index, runtime: FolderRuntime, editor: AuthorId): boolean {
+  const nodeKey = nodeKeyOf(index, runtime, editor)
+  return nodeKey !== undefined && equalBytes(nodeKey, runtime.handle.identity.publicKey)
+}
+
+function nodeKeyOf(index: Index, runtime: FolderRuntime, editor: AuthorId): Uint8Array | undefined {
+  return index.entries.author(runtime.handle.row, editor)?.nodeKey
+}
