@@ -12,6 +12,7 @@ import { ingestBatch, ingestWindow } from './sync/ingest-job.ts'
 import { checkLarge, dropTemporaries, fillLarge, finishLarge, listLarge, prepareLarge } from './sync/large-file-job.ts'
 import { publishBatch } from './sync/publish-job.ts'
 import { sealRanges } from './transfer/seal-ranges-job.ts'
+import { verifyFiles } from './sync/verify-job.ts'
 
 export type EngineJobs = {
   readonly checkEntries: typeof checkEntries
@@ -42,6 +43,7 @@ export type EngineJobs = {
   readonly statPaths: typeof statPaths
   readonly tidyRoot: typeof tidyRoot
   readonly unpark: typeof unpark
+  readonly verifyFiles: typeof verifyFiles
 }
 
 export const jobTable: EngineJobs = {
@@ -73,4 +75,5 @@ export const jobTable: EngineJobs = {
   statPaths,
   tidyRoot,
   unpark,
+  verifyFiles,
 }

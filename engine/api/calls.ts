@@ -51,6 +51,7 @@ export interface Calls {
   }
   acceptChanges: { input: FolderName; output: Empty }
   rejectChanges: { input: FolderName; output: Empty }
+  verifyFolder: { input: FolderName; output: { readonly files: number; readonly bytes: number; readonly rotten: readonly string[] } }
   share: { input: { readonly folder: string; readonly role?: Role }; output: { readonly link: string; readonly id: string } }
   join: {
     input: { readonly link: string; readonly path: string }
@@ -106,6 +107,11 @@ export const callRoutes: { readonly [Name in CallName]: CallRoute } = {
   needs: { method: 'POST', path: '/folders/needs', summary: 'The paths of a folder that are not in step, each with its reason' },
   acceptChanges: { method: 'POST', path: '/folders/accept', summary: 'Held changes were meant: tell the other members' },
   rejectChanges: { method: 'POST', path: '/folders/reject', summary: 'Held changes were an accident: bring the files back' },
+  verifyFolder: {
+    method: 'POST',
+    path: '/folders/verify',
+    summary: 'Walk the tree, then read every file again; answers when that is done',
+  },
   share: { method: 'POST', path: '/share', summary: 'Make a one-use invitation; the link is a secret' },
   join: { method: 'POST', path: '/join', summary: 'Join the folder of a link at an absolute path' },
   history: { method: 'POST', path: '/history', summary: 'Past versions of a path, newest first' },

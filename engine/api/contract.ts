@@ -174,6 +174,10 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
   pauseFolder: folderOnly,
   resumeFolder: folderOnly,
   rescanFolder: folderOnly,
+  verifyFolder: {
+    input: z.strictObject({ folder: folderName }),
+    output: z.object({ files: count, bytes: count, rotten: z.array(z.string()) }),
+  },
   setFolder: {
     input: z.strictObject({
       folder: folderName,

@@ -159,6 +159,8 @@ export interface FolderControls {
    * folder that is stopped because its directory is gone or empty: it is made anew and filled. Throws `NOTHING_HELD`, `FOLDER_STOPPED`.
    */
   rejectChanges(folder: string, signal: AbortSignal): Promise<void>
+  /** Reads every file again: what changed though nobody changed it is reported, and put right from others. */
+  verifyFolder(folder: string, signal: AbortSignal): Promise<{ files: number; bytes: number; rotten: readonly string[] }>
   /**
    * Resolves when the folders (all when absent) are in step: local changes ingested, everything known applied here and,
    * for each connected member, everything of ours acknowledged as applied there. Throws `TIMED_OUT` through the signal's owner.

@@ -32,6 +32,7 @@ export const handlers: { readonly [Name in CallName]: Handler<Name> } = {
   needs: ({ folder, limit }, { controls }) => controls.needs(folder, limit ?? needsDefault),
   acceptChanges: ({ folder }, { controls, signal }) => done(controls.acceptChanges(folder, signal)),
   rejectChanges: ({ folder }, { controls, signal }) => done(controls.rejectChanges(folder, signal)),
+  verifyFolder: ({ folder }, { controls, signal }) => controls.verifyFolder(folder, signal),
   share: (input, { controls }) => controls.share(input),
   join: (input, { controls, signal }) => controls.join(input, signal),
   history: ({ folder, path }, { controls }) => controls.history(folder, path),

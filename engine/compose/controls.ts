@@ -44,6 +44,7 @@ export function makeControls(parts: ControlParts): Controls {
     pauseFolder: (folder) => folders.find(folder).pause(),
     resumeFolder: async (folder) => folders.find(folder).resume(),
     rescanFolder: (folder, signal) => rescan(parts, folders.find(folder), signal),
+    verifyFolder: (folder, signal) => verify(parts, folders.find(folder), signal),
     setFolder: async (folder, settings) => setFolder(parts, folders.find(folder), settings),
     needs: (folder, limit) => listOutOfStep(parts.index, folders.find(folder), limit),
     acceptChanges: (folder, signal) => accept(parts, folders.find(folder), signal),
@@ -104,6 +105,12 @@ async function rescan(parts: ControlParts, runtime: FolderRuntime, signal: Abort
   if (runtime.isStopped) await runtime.tryAgain(both)
   if (runtime.isStopped) throw new EngineError('FOLDER_STOPPED', `${runtime.record.name} is stopped: 'holdfast problems' says why`)
   await runtime.ingest.walkNow(both)
+}
+
+/** Walks first: what a person changed is no rot. */
+async function verify(parts: ControlParts, runtime: FolderRuntime, signal: AbortSignal): ReturnType<Controls['verifyFolder']> {
+  await rescan(parts, runtime, signal)
+  return runtime.verifier.verifyAll(AbortSignal.any([signal, parts.signal]))
 }
 
 /** Whatever ends the walk stops or pauses the folder, and that is for the caller to wait for, or not. */

@@ -22,6 +22,7 @@ import { faultKeptMs } from '../sync/receive.ts'
 import { LargeTidy } from '../sync/large-tidy.ts'
 import type { HistoryStore } from '../sync/history-care.ts'
 import { Pull } from '../sync/pull.ts'
+import { Verifier } from '../sync/verify.ts'
 import type { PlannedChange } from '../sync/pull-plan.ts'
 import { Fetcher } from '../transfer/fetch.ts'
 import type { Lanes } from '../transfer/lanes.ts'
@@ -67,6 +68,7 @@ export class FolderRuntime {
   readonly exchange: Exchange
   readonly ingest: Ingest
   readonly pull: Pull
+  readonly verifier: Verifier
   readonly history: FolderHistory
   readonly past: FolderPast
   readonly #parts: RuntimeParts
@@ -100,6 +102,8 @@ export class FolderRuntime {
     this.ingest = new Ingest({ ...shared, jobs, guard: this.guard, events: this.#ingestEvents() })
     const largeLanes = parts.lanes === undefined || world.lanes === undefined ? undefined : { jobs: world.lanes.jobs, lanes: parts.lanes }
     this.pull = new Pull({ ...shared, jobs, store, fetcher: this.#fetcher, lanes: largeLanes, random, events: this.#pullEvents() })
+    const rot = { changed: (path: string) => this.ingest.hint([path]), found: () => this.pull.wake() }
+    this.verifier = new Verifier({ ...shared, jobs, events: rot })
     this.exchange = new Exchange({
       ...shared,
       jobs,
@@ -259,7 +263,7 @@ export class FolderRuntime {
       folder: handle.record,
       sealKey: handle.jobKeys.sealKey,
       lanes: this.#parts.lanes,
-      onStale: (path: string) => this.ingest.hint([path]),
+      onStale: (path: string) => void this.verifier.suspect(path, this.#whileActive(signal)),
     }
     await serveBlocks(channel, parts, this.#whileActive(signal))
   }
@@ -275,6 +279,7 @@ export class FolderRuntime {
     await this.history.adoptStrays(signal)
     await this.#largeTidy.tidy(signal)
     onRunning()
+    this.verifier.noteKnown()
     await runTogether(signal, [
       (both) => this.ingest.run(both),
       (both) => this.pull.run(both),
@@ -288,6 +293,7 @@ export class FolderRuntime {
     return {
       isBeingApplied: (path) => this.pull.isBeingApplied(path),
       committed: (outcome) => {
+        this.verifier.settle()
         if (outcome.written > 0) {
           this.#parts.events.written()
           this.#have.ring()
@@ -304,6 +310,7 @@ export class FolderRuntime {
   #pullEvents(): ConstructorParameters<typeof Pull>[0]['events'] {
     return {
       applied: () => {
+        this.verifier.settle()
         this.#have.ring()
         this.history.wake()
         this.exchange.needsChanged()

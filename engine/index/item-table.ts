@@ -45,6 +45,7 @@ export class ItemTable {
   readonly #conflictCopies: StatementSync
   readonly #countConflicts: StatementSync
   readonly #rotten: StatementSync
+  readonly #filesAfter: StatementSync
   readonly #insertHome: StatementSync
   readonly #removeHome: StatementSync
   readonly #homes: StatementSync
@@ -84,6 +85,7 @@ export class ItemTable {
        and name glob '*.conflict-????????-??????-*-????*'`,
     )
     this.#rotten = database.prepare('select * from item indexed by item_rotten where folder = ? and is_rotten = 1 limit ?')
+    this.#filesAfter = database.prepare('select * from item where id > ? and +folder = ? and kind = 1 order by id limit ?')
     this.#totals = database.prepare(
       `select count(*) filter (where kind <> 2) as files, total(size_bytes) filter (where kind = 1) as bytes,
        count(*) filter (where kind = 2) as directories from item where folder = ?`,
@@ -150,6 +152,11 @@ export class ItemTable {
 
   countConflictCopies(folderRow: number): number {
     return numberOf(present(this.#countConflicts.get(folderRow), 'an aggregate gives a row'), 'paths')
+  }
+
+  /** Files in the order of their rows, from after this one. */
+  filesAfter(folderRow: number, row: number, limit: number): readonly ItemRow[] {
+    return this.#filesAfter.all(row, folderRow, limit).map(parseItem)
   }
 
   /** Files whose bytes changed by themselves. */

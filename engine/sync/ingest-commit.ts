@@ -78,7 +78,7 @@ export function commitFound(
       seen.add(found.path)
       if (!isStillBase(index.items.byPath(handle.row, found.path), found.item)) again.push(found.path)
       else {
-        const plan = planPath(index, handle, found, timeMs)
+        const plan = planPath(index, handle, asRecorded(found), timeMs)
         if (plan !== undefined) plans.push(plan)
       }
     }
@@ -95,8 +95,9 @@ export function commitFound(
       if (result === undefined) return
       recordItem(index, handle, plan, result.vector, timeMs)
       const pathKey = shortKeyOf(plan.entryId)
-      if (result.concurrent.length === 0) index.needs.clear(handle.row, pathKey)
-      else {
+      if (result.concurrent.length === 0) {
+        if (!isStillRotten(plan.found)) index.needs.clear(handle.row, pathKey)
+      } else {
         index.needs.put(handle.row, pathKey, needRank(depthOf(plan.found.path), false), 0)
         hasNeeds = true
       }
@@ -123,6 +124,22 @@ export function isKnownVersion(index: Index, handle: FolderHandle, { path, found
 function isStillBase(current: ItemRow | undefined, seen: ItemRow | undefined): boolean {
   if (current === undefined || seen === undefined) return current === seen
   return current.row === seen.row && compareVectors(current.vector, seen.vector) === 'equal'
+}
+
+/**
+ * Bytes that changed by themselves do not become an edit when the file's ctime or bits move, as the repair itself moves them. Saved anew,
+ * which moves the time, the file is the person's again.
+ */
+function asRecorded(found: FoundPath): FoundPath {
+  const { item, found: state } = found
+  if (!isStillRotten(found) || item === undefined || state.kind === 'missing') return found
+  return { ...found, found: { ...state, blocks: item.blocks, chunkClass: item.chunkClass } }
+}
+
+function isStillRotten({ item, found }: FoundPath): boolean {
+  if (item?.isRotten !== true || found.kind !== 'file') return false
+  const { stat } = found
+  return stat.mtimeUs === item.mtimeUs && stat.sizeBytes === item.sizeBytes && stat.inode === item.inode
 }
 
 /** What to write for one path; undefined when no entry is needed (the item row is then brought up to date here). */
@@ -287,7 +304,8 @@ function recordItem(index: Index, handle: FolderHandle, plan: Plan, vector: Vers
     return
   }
   const sinceMs = isSame ? item.sinceMs : timeMs
-  index.items.put(handle.row, entryId, itemOf(found.path, state, vector, contentVector, origin, sinceMs), item)
+  const rot = isStillRotten(found) ? ({ isRotten: true } as const) : {}
+  index.items.put(handle.row, entryId, { ...itemOf(found.path, state, vector, contentVector, origin, sinceMs), ...rot }, item)
 }
 
 export function itemOf(

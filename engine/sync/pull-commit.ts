@@ -35,7 +35,7 @@ function commitOne(index: Index, handle: FolderHandle, { change, stat, isParkedC
   const current = index.items.byPath(handle.row, change.path)
   const author = authorRowOf(index, handle, version)
   const isReplacing = replacesContent(change)
-  if (change.item !== undefined && isReplacing) {
+  if (change.item !== undefined && isReplacing && change.isRepair !== true) {
     const parked = 'park' in operation && operation.park !== undefined && !isParkedChanged ? { parked: operation.park } : {}
     notePast(index, handle, change.item, { timeMs, author, isDeletion: stat === undefined, ...parked })
   }
@@ -47,7 +47,7 @@ function commitOne(index: Index, handle: FolderHandle, { change, stat, isParkedC
   if (stat === undefined) {
     if (current !== undefined) index.items.remove(current)
   } else {
-    const isSame = current !== undefined && !isReplacing && !current.isLeftover
+    const isSame = current !== undefined && (!isReplacing || change.isRepair === true) && !current.isLeftover
     const sinceMs = isSame ? current.sinceMs : sinceOf(index, version, timeMs)
     index.items.put(handle.row, entryId, itemOf(version, stat, sinceMs), current)
   }

@@ -30,6 +30,8 @@ export interface PlannedChange {
   readonly content: PathState | undefined
   /** The item a move takes the file from. */
   readonly movedFrom: ItemRow | undefined
+  /** The file's bytes changed by themselves: what is replaced is no version of it. */
+  readonly isRepair?: true
 }
 
 export type PathPlan =
@@ -46,6 +48,9 @@ export type PathPlan =
   | { readonly kind: 'awaitsParent' }
   /** A directory is to give way to a file, but holds things still: after the removals. */
   | { readonly kind: 'awaitsChildren' }
+
+/** Parked files that hold bytes which nobody wrote. */
+export const rottenPrefix = 'rot-'
 
 export class PullPlanner {
   readonly #index: Index
@@ -93,10 +98,34 @@ export class PullPlanner {
     const item = this.#index.items.byPath(this.#handle.row, version.meta.path)
     if (item !== undefined) {
       const order = compareVectors(item.vector, version.vector)
+      const repair = order === 'after' ? undefined : this.#planRepair(version, item)
+      if (repair !== undefined) return repair
       if (order === 'after' || (order === 'equal' && isAsVersion(item, version))) return { kind: 'settled' }
     }
     if (version.state === undefined) return item === undefined ? { kind: 'settled' } : this.#planRemoval(version, item)
     return this.#planPresence(version, version.state, item)
+  }
+
+  /** For a file that should hold what it held before its bytes changed by themselves. */
+  #planRepair(version: OpenedVersion, item: ItemRow): PathPlan | undefined {
+    const { state } = version
+    if (item.isRotten !== true || state?.kind !== 'file' || !isSameContent(item, state)) return undefined
+    const { mode, mtimeUs } = state
+    const park = `${rottenPrefix}${this.#names.parked()}`
+    const temporary = this.#names.temporary()
+    const operation: Operation = { kind: 'file', path: item.path, temporary, mode, mtimeUs, expected: expectedOf(item), park }
+    const pathKey = shortKeyOf(version.row.entry.entryId)
+    const change = {
+      pathKey,
+      path: version.meta.path,
+      version,
+      item,
+      operation,
+      content: state,
+      movedFrom: undefined,
+      isRepair: true,
+    } as const
+    return { kind: 'change', change }
   }
 
   #planRemoval(version: OpenedVersion, item: ItemRow): PathPlan {

@@ -329,6 +329,7 @@ export class Pull {
         applied.push(change.path)
         problems.clear('APPLY_FAILED', change.path)
         if (change.content !== undefined) problems.clear('DISK_FULL')
+        this.#concludeRepair(change)
         const sizeBytes = change.content?.sizeBytes ?? 0
         if (change.operation.kind !== 'directory') this.#addProgress(1, countsBytes ? sizeBytes : 0, sizeBytes)
         if (result.keptParked !== undefined) events.keepParked(change, result.keptParked)
@@ -337,6 +338,18 @@ export class Pull {
     }
     if (applied.length > 0) events.applied(applied)
     events.changed()
+  }
+
+  #concludeRepair({ path, isRepair, operation }: PlannedChange): void {
+    const { problems } = this.#parts
+    if (isRepair !== true || !('park' in operation) || operation.park === undefined) return
+    problems.note({
+      code: 'BIT_ROT_REPAIRED',
+      severity: 'info',
+      path,
+      text: `${path} held bytes that nobody wrote and has its own again; the bad ones are in .holdfast/replaced/${operation.park}`,
+      next: 'Check the disk; delete that file when you are done with it.',
+    })
   }
 
   #concludeNoSource(change: PlannedChange): void {

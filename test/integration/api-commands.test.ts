@@ -62,6 +62,7 @@ describe('a command against a daemon', () => {
     ['share Photos --role owner', ['schema', 'link', 'id']],
     [`join ${fakeLink} Joined`, ['schema', 'folder', 'state']],
     ['wait --folder Photos --synced --timeout 5s', ['schema', 'state']],
+    ['folder rescan Photos --verify', ['schema', 'files', 'bytes', 'rotten']],
     ['conflicts Photos', ['schema', 'conflicts']],
     ['resolve Photos a.txt --keep mine', ['schema', 'kept', 'removed']],
     ['doctor', ['schema', 'checks']],
@@ -89,6 +90,11 @@ describe('a command against a daemon', () => {
     assert.equal(code, 0)
     assert.match(out, /Photos  idle +owner  3 files, 1\.2 GiB/)
     assert.ok(!out.includes('\u001B'))
+  })
+
+  test('folder rescan --verify says what it read and what changed by itself', async () => {
+    assert.equal((await run('folder', 'rescan', 'Photos', '--verify')).out, 'Read 3 files, 1.2 GiB. All of them hold what they held.\n')
+    assert.match((await run('folder', 'rescan', 'Held', '--verify')).out, /Changed by themselves:\n {2}a\/b\nSee: holdfast problems/)
   })
 
   test('conflicts prints both versions, who and when, and how to decide', async () => {

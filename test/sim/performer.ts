@@ -16,6 +16,8 @@ const { signal } = new AbortController()
 /** After these a node may rightly have less history: it is of another age, there is no room for it, or it was in what is gone. */
 const shortensHistory: ReadonlySet<string> = new Set(['clock', 'room', 'loseDatabase', 'restore'])
 
+const joinAttemptsMax = 5
+
 export class Performer {
   readonly #world: World
   readonly #oracle: Oracle
@@ -68,7 +70,7 @@ export class Performer {
     }
     await this.#revive()
     for (const { node } of this.#oracle.members) {
-      if (node.controls?.folders().length === 0) await this.#settle(this.#join(node), `${node.name} joins`)
+      if (node.controls?.folders().length === 0) await this.#settle(this.#joinAtLast(node), `${node.name} joins`)
       const { controls } = node
       if (controls === undefined) throw new Error(`${node.name} did not come up`)
       for (const folder of controls.folders()) if (folder.state === 'paused') await this.#settle(controls.resumeFolder(folder.id), 'resume')
@@ -226,6 +228,17 @@ export class Performer {
       // Cut off, or one of the two died: it joins in the end, when all is calm.
       if (!(error instanceof EngineError) && !(error instanceof FilesError) && !(error instanceof SimCrash)) throw error
       this.#world.scheduler.note(`${node.name} could not join: ${error.message}`)
+    }
+  }
+
+  /** A connection may break now and then in a calm world too: then it is tried again. */
+  async #joinAtLast(node: SimNode): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#join(node)
+      } catch (error) {
+        if (!(error instanceof EngineError) || attempt === joinAttemptsMax) throw error
+      }
     }
   }
 

@@ -121,6 +121,7 @@ class ToyNode implements OpenedNode {
       share: async () => ({ link: 'toy', id: 'toy' }),
       join: async () => ({ folder, state: 'joined' }),
       conflicts: () => [],
+      verifyFolder: refuse,
       resolveConflict: refuse,
     }
   }

@@ -191,6 +191,11 @@ export class FakeControls implements Controls {
     return { restored: 2, removed: 1, missing, missingCount: missing.length, state: 'done', undoAtMs: 1_700_000_000_000 }
   }
 
+  async verifyFolder(folder: string): Promise<{ files: number; bytes: number; rotten: string[] }> {
+    this.#find('verifyFolder', folder)
+    return { files: 3, bytes: 1_288_490_189, rotten: folder === 'Held' ? ['a/b'] : [] }
+  }
+
   /** Ends when every folder asked for is idle. */
   async waitSynced(folder: string | undefined, signal: AbortSignal): Promise<void> {
     this.asked.push(`waitSynced ${folder ?? 'all'}`)

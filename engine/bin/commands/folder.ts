@@ -7,7 +7,7 @@ import { openSession, quoted, typedCommand, withExamples } from '../cli.ts'
 import type { Cli } from '../cli.ts'
 import { absolutePath, folderArgument } from '../paths.ts'
 import { followUntilSynced } from '../progress.ts'
-import { columnsText, printable } from '../text.ts'
+import { columnsText, countText, printable, sizeText } from '../text.ts'
 import { foldersText, noFolders } from './status.ts'
 
 export function addFolderCommands(program: Command, cli: Cli): void {
@@ -23,12 +23,7 @@ export function addFolderCommands(program: Command, cli: Cli): void {
   })
   addSteering(folder, cli, { name: 'pause', call: 'pauseFolder', description: 'stop syncing a folder for now', done: 'Paused.' })
   addSteering(folder, cli, { name: 'resume', call: 'resumeFolder', description: 'go on syncing a paused folder', done: 'Resumed.' })
-  addSteering(folder, cli, {
-    name: 'rescan',
-    call: 'rescanFolder',
-    description: 'walk the whole tree now and wait for it',
-    done: 'Scanned.',
-  })
+  addRescan(folder, cli)
   addSet(folder, cli)
 }
 
@@ -97,12 +92,44 @@ function addList(folder: Command, cli: Cli): void {
   })
 }
 
+function addRescan(folder: Command, cli: Cli): void {
+  const command = folder
+    .command('rescan')
+    .description('walk the whole tree now and wait for it')
+    .argument('<folder>', 'a name, a path or the start of an id')
+    .option('--verify', 'read every file again: find bytes that changed though nobody changed them, and have them put right')
+  withExamples(command, ['folder rescan Photos', 'folder rescan Photos --verify']).action(
+    async (typed: string, { verify = false }: { readonly verify?: boolean }) => {
+      const { client, print } = openSession(cli, command)
+      const input = { folder: folderArgument(typed, cli) }
+      if (!verify) {
+        await client.call('rescanFolder', input)
+        return print({ ok: true }, 'Scanned.')
+      }
+      const verified = await client.call('verifyFolder', input)
+      const { files, bytes, rotten } = verified
+      const read = `Read ${countText(files, 'file')}, ${sizeText(bytes)}.`
+      print(
+        verified,
+        rotten.length === 0 ? `${read} All of them hold what they held.` : `${read} Changed by themselves:\n${listText(rotten)}`,
+      )
+    },
+  )
+}
+
+const listedMax = 50
+
+function listText(paths: readonly string[]): string {
+  const lines = paths.slice(0, listedMax).map((path) => `  ${printable(path)}`)
+  return [...lines, ...(paths.length > listedMax ? [`  and ${paths.length - listedMax} more`] : []), 'See: holdfast problems'].join('\n')
+}
+
 /** The calls that take a folder and give nothing. */
 type SteeringCall = { [Name in CallName]: Calls[Name]['input'] extends { readonly folder: string } ? Name : never }[CallName]
 
 interface Steering {
   readonly name: string
-  readonly call: Exclude<SteeringCall, 'share'>
+  readonly call: Exclude<SteeringCall, 'share' | 'verifyFolder'>
   readonly description: string
   readonly done: string
 }

@@ -1,0 +1,199 @@
+// Content that changed while the file looks as it did is no edit of a person's: it is noted here, never told to others, and put right from
+// a member or the block store by pull, which sets the bad bytes aside. Looked for where a block could not be served, and on request.
+
+import type { Jobs } from '../base/jobs.ts'
+import type { Log } from '../base/log.ts'
+import { shortKeyOf } from '../index/columns.ts'
+import type { Index } from '../index/index-store.ts'
+import type { ItemRow } from '../index/item-table.ts'
+import { needRank } from '../index/need-table.ts'
+import type { RelativePath } from '../model/path.ts'
+import { compareVectors } from '../model/vector.ts'
+import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
+import { depthOf } from './ingest-commit.ts'
+import type { FolderProblems } from './problems.ts'
+import { expectedOf } from './pull-plan.ts'
+import type { VerifyFinding, verifyFiles, VerifyTask } from './verify-job.ts'
+
+export interface VerifyParts {
+  readonly index: Index
+  readonly jobs: Jobs<{ readonly verifyFiles: typeof verifyFiles }>
+  readonly handle: FolderHandle
+  readonly log: Log
+  readonly problems: FolderProblems
+  readonly events: VerifyListener
+}
+
+export interface VerifyListener {
+  /** A path does not look as it did: it is to be scanned. */
+  changed(path: string): void
+  /** There is something to put right. */
+  found(): void
+}
+
+export interface Verified {
+  readonly files: number
+  readonly bytes: number
+  /** Files whose bytes are others now than those recorded. */
+  readonly rotten: readonly RelativePath[]
+}
+
+const pageItems = 200
+const jobBytesMax = 32 * 1024 * 1024
+const notedMax = 1000
+
+export class Verifier {
+  readonly #parts: VerifyParts
+  readonly #suspects = new Set<string>()
+  readonly #noted = new Set<string>()
+
+  constructor(parts: VerifyParts) {
+    this.#parts = parts
+  }
+
+  /** Says again what was found before a restart and is not put right yet. */
+  noteKnown(): void {
+    const { index, handle } = this.#parts
+    for (const item of index.items.rotten(handle.row, notedMax)) this.#noteRotten(item)
+  }
+
+  /** Paths changed: what is not rotten any more, because a person saved or removed it, is no problem any more. */
+  settle(): void {
+    const { index, handle, problems } = this.#parts
+    for (const path of this.#noted) {
+      if (index.items.byPath(handle.row, path)?.isRotten === true) continue
+      this.#noted.delete(path)
+      problems.clear('BIT_ROT', path)
+    }
+  }
+
+  /** A file did not give what the index says it holds. Never throws. */
+  async suspect(path: string, signal: AbortSignal): Promise<void> {
+    const { index, handle, log, events } = this.#parts
+    if (this.#suspects.has(path)) return
+    this.#suspects.add(path)
+    try {
+      const item = index.items.byPath(handle.row, path)
+      if (item?.kind === 'file') await this.#check([item], signal)
+      else events.changed(path)
+    } catch (error) {
+      if (!signal.aborted) log.error('could not check a file', { error: String(error) })
+    } finally {
+      this.#suspects.delete(path)
+    }
+  }
+
+  /** Reads every file of the folder. */
+  async verifyAll(signal: AbortSignal): Promise<Verified> {
+    const { index, handle } = this.#parts
+    let files = 0
+    let bytes = 0
+    const rotten: RelativePath[] = []
+    let after = 0
+    for (;;) {
+      const items = index.items.filesAfter(handle.row, after, pageItems)
+      const last = items.at(-1)
+      if (last === undefined) return { files, bytes, rotten }
+      after = last.row
+      files += items.length
+      bytes += items.reduce((total, item) => total + item.sizeBytes, 0)
+      rotten.push(...(await this.#check(items, signal)))
+    }
+  }
+
+  /** Gives the rotten ones. */
+  async #check(items: readonly ItemRow[], signal: AbortSignal): Promise<readonly RelativePath[]> {
+    const { jobs, handle } = this.#parts
+    const findings = new Map<ItemRow, VerifyFinding>()
+    for (const batch of batchesOf(items)) {
+      const input = { root: handle.root, sealKey: handle.jobKeys.sealKey, tasks: batch.map(({ task }) => task) }
+      const results = await jobs.run('verifyFiles', input, { signal })
+      batch.forEach(({ item }, at) => {
+        const known = findings.get(item) ?? 'good'
+        if (known === 'good') findings.set(item, results[at] ?? 'good')
+      })
+    }
+    const rotten: RelativePath[] = []
+    for (const [item, finding] of findings) if (this.#conclude(item, finding)) rotten.push(item.path)
+    if (rotten.length > 0) this.#parts.events.found()
+    return rotten
+  }
+
+  /** True when it is rotten. */
+  #conclude(item: ItemRow, finding: VerifyFinding): boolean {
+    const { index, handle, problems, events, log } = this.#parts
+    switch (finding) {
+      case 'good':
+        problems.clear('UNREADABLE', item.path)
+        return false
+      case 'changed':
+        events.changed(item.path)
+        return false
+      case 'unreadable':
+        problems.note({
+          code: 'UNREADABLE',
+          severity: 'error',
+          path: item.path,
+          text: `${item.path} cannot be read back. The version that others have is left as it is.`,
+          next: 'Check the disk, and that the user that runs Holdfast may read the file.',
+        })
+        return false
+      case 'rotten': {
+        const isMarked = index.transact(() => {
+          const current = index.items.byPath(handle.row, item.path)
+          if (current?.row !== item.row || compareVectors(current.vector, item.vector) !== 'equal') return false
+          const entryId = entryIdOfPath(handle, item.path)
+          index.items.put(handle.row, entryId, { ...current, isRotten: true }, current)
+          index.needs.put(handle.row, shortKeyOf(entryId), needRank(depthOf(item.path), false), item.sizeBytes)
+          return true
+        })
+        if (!isMarked) return false
+        log.error('the bytes of a file changed by themselves', { bytes: item.sizeBytes })
+        this.#noteRotten(item)
+        return true
+      }
+    }
+  }
+
+  #noteRotten({ path }: ItemRow): void {
+    if (this.#noted.size < notedMax) this.#noted.add(path)
+    this.#parts.problems.note({
+      code: 'BIT_ROT',
+      severity: 'error',
+      path,
+      text: `${path} holds other bytes than were recorded, though nobody changed it. That is not told to others; good bytes are fetched, and these set aside`,
+      next: 'Check the disk. If the file is as you want it, save it once more: then it counts as an edit.',
+    })
+  }
+}
+
+interface Batched {
+  readonly item: ItemRow
+  readonly task: VerifyTask
+}
+
+/** Runs of blocks, so that no job reads much more than its share however large a file is. */
+function batchesOf(items: readonly ItemRow[]): readonly (readonly Batched[])[] {
+  const batches: Batched[][] = []
+  let batch: Batched[] = []
+  let bytes = 0
+  for (const item of items) {
+    const { path, blocks } = item
+    let offset = 0
+    for (let from = 0; from < blocks.count;) {
+      let to = from
+      let length = 0
+      while (to < blocks.count && bytes + length < jobBytesMax) length += blocks.lengthBytes(to++)
+      batch.push({ item, task: { path, expected: expectedOf(item), blocks: blocks.bytes, fromBlock: from, toBlock: to, offset } })
+      bytes += length
+      offset += length
+      from = to
+      if (bytes < jobBytesMax) continue
+      batches.push(batch)
+      batch = []
+      bytes = 0
+    }
+  }
+  if (batch.length > 0) batches.push(batch)
+  return batches
+}
