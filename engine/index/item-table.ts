@@ -215,7 +215,7 @@ export class ItemTable {
       return
     }
     this.#update.run(...shared, previous.row)
-    if (previous.blocks.equals(item.blocks)) return
+    if (previous.blocks.equals(item.blocks) && previous.inode === item.inode) return
     this.#dropHomes(previous)
     this.#addHomes(previous.row, item.blocks)
   }
@@ -224,6 +224,11 @@ export class ItemTable {
     this.#count(item.folderRow, item, -1)
     this.#dropHomes(item)
     this.#remove.run(item.row)
+  }
+
+  /** Its file is known to be gone or another one, which has yet to be told: nothing is to be read from it, nor counted on. */
+  leaveHome(item: ItemRow): void {
+    this.#dropHomes(item)
   }
 
   /** Before the folder's row goes: block homes hang on items, not on folders. */

@@ -70,6 +70,8 @@ async function adopt(
       if (finding === undefined || finding.kind === 'unknown') return []
       if (finding.kind === 'present' && finding.stat.inode === stray.inode) return [stray.name]
       const isDeletion = finding.kind === 'missing'
+      // Until the walk comes by, the item says that the content is where it was: what is parked would not be stored.
+      index.items.leaveHome(item)
       index.history.insert(handle.row, item, { parked: stray.name, replacedMs: clock.nowMs(), isDeletion, author: undefined })
       return []
     }),
