@@ -97,8 +97,8 @@ export class TestNodes {
   }
 
   /** A node that has not been started. */
-  create(name: string, options: DaemonOptions = {}): TestDaemon {
-    const daemon = new TestDaemon(name, this.path(`home-${name}`), options)
+  create(name: string, options: DaemonOptions = {}, home: string = this.path(`home-${name}`)): TestDaemon {
+    const daemon = new TestDaemon(name, home, options)
     this.#daemons.push(daemon)
     return daemon
   }

@@ -53,3 +53,38 @@ function ip(...words: readonly string[]): void {
   const { status, stderr } = spawnSync('ip', [...words], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`ip ${words.join(' ')} failed: ${stderr}`)
 }
+
+export interface Cable {
+  readonly daemon: DaemonOptions
+  /** Pulled: nothing passes, and nobody is told. */
+  pull(): void
+  plug(): void
+}
+
+/** Networks on one switch, whose cables can be pulled one by one. They go with the test. */
+export function openSwitch(test: TestContext, labels: readonly string[]): readonly Cable[] {
+  const bridge = `hfb${process.pid}`
+  const network = `10.${150 + (process.pid % 50)}.${Math.floor(process.pid / 50) % 250}`
+  test.after(() => spawnSync('ip', ['link', 'del', bridge]))
+  ip('link', 'add', bridge, 'type', 'bridge')
+  ip('link', 'set', bridge, 'up')
+  return labels.map((label, at) => {
+    const name = `hfs${process.pid}${label}`
+    const inside = `${network}.${at + 2}`
+    test.after(() => {
+      spawnSync('ip', ['netns', 'del', name])
+      spawnSync('ip', ['link', 'del', name])
+    })
+    ip('netns', 'add', name)
+    ip('link', 'add', name, 'type', 'veth', 'peer', 'name', 'inside', 'netns', name)
+    ip('link', 'set', name, 'master', bridge, 'up')
+    ip('-n', name, 'addr', 'add', `${inside}/24`, 'dev', 'inside')
+    ip('-n', name, 'link', 'set', 'inside', 'up')
+    ip('-n', name, 'link', 'set', 'lo', 'up')
+    return {
+      daemon: { listen: [`/ip4/${inside}/tcp/0`], through: ['ip', 'netns', 'exec', name] },
+      pull: () => ip('link', 'set', name, 'down'),
+      plug: () => ip('link', 'set', name, 'up'),
+    }
+  })
+}
