@@ -21,6 +21,7 @@ import { FolderProblems } from '../sync/problems.ts'
 import { faultKeptMs } from '../sync/receive.ts'
 import { LargeTidy } from '../sync/large-tidy.ts'
 import type { HistoryStore } from '../sync/history-care.ts'
+import { ParkedHomes } from '../sync/parked-homes.ts'
 import { Pull } from '../sync/pull.ts'
 import { Verifier } from '../sync/verify.ts'
 import type { PlannedChange } from '../sync/pull-plan.ts'
@@ -101,7 +102,16 @@ export class FolderRuntime {
     this.history = new FolderHistory({ world, index, handle, store, log: this.#logger, problems: this.problems })
     this.ingest = new Ingest({ ...shared, jobs, guard: this.guard, events: this.#ingestEvents() })
     const largeLanes = parts.lanes === undefined || world.lanes === undefined ? undefined : { jobs: world.lanes.jobs, lanes: parts.lanes }
-    this.pull = new Pull({ ...shared, jobs, store, fetcher: this.#fetcher, lanes: largeLanes, random, events: this.#pullEvents() })
+    this.pull = new Pull({
+      ...shared,
+      jobs,
+      store,
+      fetcher: this.#fetcher,
+      parked: new ParkedHomes(),
+      lanes: largeLanes,
+      random,
+      events: this.#pullEvents(),
+    })
     const rot = { changed: (path: string) => this.ingest.hint([path]), found: () => this.pull.wake() }
     this.verifier = new Verifier({ ...shared, jobs, events: rot })
     this.exchange = new Exchange({

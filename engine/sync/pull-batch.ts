@@ -10,6 +10,7 @@ import type { BlockRef } from '../model/entry.ts'
 import type { PeerId } from '../model/ids.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
 import type { FolderHandle } from './folder-handle.ts'
+import type { ParkedHomes } from './parked-homes.ts'
 import { commitApplied, type AppliedChange } from './pull-commit.ts'
 import type { PlannedChange } from './pull-plan.ts'
 import { packSealed, type BlockOrigin, type publishBatch, type PublishOutcome, type PublishTask } from './publish-job.ts'
@@ -20,6 +21,7 @@ export interface BatchParts {
   readonly handle: FolderHandle
   readonly store: BlockStore
   readonly fetcher: Fetcher
+  readonly parked: ParkedHomes
   readonly clock: Clock
 }
 
@@ -41,7 +43,7 @@ export interface LocatedBlock {
 
 /** Where each block of a change's content can be had; blocks of `avoid`ed local files are fetched instead. */
 export function locateBlocks(
-  parts: Pick<BatchParts, 'index' | 'handle' | 'store'>,
+  parts: Pick<BatchParts, 'index' | 'handle' | 'store' | 'parked'>,
   change: PlannedChange,
   avoidLocal: boolean,
 ): readonly LocatedBlock[] {
@@ -52,7 +54,9 @@ export function locateBlocks(
     const ref = { id: blocks.id(at), storedBytes: blocks.lengthBytes(at) + sealOverheadBytes }
     const home = avoidLocal ? undefined : index.items.homeOf(handle.row, ref.id)
     if (home !== undefined) return { at, ref, place: { kind: 'local', path: home.item.path, offset: home.offset } }
-    return { at, ref, place: store.has(handle.record.id, ref.id) ? { kind: 'store' } : { kind: 'peer' } }
+    if (store.has(handle.record.id, ref.id)) return { at, ref, place: { kind: 'store' } }
+    const parked = avoidLocal ? undefined : parts.parked.homeOf(ref.id)
+    return { at, ref, place: parked === undefined ? { kind: 'peer' } : { kind: 'local', ...parked } }
   })
 }
 
@@ -155,7 +159,16 @@ async function attempt(
     return outcome?.kind === 'done' ? [{ change, stat: outcome.stat, isParkedChanged: outcome.isParkedChanged === true }] : []
   })
   commitApplied(parts.index, parts.handle, applied, parts.clock.nowMs())
+  noteParked(parts.parked, applied)
   return results
+}
+
+export function noteParked(parked: ParkedHomes, applied: readonly AppliedChange[]): void {
+  for (const { change, isParkedChanged } of applied) {
+    const { operation, item } = change
+    if (item?.kind === 'file' && !isParkedChanged && 'park' in operation && operation.park !== undefined)
+      parked.note(operation.park, item.blocks)
+  }
 }
 
 export function appliedResult(change: PlannedChange | undefined, outcome: { readonly isParkedChanged?: true }): ChangeResult {

@@ -17,7 +17,15 @@ import {
   type FillPiece,
   type prepareLarge,
 } from './large-file-job.ts'
-import { appliedResult, gatherBlocks, locateBlocks, type BatchParts, type ChangeResult, type LocatedBlock } from './pull-batch.ts'
+import {
+  appliedResult,
+  gatherBlocks,
+  locateBlocks,
+  noteParked,
+  type BatchParts,
+  type ChangeResult,
+  type LocatedBlock,
+} from './pull-batch.ts'
 import type { PlannedChange } from './pull-plan.ts'
 import type { fillByLane } from './fill-by-lane-job.ts'
 import type { InLaneWorld } from '../transfer/lane-jobs.ts'
@@ -78,12 +86,9 @@ export async function pullLarge(parts: LargeParts, change: PlannedChange, signal
   const operation = { ...change.operation, temporary }
   const outcome = await jobs.run('finishLarge', { root: handle.root, temporary, operation }, { signal })
   if (outcome.kind !== 'done') return { kind: 'refused', outcome }
-  commitApplied(
-    parts.index,
-    handle,
-    [{ change, stat: outcome.stat, isParkedChanged: outcome.isParkedChanged === true }],
-    parts.clock.nowMs(),
-  )
+  const applied = [{ change, stat: outcome.stat, isParkedChanged: outcome.isParkedChanged === true }]
+  commitApplied(parts.index, handle, applied, parts.clock.nowMs())
+  noteParked(parts.parked, applied)
   return appliedResult(change, outcome)
 }
 

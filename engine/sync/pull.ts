@@ -23,6 +23,7 @@ import type { NeedReason } from './reasons.ts'
 import type { publishBatch } from './publish-job.ts'
 import { executeBatch, type ChangeResult } from './pull-batch.ts'
 import { recordVersion } from './pull-commit.ts'
+import type { ParkedHomes } from './parked-homes.ts'
 import { pullLarge, type LargeJobs, type LargeParts } from './pull-large.ts'
 import { PullPlanner, type PathPlan, type PlannedChange } from './pull-plan.ts'
 import type { OpenedVersion } from './versions.ts'
@@ -33,6 +34,7 @@ export interface PullParts {
   readonly handle: FolderHandle
   readonly store: BlockStore
   readonly fetcher: Fetcher
+  readonly parked: ParkedHomes
   readonly lanes: LargeParts['lanes']
   readonly clock: Clock
   readonly random: Random

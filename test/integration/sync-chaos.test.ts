@@ -5,8 +5,9 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { messageOf } from '../../engine/base/errors.ts'
 import { CarefulPerson, contentsOf, type Ledger } from '../support/careful-person.ts'
 import { allSynced, eventually, TestNodes, type TestDaemon } from '../support/daemon.ts'
 import { noNamespaces, openSwitch, type Cable } from '../support/namespaces.ts'
@@ -39,11 +40,13 @@ async function acceptHolds(member: Member): Promise<void> {
 }
 
 /** A full disk may keep a node from starting: the filler goes then. */
-async function startAgain(member: Member, filler: string): Promise<void> {
+async function startAgain(test: TestContext, member: Member, filler: string): Promise<void> {
   try {
     await member.daemon.start()
-  } catch {
+  } catch (error) {
+    test.diagnostic(`${member.daemon.name} did not start on a full disk: ${messageOf(error)}`)
     rmSync(filler, { force: true })
+    await member.daemon.kill()
     await member.daemon.start()
   }
 }
@@ -88,7 +91,7 @@ test(
           await member.daemon.kill()
           break
         case 'start':
-          if (!member.daemon.isRunning) await startAgain(member, filler)
+          if (!member.daemon.isRunning) await startAgain(t, member, filler)
           break
         case 'pull':
           member.cable.pull()

@@ -145,6 +145,21 @@ describe('renames and moves', () => {
     assert.ok(bytes < 60 * 1500, `${bytes} bytes for 180,000 of content`)
   })
 
+  test('scenario 44: a directory of many files is moved in pieces, what goes first: still no content is sent', async () => {
+    const files = Object.fromEntries(Array.from({ length: 8 }, (_, at) => [`d/f${at}`, `${at} ${'y'.repeat(6000)}`]))
+    using stage = await Stage.open({
+      before: { ...files, ...Object.fromEntries(Array.from({ length: 30 }, (_, at) => [`k${at}`, `${at}`])) },
+    })
+    const bytes = await heardBy(stage, 'B', async () => {
+      await stage.remove('A', 'd')
+      // B removes them, and has not archived them yet.
+      while (Object.keys(stage.tree('B')).some((path) => path.startsWith('d/'))) await stage.pass(20)
+      for (const [path, text] of Object.entries(files)) await stage.write('A', path.replace('d/', 'moved/'), text)
+    })
+    assert.equal(Object.keys(stage.tree('B')).filter((path) => path.startsWith('moved/')).length, 8)
+    assert.ok(bytes < 16_000, `${bytes} bytes for 48,000 of content`)
+  })
+
   test('scenario 46: an editor saves by temp file and rename, then by truncating and writing: one version each, temp files not shared', async () => {
     using stage = await Stage.open({ before: { doc: 'base' } })
     await stage.do('A', { do: 'replace', path: 'doc', content: { text: 'saved by rename' } })
