@@ -123,19 +123,7 @@ export class FolderRuntime {
       folderLog: this.log,
       cards: this.#cardBox(),
       news: this.#news,
-      events: {
-        received: () => {
-          this.pull.wake()
-          this.#largeTidy.wake()
-          this.#parts.events.written()
-          this.#noteChange()
-        },
-        peerHas: (peer) => {
-          this.#fetcher.peerHas(peer)
-          this.pull.retryAll()
-        },
-        changed: () => this.#noteChange(),
-      },
+      events: this.#exchangeEvents(),
     })
     this.past = new FolderPast({ ...shared, jobs, store, fetcher: this.#fetcher, random, folder: this.#folderAtWork() })
     this.#largeTidy = new LargeTidy({ index, jobs, handle, clock, isPulling: () => this.pull.isBusy })
@@ -313,6 +301,22 @@ export class FolderRuntime {
         this.#noteChange()
       },
       rulesChanged: () => this.#watch.rulesChanged(),
+      changed: () => this.#noteChange(),
+    }
+  }
+
+  #exchangeEvents(): ConstructorParameters<typeof Exchange>[0]['events'] {
+    return {
+      received: () => {
+        this.pull.wake()
+        this.#largeTidy.wake()
+        this.#parts.events.written()
+        this.#noteChange()
+      },
+      peerHas: (peer) => {
+        this.#fetcher.peerHas(peer)
+        this.pull.retryAll()
+      },
       changed: () => this.#noteChange(),
     }
   }

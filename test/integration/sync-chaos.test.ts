@@ -40,11 +40,11 @@ async function acceptHolds(member: Member): Promise<void> {
 }
 
 /** A full disk may keep a node from starting: the filler goes then. */
-async function startAgain(test: TestContext, member: Member, filler: string): Promise<void> {
+async function startAgain(t: TestContext, member: Member, filler: string): Promise<void> {
   try {
     await member.daemon.start()
   } catch (error) {
-    test.diagnostic(`${member.daemon.name} did not start on a full disk: ${messageOf(error)}`)
+    t.diagnostic(`${member.daemon.name} did not start on a full disk: ${messageOf(error)}`)
     rmSync(filler, { force: true })
     await member.daemon.kill()
     await member.daemon.start()
