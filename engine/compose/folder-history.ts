@@ -20,6 +20,7 @@ export interface FolderHistoryParts {
   readonly store: HistoryStore
   readonly log: Log
   readonly problems: FolderProblems
+  readonly isWalked: () => boolean
 }
 
 export class FolderHistory {
@@ -34,6 +35,7 @@ export class FolderHistory {
     const shared = { index, jobs, handle, store, clock, log }
     this.#archive = new Archive({
       ...shared,
+      isWalked: parts.isWalked,
       events: {
         stored: (isFull) => (isFull ? this.#care.wake() : this.#care.noteStored()),
         strayed: (signal) => this.adoptStrays(signal),

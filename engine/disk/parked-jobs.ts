@@ -26,8 +26,11 @@ export function listParked(input: { readonly root: string }, { files }: JobWorld
   return { output }
 }
 
-/** Removes files of which nothing is needed any more. */
-export function dropParked(input: { readonly root: string; readonly names: readonly string[] }, { files }: JobWorld): JobResult<undefined> {
+/** Removes files of which nothing is needed any more; once it resolves they do not come back. */
+export async function dropParked(
+  input: { readonly root: string; readonly names: readonly string[] },
+  { files }: JobWorld,
+): Promise<JobResult<undefined>> {
   for (const name of input.names) {
     try {
       files.unlink(`${input.root}/${replacedDirectory}/${name}`)
@@ -36,5 +39,6 @@ export function dropParked(input: { readonly root: string; readonly names: reado
       if (!(error instanceof FilesError)) throw error
     }
   }
+  await files.syncDirectory(`${input.root}/${replacedDirectory}`)
   return { output: undefined }
 }

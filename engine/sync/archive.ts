@@ -24,6 +24,8 @@ export interface ArchiveParts {
   readonly clock: Clock
   readonly log: Log
   readonly events: ArchiveListener
+  /** Whether the index is as new as the disk: a file that was replaced before a crash does not hold its blocks any more. */
+  readonly isWalked: () => boolean
 }
 
 export interface ArchiveListener {
@@ -36,6 +38,7 @@ export interface ArchiveListener {
 const versionsPerRound = 64
 const sealBytesMax = 8 * 1024 * 1024
 const retryMs = 60_000
+const walkPollMs = 500
 /** Others' work comes first: a round starts after things have been quiet for this long. */
 const settleMs = 500
 
@@ -59,6 +62,7 @@ export class Archive {
     for (;;) {
       let isStuck = false
       try {
+        while (!this.#parts.isWalked()) await clock.sleep(walkPollMs, signal)
         while (await this.round(signal)) await clock.sleep(0, signal)
       } catch (error) {
         if (signal.aborted) throw error
@@ -83,11 +87,12 @@ export class Archive {
     const settled = versions.filter((version, at) => findings[at] === 'differs' || this.#isKept(version))
     const strayed = settled.filter((version) => findings[versions.indexOf(version)] === 'differs')
     const stored = settled.filter((version) => !strayed.includes(version))
-    // Rows first, files after: a file without a row is found again, a row without its file would be a lie.
+    // Files first, rows after: the blocks are kept by now, and a row whose file is gone is settled again. A file without a row would be
+    // a riddle for the next start.
+    await jobs.run('dropParked', { root: handle.root, names: stored.map(({ parked }) => parked) }, { signal })
     index.transact(() => {
       for (const { row } of settled) index.history.clearParked(row)
     })
-    await jobs.run('dropParked', { root: handle.root, names: stored.map(({ parked }) => parked) }, { signal })
     if (strayed.length > 0) await events.strayed(signal)
     events.stored(false)
     return true

@@ -38,12 +38,15 @@ export interface CareReport {
   readonly blocksDropped: number
 }
 
-const restMs = 60 * 60_000
+const restMs = 30 * 60_000
 /**
  * A block goes only when nothing has referred to it for so long: whoever stores one first and writes the row that refers to it a
  * moment later has nothing to fear.
  */
 const graceMs = 60_000
+/** Versions age by the wall clock: not before it has gone on without a jump for so long. */
+const clockTrustMs = 60 * 60_000
+const clockJumpMs = 10 * 60_000
 const versionsPerStep = 256
 const pathsPerStep = 256
 const versionsPerPathMax = 10_000
@@ -58,6 +61,8 @@ export class HistoryCare {
   readonly #wakeup = new Wakeup()
   /** Blocks that nothing referred to, and since when (monotonic). */
   readonly #unreferenced = new Map<string, number>()
+  /** By how much the wall clock is ahead of the monotonic one, and since when. */
+  #steady: { readonly offsetMs: number; readonly sinceMs: number } | undefined
 
   constructor(parts: HistoryCareParts) {
     this.#parts = parts
@@ -94,10 +99,24 @@ export class HistoryCare {
   async tend(signal: AbortSignal): Promise<CareReport> {
     const { clock, store } = this.#parts
     const nowMs = clock.nowMs()
-    const versionsDropped = (await this.#expire(nowMs, signal)) + (await this.#thin(nowMs, signal)) + (await this.#shrink(nowMs, signal))
-    const blocksDropped = await this.#sweep(signal)
-    if (blocksDropped > 0) await store.compact(signal)
-    return { versionsDropped, blocksDropped }
+    const aged = this.#isClockTrusted() ? (await this.#expire(nowMs, signal)) + (await this.#thin(nowMs, signal)) : 0
+    const swept = await this.#sweep(signal)
+    // While some of what the store has is on its way out, there is no telling how much is too much.
+    const isSettled = swept.isWhole && this.#unreferenced.size === 0
+    const shed = isSettled ? await this.#shrink(nowMs, signal) : 0
+    if (shed > 0) await this.#sweep(signal)
+    if (swept.blocks > 0) await store.compact(signal)
+    return { versionsDropped: aged + shed, blocksDropped: swept.blocks }
+  }
+
+  /** A clock that was just set, or a machine that just woke, says nothing of how old a version is until it has kept on for a while. */
+  #isClockTrusted(): boolean {
+    const { clock } = this.#parts
+    const monotonicMs = clock.monotonicMs()
+    const offsetMs = clock.nowMs() - monotonicMs
+    const isSteady = this.#steady !== undefined && Math.abs(this.#steady.offsetMs - offsetMs) < clockJumpMs
+    if (!isSteady) this.#steady = { offsetMs, sinceMs: monotonicMs }
+    return this.#steady !== undefined && monotonicMs - this.#steady.sinceMs >= clockTrustMs
   }
 
   async #expire(nowMs: number, signal: AbortSignal): Promise<number> {
@@ -181,10 +200,10 @@ export class HistoryCare {
   }
 
   async #drop(versions: readonly PastVersion[], isEnd: boolean, signal: AbortSignal): Promise<void> {
+    await this.#dropFiles(versions, signal) // first: a file without a row would be a riddle for the next start
     this.#parts.index.transactDurably(() => {
       for (const version of versions) this.#remove(version, isEnd)
     })
-    await this.#dropFiles(versions, signal)
   }
 
   /** `isEnd`: the folder's past up to then is not whole any more. */
@@ -201,18 +220,18 @@ export class HistoryCare {
   }
 
   /** Lets the store forget what has been unreferenced for the grace period. */
-  async #sweep(signal: AbortSignal): Promise<number> {
+  async #sweep(signal: AbortSignal): Promise<{ readonly blocks: number; readonly isWhole: boolean }> {
     const { index, handle, store, clock } = this.#parts
-    if (index.needs.count(handle.row) > needsMax) return 0
-    let count = 0
+    if (index.needs.count(handle.row) > needsMax) return { blocks: 0, isWhole: false }
+    let blocks = 0
     for (let after: BlockId | undefined; ;) {
       const page = store.list(handle.record.id, after, idsPerPage)
       after = page.at(-1)
-      if (after === undefined) return count
+      if (after === undefined) return { blocks, isWhole: true }
       // Nothing is awaited between the look and the call: no row can come in between.
       const gone = this.#overdue(page)
       if (gone.length > 0) await store.remove(handle.record.id, gone)
-      count += gone.length
+      blocks += gone.length
       await clock.sleep(0, signal)
     }
   }

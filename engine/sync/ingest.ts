@@ -155,6 +155,11 @@ export class Ingest {
     return this.#isWalking
   }
 
+  /** False while a walk is due: what the index says of the disk may be of before a stop. */
+  get isWalked(): boolean {
+    return this.#walksDone > 0 && this.#walksDone >= this.#walksWanted
+  }
+
   get hasWalked(): boolean {
     return this.#walksDone > 0
   }
