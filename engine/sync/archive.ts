@@ -95,7 +95,9 @@ export class Archive {
     })
     if (strayed.length > 0) await events.strayed(signal)
     events.stored(false)
-    return true
+    // What is not settled is tried again after a pause: files of the folder are on the move.
+    if (settled.length < versions.length) this.#wakeup.wake()
+    return settled.length === versions.length
   }
 
   /** True when every block is stored, or in a file of the folder. Asks for no other version's sake: each has its own parked file. */
