@@ -99,8 +99,7 @@ export class FolderRuntime {
     this.#fetcher = new Fetcher({ network, accessKey: handle.accessKey, clock, random, lanes }, (peer) => this.#noteLie(peer))
     const shared = { index, handle, clock, log: this.#logger, problems: this.problems }
     this.guard = new ChangeGuard(shared)
-    const isWalked = (): boolean => this.ingest.isWalked
-    this.history = new FolderHistory({ world, index, handle, store, log: this.#logger, problems: this.problems, isWalked })
+    this.history = new FolderHistory({ ...shared, world, store, isWalked: () => this.ingest.isWalked })
     this.ingest = new Ingest({ ...shared, jobs, guard: this.guard, events: this.#ingestEvents() })
     const largeLanes = parts.lanes === undefined || world.lanes === undefined ? undefined : { jobs: world.lanes.jobs, lanes: parts.lanes }
     this.pull = new Pull({
