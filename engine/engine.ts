@@ -77,7 +77,12 @@ function start(
     store,
     cards,
     lanes,
-    events: { changed: () => changed.ring(), written: () => flusher.wake(), membersChanged: () => refresh() },
+    events: {
+      changed: () => changed.ring(),
+      written: () => flusher.wake(),
+      membersChanged: () => refresh(),
+      renewed: (runtime) => void folders.reopen(runtime),
+    },
   })
   const flusher = new Flusher({
     ...world,
@@ -91,16 +96,10 @@ function start(
   const keeper = new PeerKeeper({ ...world, index, network, cards, members })
   const refresh = (): void => {
     keeper.refresh(ending.signal)
+    folders.save()
     for (const runtime of folders.all()) runtime.connectionsChanged()
   }
-  const inviter = new Inviter({
-    ...world,
-    index,
-    network,
-    signer: identity,
-    cards: (row) => cards.all(folders.byRow(row)?.peers ?? []),
-    folderOf: (row) => folders.byRow(row),
-  })
+  const inviter = makeInviter(world, { index, identity, network }, cards, folders)
   folders.open()
   routeChannels({ network, folders, inviter, clock: world.clock, log: world.log }, ending.signal)
   stack.defer(listenToNetwork(world, index, network, keeper, refresh))
@@ -110,7 +109,7 @@ function start(
 
   stack.defer(async () => {
     ending.abort()
-    await Promise.all(folders.all().map((runtime) => runtime.stop()))
+    await folders.close()
     await flushing
   })
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>()
@@ -119,6 +118,22 @@ function start(
   const traffic = (): Traffic => addTraffic(network.traffic(), lanes?.traffic)
   const parts = { ...stores, folders, inviter, keeper, cards, nodeProblems, traffic, listeners, stop, signal: ending.signal }
   return { controls: makeControls(parts), stopped }
+}
+
+function makeInviter(
+  world: EngineWorld,
+  { index, identity, network }: Pick<Opened, 'index' | 'identity' | 'network'>,
+  cards: CardShelf,
+  folders: FolderRegistry,
+): Inviter {
+  return new Inviter({
+    ...world,
+    index,
+    network,
+    signer: identity,
+    cards: (row) => cards.all(folders.byRow(row)?.peers ?? []),
+    folderOf: (row) => folders.byRow(row),
+  })
 }
 
 function addTraffic(left: Traffic, right: Traffic = { sentBytes: 0, receivedBytes: 0 }): Traffic {

@@ -3,6 +3,7 @@
 import { inspectPlace, inspectRoot, establishRoot, makePlace, tidyRoot, unpark } from './disk/folder-jobs.ts'
 import { dropParked, listParked } from './disk/parked-jobs.ts'
 import { readSettings } from './disk/read-settings.ts'
+import { readSession, writeSession } from './disk/session.ts'
 import { statPaths } from './disk/stat-paths.ts'
 import { listDirectories } from './disk/walk.ts'
 import { checkpointDatabase, flushDatabase } from './index/care-jobs.ts'
@@ -38,12 +39,14 @@ export type EngineJobs = {
   readonly prepareExport: typeof prepareExport
   readonly prepareLarge: typeof prepareLarge
   readonly publishBatch: typeof publishBatch
+  readonly readSession: typeof readSession
   readonly readSettings: typeof readSettings
   readonly sealRanges: typeof sealRanges
   readonly statPaths: typeof statPaths
   readonly tidyRoot: typeof tidyRoot
   readonly unpark: typeof unpark
   readonly verifyFiles: typeof verifyFiles
+  readonly writeSession: typeof writeSession
 }
 
 export const jobTable: EngineJobs = {
@@ -70,10 +73,12 @@ export const jobTable: EngineJobs = {
   prepareExport,
   prepareLarge,
   publishBatch,
+  readSession,
   readSettings,
   sealRanges,
   statPaths,
   tidyRoot,
   unpark,
   verifyFiles,
+  writeSession,
 }

@@ -12,6 +12,7 @@ import { decideConflict, describeConflicts } from './conflict-desk.ts'
 import { createFolder, enterFolder, type BirthParts } from './folder-birth.ts'
 import type { Traffic } from '../net/network.ts'
 import { accept, reject } from './decide.ts'
+import type { FolderRegistry } from './folder-registry.ts'
 import { listOutOfStep } from './folder-needs.ts'
 import type { FolderRuntime } from './folder-runtime.ts'
 
@@ -67,9 +68,15 @@ export function makeControls(parts: ControlParts): Controls {
     share: async ({ folder, role }) => parts.inviter.makeLink(folders.find(folder), role ?? 'write'),
     join: async ({ link: text, path }, signal) => {
       const link = parseLink(text)
-      const place = await folders.checkPlace(path, true)
+      const revived = folders.revivedAt(path)
+      const place = revived === undefined ? await folders.checkPlace(path, true) : { path: revived.record.path, isMissing: false }
       const both = AbortSignal.any([signal, parts.signal])
       const joined = await askToJoinInTime(world.clock, joinTimeoutMs, network, link, world.name, both)
+      // Whoever joins again after the index was lost finds the folder opened already.
+      if (revived !== undefined && folderIdText(revived.record.id) === folderIdText(joined.folder)) {
+        const { name, path: revivedPath } = revived.record
+        return { folder: { id: folderIdText(joined.folder), name, path: revivedPath }, state: 'joined' }
+      }
       if (folders.all().some((runtime) => folderIdText(runtime.record.id) === folderIdText(joined.folder))) {
         throw new EngineError('FOLDER_EXISTS', `this node is a member of ${joined.folderName} already`)
       }
@@ -104,7 +111,7 @@ async function rescan(parts: ControlParts, runtime: FolderRuntime, signal: Abort
   const both = AbortSignal.any([signal, parts.signal])
   if (runtime.isStopped) await runtime.tryAgain(both)
   if (runtime.isStopped) throw new EngineError('FOLDER_STOPPED', `${runtime.record.name} is stopped: 'holdfast problems' says why`)
-  await runtime.ingest.walkNow(both)
+  await parts.folders.walkNow(runtime, both)
 }
 
 /** Walks first: what a person changed is no rot. */
@@ -114,9 +121,9 @@ async function verify(parts: ControlParts, runtime: FolderRuntime, signal: Abort
 }
 
 /** Whatever ends the walk stops or pauses the folder, and that is for the caller to wait for, or not. */
-async function walkUnlessStopped(runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
+async function walkUnlessStopped(folders: FolderRegistry, runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
   try {
-    await runtime.ingest.walkNow(signal)
+    await folders.walkNow(runtime, signal)
   } catch (error) {
     if (signal.aborted) throw error
   }
@@ -126,7 +133,7 @@ async function walkUnlessStopped(runtime: FolderRuntime, signal: AbortSignal): P
 async function waitSynced(parts: ControlParts, only: FolderRuntime | undefined, signal: AbortSignal): Promise<void> {
   const both = AbortSignal.any([signal, parts.signal])
   const wanted = (): readonly FolderRuntime[] => (only === undefined ? parts.folders.all() : [only])
-  for (const runtime of wanted()) if (!runtime.isPaused && !runtime.isStopped) await walkUnlessStopped(runtime, both)
+  for (const runtime of wanted()) if (!runtime.isPaused && !runtime.isStopped) await walkUnlessStopped(parts.folders, runtime, both)
   const changed = new Broadcast()
   const listener = (): void => changed.announce()
   parts.listeners.add(listener)

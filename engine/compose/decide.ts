@@ -2,11 +2,13 @@
 
 import { EngineError } from '../base/errors.ts'
 import { folderIdText } from '../model/ids.ts'
+import type { FolderRegistry } from './folder-registry.ts'
 import type { FolderRuntime } from './folder-runtime.ts'
 import type { EngineWorld } from './parts.ts'
 
 export interface DecideParts {
   readonly world: EngineWorld
+  readonly folders: Pick<FolderRegistry, 'walkNow'>
   /** Aborts when the node ends. */
   readonly signal: AbortSignal
 }
@@ -17,7 +19,7 @@ export async function accept(parts: DecideParts, runtime: FolderRuntime, signal:
   await makeRunning(runtime, both)
   if (runtime.isStopped) throw stopped(runtime)
   runtime.guard.decide('accepting')
-  await runtime.ingest.walkNow(both)
+  await parts.folders.walkNow(runtime, both)
 }
 
 /** Resolves once it is known what is to come back; it is fetched behind. Throws as `accept`. */
@@ -28,7 +30,7 @@ export async function reject(parts: DecideParts, runtime: FolderRuntime, signal:
     await makeAnew(parts, runtime, both)
     if (runtime.isStopped) throw stopped(runtime)
   } else runtime.guard.decide('rejecting')
-  await runtime.ingest.walkNow(both)
+  await parts.folders.walkNow(runtime, both)
 }
 
 async function makeRunning(runtime: FolderRuntime, signal: AbortSignal): Promise<void> {

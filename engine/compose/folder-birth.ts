@@ -3,7 +3,7 @@
 
 import { EngineError } from '../base/errors.ts'
 import { nameOf } from '../model/item.ts'
-import { targetCopiesMax } from '../model/limits.ts'
+import { incarnationBytes, targetCopiesMax } from '../model/limits.ts'
 import { folderIdText } from '../model/ids.ts'
 import type { FolderRecord } from '../model/folder.ts'
 import { folderIdOf, signEntry } from '../share/admin-log.ts'
@@ -32,7 +32,6 @@ export interface BirthParts {
 
 const secretBytes = 32
 const nonceBytes = 16
-const incarnationBytes = 8
 const firstEpoch = 1
 const targetCopiesDefault = 2
 

@@ -6,22 +6,57 @@ import type { FolderRecord } from '../model/folder.ts'
 import { folderIdText } from '../model/ids.ts'
 import { isFolderDirectory } from '../model/path.ts'
 import type { PlaceState } from '../disk/folder-jobs.ts'
+import { incarnationBytes } from '../model/limits.ts'
+import { FolderKeeping, type KeptFolder } from './folder-keeping.ts'
 import { FolderRuntime, type RuntimeParts } from './folder-runtime.ts'
 
 const idPrefixLettersMin = 4
 const nameUnitsMax = 128
+const reopenPollMs = 20
 
 export class FolderRegistry {
   readonly #parts: RuntimeParts
   readonly #folders = new Map<number, FolderRuntime>()
+  readonly #keeping: FolderKeeping
+  readonly #revived = new Set<number>()
+  #isClosed = false
 
   constructor(parts: RuntimeParts) {
     this.#parts = parts
+    const { index, world } = parts
+    this.#keeping = new FolderKeeping({ world, index, directory: `${world.home}/folders` })
   }
 
-  /** Opens every folder in the index; `start` begins their work. */
+  /** Opens every folder in the index, and those that were kept beside it and are not in it any more; `start` begins their work. */
   open(): void {
-    for (const record of this.#parts.index.folders.all()) this.#folders.set(record.row, new FolderRuntime(this.#parts, record))
+    const { index, world } = this.#parts
+    const known = new Set(index.folders.all().map(({ id }) => folderIdText(id)))
+    const lost = this.#keeping.load().filter(({ folder }) => !known.has(folderIdText(folder.id)))
+    for (const kept of lost) this.#revived.add(this.#revive(kept).row)
+    for (const record of index.folders.all()) {
+      this.#folders.set(record.row, new FolderRuntime(this.#parts, record, this.#revived.has(record.row)))
+    }
+    if (lost.length > 0) world.log.warn('folders that the index had lost were opened again', { folders: lost.length })
+    this.save()
+  }
+
+  /** Writes down beside the index what has changed of what is kept there. */
+  save(): void {
+    for (const runtime of this.all()) void this.#keeping.save(runtime.record, runtime.peers)
+  }
+
+  #revive({ folder, isPaused, log, peers }: KeptFolder): FolderRecord {
+    const { index, world } = this.#parts
+    return index.transactDurably(() => {
+      const record = index.folders.insert({ ...folder, incarnation: world.random.bytes(incarnationBytes) })
+      log.forEach((entry, position) => index.folders.appendLog(record.row, position, entry))
+      for (const { peer, addresses } of peers) {
+        index.peers.ensure(peer, '')
+        index.peers.setAddresses(peer, addresses)
+      }
+      if (isPaused) index.folders.setPaused(record.row, true)
+      return record
+    })
   }
 
   all(): readonly FolderRuntime[] {
@@ -30,6 +65,12 @@ export class FolderRegistry {
 
   byRow(row: number): FolderRuntime | undefined {
     return this.#folders.get(row)
+  }
+
+  /** A folder at this place that the index had lost. */
+  revivedAt(path: string): FolderRuntime | undefined {
+    const clean = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
+    return this.all().find((runtime) => this.#revived.has(runtime.handle.row) && runtime.record.path === clean)
   }
 
   /** By name, path or id prefix. Throws `UNKNOWN_FOLDER`, `AMBIGUOUS_FOLDER`. */
@@ -59,7 +100,40 @@ export class FolderRegistry {
     const record = this.#parts.index.transactDurably(insert)
     const runtime = new FolderRuntime(this.#parts, record)
     this.#folders.set(record.row, runtime)
+    void this.#keeping.save(runtime.record, runtime.peers)
     return runtime
+  }
+
+  /** As `Ingest.walkNow`, whichever runtime the folder has by then. Throws `CLOSED` when it was removed meanwhile. */
+  async walkNow(runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
+    const { row } = runtime.handle
+    try {
+      await runtime.ingest.walkNow(AbortSignal.any([signal, runtime.ended]))
+    } catch (error) {
+      if (signal.aborted || !runtime.ended.aborted) throw error
+      while (this.#folders.get(row) === runtime) await this.#parts.world.clock.sleep(reopenPollMs, signal)
+      const next = this.#folders.get(row)
+      if (next === undefined) throw new EngineError('CLOSED', `${runtime.record.name} was removed meanwhile`)
+      await this.walkNow(next, signal)
+    }
+  }
+
+  /** Puts another runtime in the place of this one: its row says who this node is in the folder now. */
+  async reopen(runtime: FolderRuntime): Promise<void> {
+    const { row } = runtime.handle
+    await runtime.stop()
+    const record = this.#parts.index.folders.all().find((candidate) => candidate.row === row)
+    if (record === undefined || this.#isClosed || this.#folders.get(row) !== runtime) return
+    const next = new FolderRuntime(this.#parts, record, true)
+    this.#folders.set(row, next)
+    next.start()
+    next.connectionsChanged()
+  }
+
+  /** Stops them all; none is opened after this. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await Promise.all(this.all().map((runtime) => runtime.stop()))
   }
 
   /** Stops the folder and forgets it; its files stay. */
@@ -67,6 +141,7 @@ export class FolderRegistry {
     await runtime.stop()
     const { index } = this.#parts
     const { row } = runtime.handle
+    await this.#keeping.forget(runtime.record)
     this.#folders.delete(row)
     index.transactDurably(() => {
       index.items.removeAllHomes(row)

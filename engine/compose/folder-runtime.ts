@@ -4,7 +4,7 @@
 import type { FolderStatus } from '../api/controls.ts'
 import { EngineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { Coalescer, runTogether } from '../base/queue.ts'
+import { abortable, Coalescer, runTogether } from '../base/queue.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { Index } from '../index/index-store.ts'
 import { mayWrite, type FolderRecord } from '../model/folder.ts'
@@ -33,6 +33,7 @@ import type { CardShelf } from './card-box.ts'
 import { FolderHistory } from './folder-history.ts'
 import { FolderPast } from './folder-past.ts'
 import { FolderLife } from './folder-life.ts'
+import { beginSession } from './folder-standing.ts'
 import { describeFolder } from './folder-status.ts'
 import { FolderWatch } from './folder-watch.ts'
 import { keepParked } from './keep-parked.ts'
@@ -55,11 +56,16 @@ export interface RuntimeListener {
   changed(): void
   /** Entries were written to the index: they can be told once they are flushed. */
   written(): void
+  /** The folder is to be opened anew: this node is another author in it. */
+  renewed(runtime: FolderRuntime): void
   /** The folder's members changed. */
   membersChanged(): void
 }
 
 const haveIntervalMs = 150
+/** Offline too a folder has to begin some time. */
+const meetMembersMs = 10_000
+const meetPollMs = 50
 
 export class FolderRuntime {
   readonly handle: FolderHandle
@@ -81,14 +87,17 @@ export class FolderRuntime {
   readonly #life: FolderLife
   readonly #ending = new AbortController()
   #isPaused: boolean
+  #isAnew: boolean
   readonly #watch: FolderWatch
   readonly #largeTidy: LargeTidy
 
-  constructor(parts: RuntimeParts, record: FolderRecord) {
+  /** `isAnew`: the index lost what it knew of the folder, or some of it: the members are asked before the disk is. */
+  constructor(parts: RuntimeParts, record: FolderRecord, isAnew = false) {
     const { world, index, network, identity, store } = parts
     const { clock, random, jobs } = world
     this.#parts = parts
     this.#isPaused = record.isPaused
+    this.#isAnew = isAnew
     this.#logger = world.log.child({ folder: record.name })
     this.handle = openFolderHandle(record, identity)
     const { handle } = this
@@ -179,6 +188,11 @@ export class FolderRuntime {
   /** What was written is flushed: the members may be told. */
   tellNews(): void {
     this.#news.ring()
+  }
+
+  /** Aborts when this runtime ends for good: the folder was removed, or another takes its place. */
+  get ended(): AbortSignal {
+    return this.#ending.signal
   }
 
   get isPaused(): boolean {
@@ -274,17 +288,40 @@ export class FolderRuntime {
     const { world } = this.#parts
     await this.ingest.check(signal)
     await world.jobs.run('tidyRoot', { root: this.handle.root, keptPrefix: largeTemporaryPrefix }, { signal })
+    const judgement = await beginSession({ world, index: this.#parts.index, handle: this.handle, guard: this.guard }, signal)
+    if (judgement === 'indexIsOlder' || judgement === 'folderIsOlder') return this.#beAnother(signal)
     await this.history.adoptStrays(signal)
     await this.#largeTidy.tidy(signal)
     onRunning()
     this.verifier.noteKnown()
+    const isAnew = this.#isAnew
+    if (isAnew) await this.#meetMembers(signal)
+    this.#isAnew = false
     await runTogether(signal, [
       (both) => this.ingest.run(both),
-      (both) => this.pull.run(both),
+      async (both) => {
+        // What is here already need not be fetched: the walk knows it.
+        if (isAnew) await this.ingest.firstWalk(both)
+        await this.pull.run(both)
+      },
       (both) => this.history.run(both),
       (both) => this.#watch.run(both),
       (both) => this.#largeTidy.run(both),
     ])
+  }
+
+  /** This node is another author here now, and the flows know the old one: they end, and others take their place. */
+  async #beAnother(signal: AbortSignal): Promise<void> {
+    this.#parts.events.renewed(this)
+    await abortable<void>(() => undefined, signal)
+  }
+
+  /** A while at most: until some member has told what it knows. Content that is a known version is then no new edit. */
+  async #meetMembers(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts.world
+    const untilMs = clock.monotonicMs() + meetMembersMs
+    const hasMet = (): boolean => this.peers.length === 0 || this.peers.some((peer) => this.exchange.isCaughtUpWith(peer))
+    while (!hasMet() && clock.monotonicMs() < untilMs) await clock.sleep(meetPollMs, signal)
   }
 
   #ingestEvents(): ConstructorParameters<typeof Ingest>[0]['events'] {

@@ -7,3 +7,5 @@ export const temporaryDirectoryName = 'temp'
 export const replacedDirectoryName = 'replaced'
 /** At the root of the folder, synced like any file. */
 export const ignoreFileName = '.holdfastignore'
+/** In the folder's directory: a number that the index knows too. */
+export const sessionName = 'session.json'

@@ -140,7 +140,7 @@ function migrate(raw: DatabaseSync, path: string): void {
 function corrupt(path: string, detail: string, cause?: unknown): EngineError {
   return new EngineError(
     'DATABASE_CORRUPT',
-    `the index ${path} is damaged (${detail}); nothing was changed. Move it aside and start again: it is rebuilt from the folders once they are joined again`,
+    `the index ${path} is damaged (${detail}); nothing was changed. Move it aside and start again: the folders are opened again, and what is in them is matched by its content`,
     { cause },
   )
 }

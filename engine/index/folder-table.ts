@@ -25,6 +25,9 @@ export class FolderTable {
   readonly #setPaused: StatementSync
   readonly #caution: StatementSync
   readonly #setCaution: StatementSync
+  readonly #standing: StatementSync
+  readonly #setStanding: StatementSync
+  readonly #setIncarnation: StatementSync
   readonly #remove: StatementSync
   readonly #takeSeqs: StatementSync
   readonly #appendLog: StatementSync
@@ -46,6 +49,9 @@ export class FolderTable {
     this.#setPaused = database.prepare('update folder set is_paused = ? where id = ?')
     this.#caution = database.prepare('select caution from folder where id = ?')
     this.#setCaution = database.prepare('update folder set caution = ? where id = ?')
+    this.#standing = database.prepare('select standing from folder where id = ?')
+    this.#setStanding = database.prepare('update folder set standing = ? where id = ?')
+    this.#setIncarnation = database.prepare('update folder set incarnation = ? where id = ?')
     this.#remove = database.prepare('delete from folder where id = ?')
     this.#takeSeqs = database.prepare('update folder set next_seq = next_seq + ? where id = ? returning next_seq')
     this.#appendLog = database.prepare('insert into log_entry (folder, position, bytes) values (?, ?, ?)')
@@ -94,6 +100,21 @@ export class FolderTable {
 
   setCaution(row: number, caution: string): void {
     this.#setCaution.run(caution, row)
+  }
+
+  /** As `setStanding` was given it; '' at first. */
+  standing(row: number): string {
+    const folder = this.#standing.get(row)
+    return folder === undefined ? '' : textOf(folder, 'standing')
+  }
+
+  setStanding(row: number, standing: string): void {
+    this.#setStanding.run(standing, row)
+  }
+
+  /** This node is another author in the folder from now on; handles made before do not know. */
+  setIncarnation(row: number, incarnation: Uint8Array): void {
+    this.#setIncarnation.run(incarnation, row)
   }
 
   /** Everything the index has of the folder goes with it. */

@@ -10,8 +10,10 @@ import { NeedTable } from './need-table.ts'
 import { PeerTable } from './peer-table.ts'
 
 export interface Index extends Disposable {
-  /** 16 random bytes made with the database: whose row order a peer's cursor means. */
+  /** 16 random bytes made with the database, and anew when it turns out to be an old one: whose row order a peer's cursor means. */
   readonly indexId: Uint8Array
+  /** Cursors of peers mean nothing any more: rows were told under these numbers that are not here. Inside a transaction. */
+  renewId(random: Random): void
   readonly folders: FolderTable
   readonly entries: EntryTable
   readonly items: ItemTable
@@ -50,9 +52,16 @@ export function openIndex(path: string, random: Random, onFlushed?: () => void):
       throw error
     }
   }
+  let indexId = ensureIndexId(database, random)
   return {
     forgetCaches,
-    indexId: ensureIndexId(database, random),
+    get indexId() {
+      return indexId
+    },
+    renewId: (source) => {
+      indexId = source.bytes(indexIdBytes)
+      database.prepare('update fact set value = ? where name = ?').run(indexId, indexIdName)
+    },
     folders: new FolderTable(database),
     entries,
     items,

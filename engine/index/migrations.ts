@@ -204,4 +204,8 @@ export const migrations: readonly string[] = [
   -- What the folder is careful about: a question that is open, or an answer that is being carried out. JSON; '' = nothing.
   alter table folder add column caution text not null default '';
   `,
+  /* 5 */ `
+  -- The session that index and folder last began together (see sync/standing.ts), as JSON; '' = none yet.
+  alter table folder add column standing text not null default '';
+  `,
 ]

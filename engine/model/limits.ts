@@ -10,3 +10,5 @@ export const pathDepthMax = 500
 export const targetCopiesMax = 16
 /** The folder's own directory at its root: marker, temp files, replaced content. Never synced. */
 export const folderDirectoryName = '.holdfast'
+/** Random bytes that make another author of the same node. */
+export const incarnationBytes = 8

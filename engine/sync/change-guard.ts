@@ -147,7 +147,7 @@ export class ChangeGuard {
 
   /** The person's answer; the next walk carries it out. Throws `NOTHING_HELD`. */
   decide(kind: 'accepting' | 'rejecting'): void {
-    if (this.#caution.kind === 'none') {
+    if (this.#caution.kind !== 'held') {
       throw new EngineError('NOTHING_HELD', `no changes of ${this.#parts.handle.record.name} are held: there is nothing to decide`)
     }
     this.#set({ kind })
@@ -156,6 +156,11 @@ export class ChangeGuard {
   /** As 'rejecting', asked or not: the folder got a new place, where nothing is missing for having been deleted. */
   takeBackAll(): void {
     this.#set({ kind: 'rejecting' })
+  }
+
+  /** The folder's files are older than the index: its next walk is careful. A question or an answer that is there already stays. */
+  distrustDisk(): void {
+    if (this.#caution.kind === 'none') this.#set({ kind: 'restored' })
   }
 
   /** Nothing is in question any more. */

@@ -40,6 +40,7 @@ const walkManners: Readonly<Record<Caution['kind'], IngestManner>> = {
   held: 'hold',
   accepting: 'tell',
   rejecting: 'takeBack',
+  restored: 'takeOldBack',
 }
 
 export class FolderWalk {

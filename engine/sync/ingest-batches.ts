@@ -20,15 +20,15 @@ import { chunkClassNumber, parseChunkClass } from './job-keys.ts'
 import type { FolderProblems } from './problems.ts'
 import { isSameContent } from './reconcile.ts'
 import type { Candidate } from './scan.ts'
-import { takeBack } from './take-back.ts'
+import { isPastVersion, takeBack } from './take-back.ts'
 
 export type IngestJobs = Jobs<{ readonly ingestBatch: typeof ingestBatch; readonly ingestWindow: typeof ingestWindow }>
 
 /**
  * What becomes of changes: 'tell' writes entries for all; 'gather' keeps rewrites for whoever decides about them; 'hold' writes none;
- * 'takeBack' treats rewrites and losses as accidents.
+ * 'takeBack' treats rewrites and losses as accidents, 'takeOldBack' losses and what is older than what was there.
  */
-export type IngestManner = 'tell' | 'gather' | 'hold' | 'takeBack'
+export type IngestManner = 'tell' | 'gather' | 'hold' | 'takeBack' | 'takeOldBack'
 
 export interface IngestEvents {
   /** Entries were written, or paths are to be reconciled. */
@@ -104,8 +104,7 @@ export class IngestBatches {
   /** After `settle`: commits what was held back, and with it the losses. */
   finish(lost: readonly FoundPath[]): void {
     if (this.#manner === 'hold') return
-    const isAccident = (found: FoundPath): boolean =>
-      this.#manner === 'takeBack' && found.item !== undefined && this.#isLostForReal(found.item)
+    const isAccident = (found: FoundPath): boolean => this.#takesBack && found.item !== undefined && this.#isLostForReal(found.item)
     const last = [...this.#held, ...(this.#manner === 'gather' ? this.#rewrites : []), ...lost.filter((found) => !isAccident(found))]
     for (let from = 0; from < last.length; from += batchPathsMax) this.#commit(last.slice(from, from + batchPathsMax))
     this.#takeBack(lost.filter(isAccident))
@@ -149,16 +148,28 @@ export class IngestBatches {
       const rewrites: FoundPath[] = []
       for (const found of await reading) {
         if (this.#isMove(found)) this.#held.push(found)
-        else if (this.#manner !== 'tell' && isRewrite(found) && !isKnownVersion(this.#index, this.#handle, found)) rewrites.push(found)
+        else if (this.#isSetApart(found)) rewrites.push(found)
         else now.push(found)
       }
       this.#commit(now)
-      if (this.#manner === 'takeBack') this.#takeBack(rewrites)
+      if (this.#takesBack) this.#takeBack(rewrites)
       // Held changes are looked at anew when they are decided about: only their number counts.
       this.#rewrites.push(...(this.#manner === 'hold' ? rewrites.map(({ path, item }) => ({ path, item, found: missing })) : rewrites))
     } catch (error) {
       this.#failures.push(error)
     }
+  }
+
+  get #takesBack(): boolean {
+    return this.#manner === 'takeBack' || this.#manner === 'takeOldBack'
+  }
+
+  /** Whether the rewrite is not simply told. */
+  #isSetApart(found: FoundPath): boolean {
+    if (this.#manner === 'takeOldBack' && isPastVersion(this.#index, this.#handle, found))
+      return !isKnownVersion(this.#index, this.#handle, found)
+    if (this.#manner === 'tell' || !isRewrite(found) || isKnownVersion(this.#index, this.#handle, found)) return false
+    return this.#manner !== 'takeOldBack' || isOlder(found)
   }
 
   /** New here, and the same file (by inode and content) as an item elsewhere: probably that one's new name. */
@@ -303,4 +314,9 @@ export class IngestBatches {
       next: 'Give the user that runs Holdfast permission to read it, then rescan the folder.',
     })
   }
+}
+
+/** The file is from before the content that was there. */
+function isOlder({ item, found }: FoundPath): boolean {
+  return item !== undefined && found.kind !== 'missing' && found.stat.mtimeUs < item.mtimeUs
 }

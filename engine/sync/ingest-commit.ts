@@ -121,7 +121,7 @@ export function isKnownVersion(index: Index, handle: FolderHandle, { path, found
   return openVersions(handle.metaKeys, siblings).some((version) => isFoundVersion(version, found))
 }
 
-function isStillBase(current: ItemRow | undefined, seen: ItemRow | undefined): boolean {
+export function isStillBase(current: ItemRow | undefined, seen: ItemRow | undefined): boolean {
   if (current === undefined || seen === undefined) return current === seen
   return current.row === seen.row && compareVectors(current.vector, seen.vector) === 'equal'
 }

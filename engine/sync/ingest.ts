@@ -144,6 +144,11 @@ export class Ingest {
     }
   }
 
+  /** Resolves when the first walk of this life is done. */
+  async firstWalk(signal: AbortSignal): Promise<void> {
+    while (!this.hasWalked) await this.#walkDone.wait(signal)
+  }
+
   /** True while something seen on disk is not in the index yet. */
   get isBusy(): boolean {
     const isWaiting = this.#hints.size > 0 || this.#later.size > 0 || this.#parts.guard.hasWaiting

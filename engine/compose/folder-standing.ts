@@ -1,0 +1,42 @@
+// At the start of a folder's work: are index and folder of the same time? Whichever came from a backup, this node goes on as a new author,
+// so that no sequence number is used twice; what is on disk is then looked at with the care that the case asks for.
+
+import { toHex } from '../base/bytes.ts'
+import type { Index } from '../index/index-store.ts'
+import { incarnationBytes } from '../model/limits.ts'
+import type { ChangeGuard } from '../sync/change-guard.ts'
+import type { FolderHandle } from '../sync/folder-handle.ts'
+import { judgeStanding, parseStanding, type Judgement, type Standing } from '../sync/standing.ts'
+import type { EngineWorld } from './parts.ts'
+
+export interface StandingParts {
+  readonly world: Pick<EngineWorld, 'jobs' | 'random' | 'log'>
+  readonly index: Index
+  readonly handle: FolderHandle
+  readonly guard: Pick<ChangeGuard, 'distrustDisk'>
+}
+
+const nonceBytes = 8
+
+/** Begins a session. Any other answer than 'same' and 'first': the folder has another author now and is to be opened anew. */
+export async function beginSession(parts: StandingParts, signal: AbortSignal): Promise<Judgement> {
+  const { world, index, handle, guard } = parts
+  const { root, row } = handle
+  const known = parseStanding(index.folders.standing(row))
+  const found = await world.jobs.run('readSession', { root }, { signal })
+  const judgement = judgeStanding(known, found)
+  const count = Math.max(known?.mark.count ?? 0, found?.mark.count ?? 0) + 1
+  const mark = { count, nonce: toHex(world.random.bytes(nonceBytes)) }
+  const isOtherTime = judgement === 'indexIsOlder' || judgement === 'folderIsOlder'
+  const standing: Standing = { mark, before: isOtherTime ? found?.mark : known?.mark, place: undefined }
+  index.transactDurably(() => {
+    index.folders.setStanding(row, JSON.stringify(standing))
+    if (isOtherTime) index.folders.setIncarnation(row, world.random.bytes(incarnationBytes))
+    if (judgement === 'indexIsOlder') index.renewId(world.random)
+    if (judgement === 'folderIsOlder') guard.distrustDisk()
+  })
+  const place = await world.jobs.run('writeSession', { root, mark }, { signal })
+  index.transact(() => index.folders.setStanding(row, JSON.stringify({ ...standing, place })))
+  if (isOtherTime) world.log.warn('index and folder are of different times', { folder: handle.record.name, judgement })
+  return judgement
+}

@@ -1,0 +1,80 @@
+// Worker jobs for the folder's session file: a number that index and folder both know, new each time the folder's work begins. Where
+// they differ, one of them came back from a backup.
+
+import { FilesError, type Files } from '../base/files.ts'
+import { fromUtf8, utf8 } from '../base/bytes.ts'
+import type { JobResult, JobWorld } from '../base/jobs.ts'
+import { temporaryDirectory } from './folder-disk.ts'
+import { folderDirectoryName, sessionName } from './limits.ts'
+
+const schema = 1
+const bytesMax = 4096
+
+export interface SessionMark {
+  /** How many there were before. */
+  readonly count: number
+  readonly nonce: string
+}
+
+/** The file itself: a copy has another. */
+export interface SessionPlace {
+  readonly inode: number
+  readonly ctimeUs: number
+}
+
+export interface FoundSession extends SessionPlace {
+  readonly mark: SessionMark
+}
+
+/** undefined when there is none that can be understood. Throws FilesError. */
+export function readSession(input: { readonly root: string }, { files }: JobWorld): JobResult<FoundSession | undefined> {
+  const path = `${input.root}/${folderDirectoryName}/${sessionName}`
+  const stat = files.lstat(path)
+  if (stat?.kind !== 'file') return { output: undefined }
+  const mark = parseMark(readText(files, path))
+  return { output: mark === undefined ? undefined : { mark, inode: stat.inode, ctimeUs: stat.ctimeUs } }
+}
+
+/** Durable when it resolves. Throws FilesError. */
+export async function writeSession(
+  input: { readonly root: string; readonly mark: SessionMark },
+  { files }: JobWorld,
+): Promise<JobResult<SessionPlace>> {
+  const directory = `${input.root}/${folderDirectoryName}`
+  const temporary = `${input.root}/${temporaryDirectory}/${sessionName}`
+  if (files.lstat(temporary) !== undefined) files.unlink(temporary)
+  const file = files.open(temporary, 'create')
+  try {
+    file.write(utf8(`${JSON.stringify({ schema, ...input.mark })}\n`), 0)
+    await file.datasync()
+  } finally {
+    file.close()
+  }
+  const path = `${directory}/${sessionName}`
+  files.rename(temporary, path)
+  await files.syncDirectory(directory)
+  const stat = files.lstat(path)
+  if (stat === undefined) throw new FilesError('missing', 'write', path, 'it is gone again')
+  return { output: { inode: stat.inode, ctimeUs: stat.ctimeUs } }
+}
+
+function readText(files: Files, path: string): string {
+  const file = files.open(path, 'read')
+  try {
+    const bytes = new Uint8Array(bytesMax)
+    return fromUtf8(bytes.subarray(0, file.read(bytes, 0))) ?? ''
+  } finally {
+    file.close()
+  }
+}
+
+function parseMark(text: string): SessionMark | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null || !('schema' in value) || value.schema !== schema) return undefined
+    if (!('count' in value) || typeof value.count !== 'number' || !('nonce' in value) || typeof value.nonce !== 'string') return undefined
+    return { count: value.count, nonce: value.nonce }
+  } catch {
+    return undefined // torn or foreign: as good as none
+  }
+}

@@ -1,0 +1,43 @@
+// Whether index and folder are of the same time. Pure: compose/folder-standing.ts reads and writes both sides.
+
+import type { FoundSession, SessionMark, SessionPlace } from '../disk/session.ts'
+
+/** What the index has of the session; as JSON in the folder's row. */
+export interface Standing {
+  readonly mark: SessionMark
+  readonly before: SessionMark | undefined
+  /** Where the folder has it; undefined until it was written there. */
+  readonly place: SessionPlace | undefined
+}
+
+export type Judgement =
+  /** There is nothing to compare: a folder that is new here. */
+  | 'first'
+  | 'same'
+  /** The index is from before the folder's last session: from an old backup, or a copy of it runs elsewhere. */
+  | 'indexIsOlder'
+  /** The folder's files came from a backup or a copy: what is missing was not deleted, what is older is no edit. */
+  | 'folderIsOlder'
+
+export function judgeStanding(known: Standing | undefined, found: FoundSession | undefined): Judgement {
+  if (known === undefined) return 'first'
+  // Between the row and the file there may have been a crash: then the file is missing, or the one before.
+  const isBetween = known.place === undefined
+  if (found === undefined) return isBetween ? 'same' : 'folderIsOlder'
+  if (isSameMark(known.mark, found.mark)) return known.place !== undefined && isElsewhere(known.place, found) ? 'folderIsOlder' : 'same'
+  if (isBetween && known.before !== undefined && isSameMark(known.before, found.mark)) return 'same'
+  return found.mark.count < known.mark.count ? 'folderIsOlder' : 'indexIsOlder'
+}
+
+function isSameMark(left: SessionMark, right: SessionMark): boolean {
+  return left.count === right.count && left.nonce === right.nonce
+}
+
+/** Both must differ: some file systems number anew at each mount, and changing the owner of everything moves times. */
+function isElsewhere(left: SessionPlace, right: SessionPlace): boolean {
+  return left.inode !== right.inode && left.ctimeUs !== right.ctimeUs
+}
+
+export function parseStanding(text: string): Standing | undefined {
+  return text === '' ? undefined : (JSON.parse(text) as Standing) // the index is trusted
+}

@@ -1,0 +1,33 @@
+// Whether index and folder are of the same time, by table.
+
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { FoundSession, SessionMark } from '../../engine/disk/session.ts'
+import { judgeStanding, type Judgement, type Standing } from '../../engine/sync/standing.ts'
+
+const mark = (count: number, nonce = `n${count}`): SessionMark => ({ count, nonce })
+const place = { inode: 7, ctimeUs: 70 }
+const known: Standing = { mark: mark(5), before: mark(4), place }
+const between: Standing = { mark: mark(5), before: mark(4), place: undefined }
+const found = (of: SessionMark, where = place): FoundSession => ({ mark: of, ...where })
+
+describe('index and folder', () => {
+  const table: readonly (readonly [claim: string, known: Standing | undefined, found: FoundSession | undefined, judgement: Judgement])[] = [
+    ['that never met are at their first session', undefined, undefined, 'first'],
+    ['that never met are so in a directory that had a session too', undefined, found(mark(3)), 'first'],
+    ['with one mark are of the same time', known, found(mark(5)), 'same'],
+    ['are so when only the inode is another, as after a mount', known, found(mark(5), { ...place, inode: 8 }), 'same'],
+    ['are so when only the time is another, as after chown', known, found(mark(5), { ...place, ctimeUs: 71 }), 'same'],
+    ['are not when the file is a copy', known, found(mark(5), { inode: 8, ctimeUs: 71 }), 'folderIsOlder'],
+    ['are not when the folder knows a later session', known, found(mark(6)), 'indexIsOlder'],
+    ['are not when the folder knows another session of that number', known, found(mark(5, 'other')), 'indexIsOlder'],
+    ['are not when the folder has the session before', known, found(mark(4)), 'folderIsOlder'],
+    ['are not when the folder has none any more', known, undefined, 'folderIsOlder'],
+    ['may differ by one after a crash between row and file', between, found(mark(4)), 'same'],
+    ['may differ so by the file that was not written', between, undefined, 'same'],
+    ['may not differ by more even then', between, found(mark(3)), 'folderIsOlder'],
+    ['are of the same time when only the second row was lost', between, found(mark(5)), 'same'],
+    ['are not when another went on from there', between, found(mark(6)), 'indexIsOlder'],
+  ]
+  for (const [claim, row, file, judgement] of table) test(claim, () => assert.equal(judgeStanding(row, file), judgement))
+})
