@@ -113,7 +113,7 @@ function start(
     await flushing
   })
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>()
-  const nodeProblems = (): readonly Problem[] => storeProblems(store)
+  const nodeProblems = (): readonly Problem[] => [...twinProblems(cards), ...storeProblems(store)]
   const stores = { world, index, network, identity }
   const traffic = (): Traffic => addTraffic(network.traffic(), lanes?.traffic)
   const parts = { ...stores, folders, inviter, keeper, cards, nodeProblems, traffic, listeners, stop, signal: ending.signal }
@@ -175,6 +175,19 @@ function listenToNetwork(world: EngineWorld, index: Index, network: Network, kee
         refresh()
     }
   })
+}
+
+/** Two nodes of one identity take each other's connections, and each other's place with the members. */
+function twinProblems({ twin }: CardShelf): readonly Problem[] {
+  if (twin === undefined) return []
+  return [
+    {
+      code: 'DUPLICATE_IDENTITY',
+      severity: 'error',
+      text: `another node with this node's identity runs at ${twin.addresses.join(', ') || 'an unknown place'}: its home is a copy of this one`,
+      next: 'Stop one of the two. On the machine that is to be another node, start with a new --home and join the folders with links; then start this one again.',
+    },
+  ]
 }
 
 function storeProblems(store: SegmentStore): readonly Problem[] {

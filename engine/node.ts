@@ -1,6 +1,6 @@
 // The engine on Node: real clock, disk, network, threads. What `serve` opens.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, realpathSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { openEngine, type Engine } from './engine.ts'
 import type { NodeConfig } from './config.ts'
@@ -49,7 +49,7 @@ export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal
         log,
         openWatcher: openWatcherAuto(config.watch, log),
         openNetwork: (_identity, seed, until) => openNetwork(config, paths.ports, seed, log, until),
-        home: config.home,
+        home: realpathSync(config.home), // compared with folders' places, which have no symlinks in them
         databasePath: paths.database,
         databaseCare: {
           flush: (until) => jobs.run('flushDatabase', { path: paths.database }, { signal: until }),

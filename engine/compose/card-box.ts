@@ -11,6 +11,7 @@ export class CardShelf {
   readonly #onChange: (peer: PeerId) => void
   readonly #parsed = new Map<PeerId, { readonly key: string; readonly card: NodeCard }>()
   #edition = 0
+  #twin: NodeCard | undefined
 
   constructor(index: Index, own: () => Uint8Array, onChange: (peer: PeerId) => void) {
     this.#index = index
@@ -39,10 +40,16 @@ export class CardShelf {
     return [this.#own(), ...peers.flatMap((peer) => this.#index.peers.get(peer)?.card ?? [])]
   }
 
+  /** A card that says it is this node's own, and that it has not made: somewhere else runs a node of the same identity. */
+  get twin(): NodeCard | undefined {
+    return this.#twin
+  }
+
   /** Keeps a card that is sound, newer than what is known, and of one of `peers`. */
   take(encoded: Uint8Array, peers: readonly PeerId[]): void {
     const card = parseCard(encoded)
-    if (card === undefined || !peers.includes(card.peer)) return
+    if (card === undefined) return
+    if (!peers.includes(card.peer)) return this.#lookForTwin(card)
     const known = this.cardOf(card.peer)
     if (known !== undefined && known.edition >= card.edition) return
     this.#index.transact(() => {
@@ -50,6 +57,15 @@ export class CardShelf {
       this.#index.peers.setCard(card.peer, encoded, card.name)
     })
     this.#edition++
+    this.#onChange(card.peer)
+  }
+
+  /** A later edition than this node's own, from elsewhere: its own of another day, made when its clock ran ahead, has its addresses. */
+  #lookForTwin(card: NodeCard): void {
+    const own = parseCard(this.#own())
+    if (own === undefined || card.peer !== own.peer || card.edition <= own.edition) return
+    if (card.addresses.every((address) => own.addresses.includes(address))) return
+    this.#twin = card
     this.#onChange(card.peer)
   }
 }

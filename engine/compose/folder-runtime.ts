@@ -414,7 +414,11 @@ export class FolderRuntime {
         return cards.edition
       },
       all: () => cards.all(this.peers),
-      take: (encoded) => cards.take(encoded, this.peers),
+      take: (encoded) => {
+        const { edition } = cards
+        cards.take(encoded, this.peers)
+        if (cards.edition !== edition) this.#news.ring()
+      },
     }
   }
 

@@ -1,11 +1,12 @@
 // The node's home directory: where it is by each platform's convention, what lies where in it, and who may enter.
 
 import { createHash, randomBytes } from 'node:crypto'
-import { chmodSync, lstatSync, mkdirSync, readFileSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import type { Stats } from 'node:fs'
 import { homedir, tmpdir, userInfo } from 'node:os'
 import { posix, win32 } from 'node:path'
 import { EngineError, messageOf } from '../base/errors.ts'
+import { folderDirectoryName } from '../model/limits.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -91,6 +92,7 @@ export function prepareHome(home: string): void {
     mkdirSync(home, { recursive: true, mode: 0o700 })
     const facts = homeFacts(home)
     if (facts?.trouble !== undefined) throw new EngineError('HOME_UNUSABLE', facts.trouble)
+    refuseInsideFolder(realpathSync(home))
     if (facts?.isOpenToOthers === true) {
       // Someone's own directory given by mistake must not have its permissions changed.
       if (readdirSync(home).length > 0 && !facts.hasDatabase) {
@@ -104,6 +106,19 @@ export function prepareHome(home: string): void {
     mkdirSync(posix.join(home, 'log'), { recursive: true, mode: 0o700 })
   } catch (error) {
     throw error instanceof EngineError ? error : unusable(home, error)
+  }
+}
+
+/** A home that is synced would be two nodes of one identity, and its index the copy of another moment. Throws `HOME_UNUSABLE`. */
+function refuseInsideFolder(home: string): void {
+  for (let directory = home; ; directory = posix.dirname(directory)) {
+    if (statOrMissing(posix.join(directory, folderDirectoryName, 'folder.json')) !== undefined) {
+      throw new EngineError(
+        'HOME_UNUSABLE',
+        `the home ${home} is inside the folder ${directory}, which is synced: use a --home outside of it`,
+      )
+    }
+    if (posix.dirname(directory) === directory) return
   }
 }
 

@@ -11,7 +11,7 @@ import type { Channel, Network } from '../net/network.ts'
 import { isProof, proofNonceBytes, proveMembership } from '../transfer/membership-proof.ts'
 import { announceTo, type FolderNews } from './announce.ts'
 import { indexProtocol, receiveIndexFrame, sendIndexFrame, type IndexFrameKind } from './exchange-frames.ts'
-import { logFrames, otherNews, takeCard, takeLogPart, type CardBox, type FolderLog } from './other-news.ts'
+import { logFrames, otherNews, ownCardFrames, takeCard, takeLogPart, type CardBox, type FolderLog } from './other-news.ts'
 import { receiveBatch, type ReceiveParts } from './receive.ts'
 
 export interface ExchangeParts extends ReceiveParts {
@@ -85,6 +85,8 @@ export class Exchange {
       const { indexId } = welcome.value
       const subscribe = this.#subscribeMessage(peer, indexId)
       await sendIndexFrame(channel, { case: 'subscribe', value: subscribe }, signal)
+      // Said here too: of two nodes with one identity a member may subscribe to one only, and each is to hear of the other.
+      for (const frame of ownCardFrames(this.#parts.cards)) await sendIndexFrame(channel, frame, signal)
       let cursor = Number(subscribe.cursor)
       await runTogether(signal, [
         async (both) => {

@@ -21,6 +21,7 @@ export interface FolderLog {
 export interface CardBox {
   /** Changes whenever `all` does. */
   readonly edition: number
+  /** This node's own first. */
   all(): readonly Uint8Array[]
   take(encoded: Uint8Array): void
 }
@@ -64,6 +65,14 @@ export function takeLogPart(folderLog: FolderLog, peer: PeerId, part: LogPart): 
 
 export function takeCard(cards: CardBox, card: Card): void {
   cards.take(toBinary(CardSchema, card))
+}
+
+/** This node's own card. */
+export function ownCardFrames(cards: Pick<CardBox, 'all'>): readonly OutgoingFrame[] {
+  return cards
+    .all()
+    .slice(0, 1)
+    .map((card): OutgoingFrame => ({ case: 'card', value: fromBinary(CardSchema, card) }))
 }
 
 /** Log entries and cards that came up since the last call; at the first, what a peer lacks that has `logLength` entries. */

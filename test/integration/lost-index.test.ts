@@ -98,6 +98,19 @@ test('scenario 26: a folder restored from an old backup has old versions, not ne
   assert.deepEqual(await one.problemCodes(), [])
 })
 
+test('scenario 91: a copy of a home that runs at the same time is reported, with what to do', async (t) => {
+  const { nodes, one, two } = await openPair(t)
+  const copy = nodes.create('copy')
+  cpSync(one.home, copy.home, { recursive: true, filter: (path) => !path.endsWith('.sock') })
+  await copy.start()
+  const problem = await eventually('the copy to be noticed', 60_000, async () =>
+    (await one.status()).problems.find(({ code }) => code === 'DUPLICATE_IDENTITY'),
+  )
+  assert.match(problem.text, /another node with this node's identity runs at/)
+  assert.match(problem.next, /Stop one of the two/)
+  assert.equal((await two.folder()).files, files)
+})
+
 test('scenario 90: a deleted index is rebuilt by a scan, equal files are matched by content, nothing is deleted or doubled', async (t) => {
   const pair = await openPair(t)
   const { one, two, a, b } = pair

@@ -90,6 +90,20 @@ describe('the shelf of cards', () => {
     assert.deepEqual([changes, shelf.edition, node.index.peers.get(secondIdentity.peerId)], [[], 0, undefined])
   })
 
+  it('knows a twin by a later card of its own that comes from elsewhere', () => {
+    const { node, shelf } = open()
+    using _node = node
+    for (const [edition, addresses] of [
+      [card.edition - 1, ['/ip4/10.0.0.9/tcp/1']],
+      [card.edition + 1, card.addresses],
+    ] as const) {
+      shelf.take(signCard(secondIdentity, { ...card, edition, addresses }), members)
+      assert.equal(shelf.twin, undefined)
+    }
+    shelf.take(signCard(secondIdentity, { ...card, edition: card.edition + 1, addresses: ['/ip4/10.0.0.9/tcp/1'] }), members)
+    assert.deepEqual(shelf.twin?.addresses, ['/ip4/10.0.0.9/tcp/1'])
+  })
+
   it('gives its own card first and those that it has', () => {
     const { node, shelf } = open()
     using _node = node
