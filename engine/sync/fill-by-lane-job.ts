@@ -6,7 +6,7 @@ import type { JobResult } from '../base/jobs.ts'
 import { hashKeyBytes } from '../crypto/hash.ts'
 import { recordFramingBytes, type LaneName } from '../net/lanes.ts'
 import type { LaneWorld } from '../transfer/lane-jobs.ts'
-import { openLargeTemporary } from './large-file-job.ts'
+import { openLargeTemporary, writeUnlessHole } from './large-file-job.ts'
 import { isKeyOf } from './publish-job.ts'
 
 export interface FillByLaneInput {
@@ -40,7 +40,7 @@ export async function fillByLane(input: FillByLaneInput, { files, sockets }: Lan
       const outcome = checkBlock(input, plaintext, at)
       outcomes.push(outcome)
       wireBytes += plaintext.length + recordFramingBytes
-      if (outcome === 'written') file.write(plaintext, input.offsets[at] ?? 0)
+      if (outcome === 'written') writeUnlessHole(file, plaintext, input.offsets[at] ?? 0)
     })
     if (input.isFlushed) await file.datasync()
   } finally {

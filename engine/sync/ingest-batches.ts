@@ -147,6 +147,7 @@ export class IngestBatches {
       const now: FoundPath[] = []
       const rewrites: FoundPath[] = []
       for (const found of await reading) {
+        this.#lookAtOtherNames(found)
         if (this.#isMove(found)) this.#held.push(found)
         else if (this.#isSetApart(found)) rewrites.push(found)
         else now.push(found)
@@ -179,6 +180,14 @@ export class IngestBatches {
     const known = this.#index.items.byInode(this.#handle.row, state.stat.inode).filter((item) => isSameContent(item, state))
     for (const { path } of known) this.#guard.noteMoved(path)
     return known.length > 0 && state.kind === 'file' && state.blocks.count > 0
+  }
+
+  /** Another name of the same file (a hard link) has changed with it, and nothing told of that one. */
+  #lookAtOtherNames({ path, item, found: state }: FoundPath): void {
+    if (item?.kind !== 'file' || state.kind !== 'file' || state.stat.links < 2) return
+    for (const other of this.#index.items.byInode(this.#handle.row, state.stat.inode)) {
+      if (other.path !== path && other.ctimeUs !== state.stat.ctimeUs) this.#events.again(other.path)
+    }
   }
 
   #commit(found: readonly FoundPath[]): void {

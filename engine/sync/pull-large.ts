@@ -3,8 +3,9 @@
 
 import type { Jobs } from '../base/jobs.ts'
 import { EngineError } from '../base/errors.ts'
-import { toHex } from '../base/bytes.ts'
+import { bytesKey, toHex } from '../base/bytes.ts'
 import { blake3 } from '../crypto/hash.ts'
+import { temporaryDirectory } from '../disk/folder-disk.ts'
 import { concatBytes } from '../base/bytes.ts'
 import { packVector, type Entry } from '../model/entry.ts'
 import type { BlockList } from '../model/block-list.ts'
@@ -144,21 +145,59 @@ async function fillMissing(
 ): Promise<number[]> {
   const offsets = offsetsOf(blocks)
   const wanted = new Set(missing)
-  const windows = windowsOf(locateBlocks(parts, change, avoidLocal).filter(({ at }) => wanted.has(at)))
+  const { once, repeats } = splitRepeats(locateBlocks(parts, change, avoidLocal).filter(({ at }) => wanted.has(at)))
+  const left = await fillAll(parts, { temporary, blocks, offsets }, once, signal)
+  // What came once is in the temp file by now: a repeat is read from there.
+  const open = new Set(left)
+  const copies = repeats.map(({ block, firstAt }): LocatedBlock => {
+    const place = { kind: 'local', path: `${temporaryDirectory}/${temporary}`, offset: offsets[firstAt] ?? 0 } as const
+    return open.has(firstAt) ? block : { ...block, place }
+  })
+  left.push(...(await fillAll(parts, { temporary, blocks, offsets }, copies, signal)))
+  return left.toSorted((a, b) => a - b)
+}
+
+/** Sets blocks aside whose content is that of an earlier one: a disk image or a sparse file has thousands of the same. */
+function splitRepeats(located: readonly LocatedBlock[]): {
+  readonly once: readonly LocatedBlock[]
+  readonly repeats: readonly { readonly block: LocatedBlock; readonly firstAt: number }[]
+} {
+  const firsts = new Map<string, number>()
+  const once: LocatedBlock[] = []
+  const repeats: { readonly block: LocatedBlock; readonly firstAt: number }[] = []
+  for (const block of located) {
+    const key = bytesKey(block.ref.id)
+    const firstAt = firsts.get(key)
+    if (firstAt !== undefined) repeats.push({ block, firstAt })
+    else {
+      firsts.set(key, block.at)
+      once.push(block)
+    }
+  }
+  return { once, repeats }
+}
+
+/** Fills in the blocks, several windows at once; gives those that are still missing. */
+async function fillAll(
+  parts: LargeParts,
+  file: Omit<LargeTarget, 'isFlushed'>,
+  located: readonly LocatedBlock[],
+  signal: AbortSignal,
+): Promise<number[]> {
+  const windows = windowsOf(located)
   const left: number[] = []
   const usesLanes = windows.length * windowBytes >= laneBytesMin
   let next = 0
   const work = async (): Promise<void> => {
     for (let at = next++; at < windows.length; at = next++) {
-      const isFlushed = (at + 1) % (flushBytes / windowBytes) < 1
-      const target = { temporary, blocks, offsets, isFlushed }
+      const target = { ...file, isFlushed: (at + 1) % (flushBytes / windowBytes) < 1 }
       const window = windows[at] ?? []
       const open = usesLanes ? await fillWindowByLane(parts, target, window, signal) : window
       if (open.length > 0) left.push(...(await fillWindow(parts, target, open, signal)))
     }
   }
   await Promise.all(Array.from({ length: windowsUnderWay }, work))
-  return left.toSorted((a, b) => a - b)
+  return left
 }
 
 interface LargeTarget {

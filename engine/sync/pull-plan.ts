@@ -56,7 +56,7 @@ export class PullPlanner {
   readonly #index: Index
   readonly #handle: FolderHandle
   readonly #names: PlanNames
-  /** Directories seen to be there, for one page: most of its paths share a few parents. */
+  /** Directories that are there or planned, for one page: most of its paths share a few parents. */
   readonly #goodParents = new Set<string>()
 
   constructor(index: Index, handle: FolderHandle, names: PlanNames) {
@@ -174,6 +174,7 @@ export class PullPlanner {
     const park = item?.kind === 'file' && item.blocks.count > 0 ? { park: this.#names.parked() } : {}
     switch (state.kind) {
       case 'directory':
+        this.#goodParents.add(path) // made before what is below it: needs come by depth, and a page's directories in their order
         return this.#change(version, item, { kind: 'directory', path, mode, expected, ...park })
       case 'symlink':
         return this.#change(version, item, { kind: 'symlink', path, target: state.linkTarget ?? '', expected, ...park })
