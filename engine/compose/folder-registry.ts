@@ -1,9 +1,10 @@
 // The folders of this node: finding one by what a person typed, adding and removing, and refusing places that cannot be one.
 
 import { assert } from '../base/assert.ts'
-import { EngineError } from '../base/errors.ts'
+import { equalBytes } from '../base/bytes.ts'
+import { EngineError, messageOf } from '../base/errors.ts'
 import type { FolderRecord } from '../model/folder.ts'
-import { folderIdText } from '../model/ids.ts'
+import { folderIdText, type FolderId } from '../model/ids.ts'
 import { isFolderDirectory } from '../model/path.ts'
 import type { PlaceState } from '../disk/folder-jobs.ts'
 import { incarnationBytes } from '../model/limits.ts'
@@ -13,6 +14,7 @@ import { FolderRuntime, type RuntimeParts } from './folder-runtime.ts'
 const idPrefixLettersMin = 4
 const nameUnitsMax = 128
 const reopenPollMs = 20
+const idsPerPage = 1000
 
 export class FolderRegistry {
   readonly #parts: RuntimeParts
@@ -149,6 +151,26 @@ export class FolderRegistry {
       index.folders.remove(row)
     })
     index.forgetCaches()
+    try {
+      await this.#forgetBlocks(runtime.record.id)
+    } catch (error) {
+      this.#parts.world.log.warn('could not let go of the history of a folder that was removed', { error: messageOf(error) })
+    }
+  }
+
+  /** Past versions went with the folder's rows, and the keys with them: what is stored is of no more use. */
+  async #forgetBlocks(folder: FolderId): Promise<void> {
+    const { store } = this.#parts
+    const isBack = (): boolean => this.all().some(({ record }) => equalBytes(record.id, folder))
+    let isAny = false
+    for (;;) {
+      // Nothing is awaited between the look and the call: the folder may be joined again meanwhile.
+      const ids = isBack() ? [] : store.list(folder, undefined, idsPerPage)
+      if (ids.length === 0) break
+      await store.remove(folder, ids)
+      isAny = true
+    }
+    if (isAny) await store.compact(new AbortController().signal)
   }
 
   /** Gives the place as the file system knows it. Throws what is wrong with it as a folder. */

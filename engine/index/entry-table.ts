@@ -6,6 +6,7 @@ import { bytesKey, equalBytes } from '../base/bytes.ts'
 import { decodeChangeSet, entryHashBytes } from '../model/change-set.ts'
 import { decodeEntry, type Entry } from '../model/entry.ts'
 import { parseAuthorId, type AuthorId, type EntryId } from '../model/ids.ts'
+import { ChangeSetTimes } from './change-set-times.ts'
 import { bytesOf, numberOf, shortKeyOf } from './columns.ts'
 import type { Database, Row } from './database.ts'
 
@@ -57,8 +58,7 @@ export class EntryTable {
   #rowSeqReserved: number
   #flushedRowSeq = 0
   #authorsByFolder: Map<number, Map<string, AuthorRow>> = new Map()
-  /** Of the change set asked for last: entries of one set are worked on together. */
-  #lastTime: { readonly author: number; readonly firstSeq: number; readonly endSeq: number; readonly timeMs: number } | undefined
+  readonly #times = new ChangeSetTimes()
 
   constructor(database: Database) {
     this.#database = database
@@ -186,7 +186,7 @@ export class EntryTable {
   /** Forgets what is cached: after a rollback, and when a folder goes. */
   forgetCaches(): void {
     this.#authorsByFolder = new Map()
-    this.#lastTime = undefined
+    this.#times.clear()
     // Never back: numbers of a transaction that is gone are skipped. What it reserved is reserved again.
     this.#rowSeqReserved = this.#readReserved()
     this.#rowSeq = Math.max(this.#rowSeq, 0)
@@ -205,13 +205,14 @@ export class EntryTable {
 
   /** When the author wrote it, by the author's clock: milliseconds since 1970. */
   timeMsOf(author: number, seq: number): number {
-    const last = this.#lastTime
-    if (last !== undefined && last.author === author && seq >= last.firstSeq && seq < last.endSeq) return last.timeMs
+    return this.#times.get(author, seq) ?? this.#readTime(author, seq)
+  }
+
+  #readTime(author: number, seq: number): number {
     const set = decodeChangeSet(this.changeSetFor(author, seq).bytes)
     assert(set !== undefined, 'a stored change set can be decoded')
-    const { firstSeq, timeMs } = set
-    this.#lastTime = { author, firstSeq, endSeq: firstSeq + set.hashes.length / entryHashBytes, timeMs }
-    return timeMs
+    this.#times.add(author, set.firstSeq, set.hashes.length / entryHashBytes, set.timeMs)
+    return set.timeMs
   }
 
   #authorMap(folderRow: number): Map<string, AuthorRow> {

@@ -65,6 +65,10 @@ describe('a command against a daemon', () => {
     ['folder rescan Photos --verify', ['schema', 'files', 'bytes', 'rotten']],
     ['conflicts Photos', ['schema', 'conflicts']],
     ['resolve Photos a.txt --keep mine', ['schema', 'kept', 'removed']],
+    ['folder set Photos history.days=7', ['schema', 'settings']],
+    ['history Photos a.jpg', ['schema', 'path', 'floorMs', 'current', 'versions']],
+    ['restore Photos a.jpg --version 7', ['schema', 'path', 'state', 'undoAtMs']],
+    ['rollback Photos --at 2h', ['schema', 'restored', 'removed', 'missing', 'missingCount', 'state', 'undoAtMs']],
     ['doctor', ['schema', 'checks']],
   ]
   for (const [line, keys] of shapes) {
@@ -104,6 +108,44 @@ describe('a command against a daemon', () => {
     assert.match(out, /copy {4}a\.conflict\.txt +20 B .* by several, or not known\n/)
     assert.match(out, /resolve Photos a\.txt --keep mine\|theirs\|both/)
     assert.equal((await run('conflicts', 'Held')).out, 'No conflicts.\n')
+  })
+
+  test('history prints what each version was, when and by whom it went, and where its content is', async () => {
+    const { out } = await run('history', 'Photos', 'a.jpg')
+    assert.match(
+      out,
+      /^  now: 5 B, since 1970-01-01 .*\n  7  deleted 1970-01-01 \d\d:\d\d:\d\d  5 B  by attic  content is with other members\n$/,
+    )
+    assert.match((await run('history', 'Photos')).out, /^  7  note\.txt  deleted /)
+  })
+
+  test('restore and rollback say how to undo them, and take paths as a shell has them', async () => {
+    controls.asked.length = 0
+    const restored = await run('restore', 'Photos', './a.jpg', '--version', '7')
+    assert.match(
+      restored.out,
+      /^Restored .*a\.jpg\. Undo it with: holdfast .*rollback Photos --path .*a\.jpg --at 1970-01-01T00:00:00\.009Z\n$/,
+    )
+    const elsewhere = await run('restore', 'Photos', 'a.jpg', '--version', '7', '--to', 'old.jpg')
+    assert.equal(elsewhere.out, `Restored ${join(home, 'old.jpg')}.\n`)
+    const back = await run('rollback', 'Photos', '--at', '2026-01-02T03:04Z', '--path', 'summer')
+    assert.match(back.out, /^2 paths brought back, 1 path removed\.\nUndo it with: .* --path summer --at 2023-11-14T22:13:20\.000Z\n$/)
+    assert.deepEqual(controls.asked, [
+      `restore ${JSON.stringify({ folder: 'Photos', path: join(home, 'a.jpg'), version: '7' })}`,
+      `restore ${JSON.stringify({ folder: 'Photos', path: 'a.jpg', version: '7', to: join(home, 'old.jpg') })}`,
+      `rollback ${JSON.stringify({ folder: 'Photos', path: 'summer', atMs: Date.UTC(2026, 0, 2, 3, 4) })}`,
+    ])
+  })
+
+  test('rollback ends with 4 when some content could not be had, and names it', async () => {
+    const { code, out } = await run('rollback', 'Photos', '--at', '1h', '--path', 'lost')
+    assert.equal(code, 4)
+    assert.match(out, /1 path could not be had.*\n  lost\/a\n/)
+  })
+
+  test('folder set shows every setting, and refuses what is none', async () => {
+    assert.equal((await run('folder', 'set', 'Photos', 'history.days=9')).out, '  history.days  9\n')
+    assert.equal((await run('folder', 'set', 'Photos', 'history.days')).code, 2)
   })
 
   test('share prints the link alone, for a pipe', async () => {

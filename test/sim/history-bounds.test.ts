@@ -120,6 +120,16 @@ describe('history within its bounds', () => {
     assert.equal(folder(members, 'B').historyBytes, 0)
   })
 
+  it('goes with the folder when that is removed from the node, and the files stay', async () => {
+    using members = await open('removed', { big: blob('big', 2_000_000) })
+    members.write('A', 'big', 'small now')
+    await members.synced()
+    const full = segmentBytes(members, 'B')
+    await members.wait(members.controls('B').removeFolder('Folder'), 'remove')
+    assert.ok(full > 2_000_000 && segmentBytes(members, 'B') < full / 10, `${segmentBytes(members, 'B')} bytes left of ${full}`)
+    assert.equal(members.read('B', 'big'), 'small now')
+  })
+
   it('lets go of the losing content of a conflict once its copy is there', async () => {
     using members = await open('conflict', { both: 'base' })
     members.world.fabric.partition([['A'], ['B']].map((names) => names.flatMap((name) => members.node(name).peer ?? [])))
@@ -143,7 +153,7 @@ describe('a process that ends', () => {
   for (const how of ['kill', 'crash'] as const) {
     it(`between any two calls on the disk while content is replaced and archived loses none of it (${how})`, async () => {
       let isPast = false
-      for (let calls = 0; !isPast && calls < 80; calls += how === 'kill' ? 2 : 3) {
+      for (let calls = 0; !isPast && calls < 80; calls += how === 'kill' ? 3 : 4) {
         using members = await open(`${how} ${calls}`, { note: 'the first', other: blob('other', 5000) })
         const b = members.node('B')
         let left = calls
@@ -189,7 +199,7 @@ describe('a process that ends', () => {
 
   it('between any two calls on the disk while old versions go leaves every version that is listed whole', async () => {
     let isPast = false
-    for (let calls = 0; !isPast && calls < 100; calls += 4) {
+    for (let calls = 0; !isPast && calls < 100; calls += 7) {
       using members = await open(`going ${calls}`)
       const b = members.node('B')
       await set(members, 'B', { 'history.days': '1' })
