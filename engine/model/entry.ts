@@ -23,8 +23,9 @@ export interface Entry {
 }
 
 const entryVersion = 1
-/** With 4 MiB of entry a file can have some 110,000 blocks: over 100 GiB of content. */
 export const entryBytesMax: number = 4 * 1024 * 1024
+/** At 78 bytes a block, private part included, with room for path and vector: some 60 GiB where no content repeats. */
+export const entryBlocksMax = 52_000
 /** The largest plaintext block is 4 MiB; sealing adds a tag. */
 export const storedBlockBytesMax: number = 4 * 1024 * 1024 + 16
 

@@ -11,6 +11,7 @@ import type { Index } from '../index/index-store.ts'
 import { concatBytes } from '../base/bytes.ts'
 import { BlockList } from '../model/block-list.ts'
 import type { ItemRow } from '../index/item-table.ts'
+import { entryBlocksMax } from '../model/entry.ts'
 import type { RelativePath } from '../model/path.ts'
 import type { FolderHandle } from './folder-handle.ts'
 import type { ChangeGuard } from './change-guard.ts'
@@ -233,6 +234,7 @@ export class IngestBatches {
       case 'symlink':
         if (fact.kind !== 'directory') this.#problems.clear('UNREADABLE', fact.path) // a directory's was about what is in it
         this.#problems.clear('CHANGING', fact.path)
+        this.#problems.clear('FILE_TOO_LARGE', fact.path)
         return {
           kind: fact.kind,
           stat: fact.stat,
@@ -271,6 +273,7 @@ export class IngestBatches {
     const previous = this.#previousFor(stat, request)
     const chunkClass = chooseClass(stat.sizeBytes, parseChunkClass(previous.previousClass))
     const parts: Uint8Array[] = []
+    let blockCount = 0
     let offset = 0
     let previousAt = 0
     while (offset < stat.sizeBytes) {
@@ -284,6 +287,11 @@ export class IngestBatches {
         return undefined
       }
       parts.push(window.blocks)
+      blockCount += new BlockList(window.blocks).count
+      if (blockCount > entryBlocksMax) {
+        this.#noteTooLarge(path)
+        return undefined
+      }
       this.#events.progressed(0, window.nextOffset - offset)
       offset = window.nextOffset
       previousAt = window.previousAt
@@ -311,6 +319,16 @@ export class IngestBatches {
       path,
       text: `${path} is being written to; it will be synced once it rests for a moment`,
       next: 'Nothing to do.',
+    })
+  }
+
+  #noteTooLarge(path: RelativePath): void {
+    this.#problems.note({
+      code: 'FILE_TOO_LARGE',
+      severity: 'error',
+      path,
+      text: `${path} has more than ${entryBlocksMax} blocks, which is more than Holdfast can carry as one file. It is not synced.`,
+      next: 'Split it into parts of at most 50 GB, or add it to .holdfastignore.',
     })
   }
 

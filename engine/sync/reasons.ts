@@ -58,6 +58,7 @@ export function parseNeedReason(text: string): NeedReason {
 export const keptBackCodes: ReadonlySet<string> = new Set([
   'UNREADABLE',
   'CHANGING',
+  'FILE_TOO_LARGE',
   'NAME_INVALID',
   'NAME_RESERVED',
   'PATH_TOO_LONG',

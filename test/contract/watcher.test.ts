@@ -23,7 +23,7 @@ const refuses =
     throw new EngineError(code, 'refused')
   }
 
-it('the next watcher is taken when one cannot be opened', async () => {
+it('scenario 86: the limit of watches is reached: the next watcher is taken when one cannot be opened', async () => {
   using directory = temporaryDirectory()
   const options = { root: directory.path, isIgnored: () => false, onEvent: () => undefined }
   const open = openFirst(

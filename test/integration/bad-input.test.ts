@@ -42,7 +42,7 @@ async function facts(node: TestDaemon): Promise<string> {
   })
 }
 
-test('wrong links, places and names are refused with what is wrong, and change nothing', async (t) => {
+test('scenarios 62, 93: wrong links, nested folders, a home in a folder and the like are refused with what is wrong, and change nothing', async (t) => {
   const nodes = new TestNodes(t)
   const [a, b] = [nodes.makeDirectory('a'), nodes.path('b')]
   writeFileSync(nodes.path('a', 'kept'), 'kept')

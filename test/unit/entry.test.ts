@@ -9,7 +9,7 @@ import fc from 'fast-check'
 import { EngineError } from '../../engine/base/errors.ts'
 import { BlockList, isPackedBlockList } from '../../engine/model/block-list.ts'
 import { changeSetEntriesMax, changeSetSigningBytes, decodeChangeSet, encodeChangeSet } from '../../engine/model/change-set.ts'
-import { decodeEntry, encodeEntry, entryBytesMax, storedBlockBytesMax } from '../../engine/model/entry.ts'
+import { decodeEntry, encodeEntry, entryBlocksMax, entryBytesMax, storedBlockBytesMax } from '../../engine/model/entry.ts'
 import { directoryOf, childPath, nameOf } from '../../engine/model/item.ts'
 import { blockListOf, decodeMeta, encodeMeta } from '../../engine/model/meta.ts'
 import { ChangeSetSchema, EntrySchema, MetaSchema, type ChangeSet, type Entry, type Meta } from '../../engine/model/wire/entry_pb.ts'
@@ -41,6 +41,38 @@ describe('an entry', () => {
       assert.equal(decodeEntry(toBinary(EntrySchema, create(EntrySchema, message))), undefined)
     })
   }
+})
+
+describe('a very large file', () => {
+  it('scenario 81: a size and offsets far beyond 2^32 are exact, up to 2^53', () => {
+    const blockBytes = 4 * 1024 * 1024
+    const one = { id: blockIdOf(1), key: new Uint8Array(32), lengthBytes: blockBytes }
+    const list = BlockList.pack(Array.from({ length: 300_000 }, () => one))
+    assert.equal(list.totalBytes(), 300_000 * blockBytes) // 1.26 TB
+    for (const sizeBytes of [2 ** 32 + 1, 2 ** 41 - 1, Number.MAX_SAFE_INTEGER]) {
+      const meta = { ...linkMeta, kind: 'directory' as const, linkTarget: undefined, sizeBytes: 0, mtimeUs: sizeBytes }
+      assert.equal(decodeMeta(encodeMeta(meta), [])?.mtimeUs, sizeBytes)
+    }
+  })
+
+  it('scenario 81: with as many blocks as an entry may name fits into an entry', () => {
+    const [block] = fileEntry.blocks
+    assert.ok(block !== undefined)
+    const blocks = Array.from({ length: entryBlocksMax }, () => ({ ...block, storedBytes: storedBlockBytesMax }))
+    const lengths = Array.from({ length: entryBlocksMax }, () => storedBlockBytesMax - 16)
+    const sealed = encodeMeta({ ...fileMeta, blockKeys: new Uint8Array(32 * entryBlocksMax), blockLengths: lengths, sizeBytes: 2 ** 45 })
+    const bytes = encodeEntry({ ...fileEntry, blocks, sealed })
+    assert.ok(bytes.length + 50_000 < entryBytesMax, `${bytes.length} bytes`)
+    assert.equal(decodeEntry(bytes)?.blocks.length, entryBlocksMax)
+  })
+})
+
+describe('an entry of a newer program', () => {
+  it('scenario 94: fields that this one does not know are passed over, and kept in what is handed on', () => {
+    const unknown = Uint8Array.of(0xfa, 0x3f, 3, 1, 2, 3) // field 1023, three bytes
+    const bytes = Uint8Array.from([...encodeEntry(fileEntry), ...unknown])
+    assert.deepEqual(decodeEntry(bytes), fileEntry)
+  })
 })
 
 describe('the private part of an entry', () => {

@@ -106,7 +106,7 @@ describe('blocks fetched from a member', () => {
     ['sends what is no frame', async (channel) => await channel.send([Uint8Array.of(255)], never)],
   ]
   for (const [what, liar] of liars) {
-    it(`come from another when one ${what}, and that one is left alone for a while`, async () => {
+    it(`scenario 67: come from another when one ${what}, and that one is left alone for a while`, async () => {
       using server = openServer()
       const ref = server.addFile('a', 'one')
       const peers = new Map([
