@@ -147,7 +147,7 @@ const history = z
         deleted: z.boolean(),
         by: z.string().exactOptional(),
         byName: z.string().exactOptional(),
-        isHere: z.boolean(),
+        isHere: z.boolean().exactOptional(),
       }),
     ),
   })

@@ -198,8 +198,8 @@ export interface PastVersion extends PastPath {
   /** Who replaced it: a peer id, and its name where it is known. */
   readonly by?: string
   readonly byName?: string
-  /** All of its content is on this machine; else members are asked for the rest. */
-  readonly isHere: boolean
+  /** All of its content is on this machine; else members are asked for the rest. Absent where looking would take too long. */
+  readonly isHere?: boolean
 }
 
 export interface History {

@@ -1,5 +1,6 @@
 // One folder's history at work: what was replaced is archived, what is past its bounds goes, and what a person set decides the bounds.
 
+import { messageOf } from '../base/errors.ts'
 import { FilesError } from '../base/files.ts'
 import type { Log } from '../base/log.ts'
 import { runTogether } from '../base/queue.ts'
@@ -64,6 +65,16 @@ export class FolderHistory {
   get bytes(): number {
     const { store, handle } = this.#parts
     return store.health().state === 'closed' ? 0 : store.payloadBytesOf(handle.record.id)
+  }
+
+  /** Brings what was replaced just now to where it can be had again, as far as the store takes it. */
+  async settle(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#archive.settle(signal)
+    } catch (error) {
+      if (signal.aborted) throw error
+      this.#parts.log.warn('could not archive replaced content', { error: messageOf(error) })
+    }
   }
 
   /** Something was replaced. */

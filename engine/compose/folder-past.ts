@@ -28,6 +28,8 @@ export interface FolderAtWork {
   checkActive(): void
   /** Resolves when what is on disk is in the index. */
   walk(signal: AbortSignal): Promise<void>
+  /** Stores what was parked just now. */
+  settle(signal: AbortSignal): Promise<void>
   /** Entries and needs were written. */
   wrote(): void
   nameOf(peer: string): string | undefined
@@ -35,6 +37,7 @@ export interface FolderAtWork {
 
 const versionsMax = 500
 const pathsToldMax = 100
+const blocksLookedForMax = 20_000
 const waitMs = 20_000
 const pollMs = 100
 const nameBytes = 6
@@ -57,6 +60,7 @@ export class FolderPast {
     const below = isDirectory ? index.history.below(handle.row, path ?? '', versionsMax) : []
     const versions = [...own, ...below].toSorted((left, right) => right.replacedMs - left.replacedMs || right.row - left.row)
     const nameOf = this.#authorNames()
+    const isHere = this.#presence()
     return {
       path: path ?? '',
       floorMs: index.folders.historyFloorMs(handle.row),
@@ -67,12 +71,13 @@ export class FolderPast {
         replacedMs: version.replacedMs,
         deleted: version.isDeletion,
         ...(version.author === undefined ? {} : nameOf(version.author)),
-        isHere: version.parked !== undefined || absentBlocks(this.#parts, version).length === 0,
+        ...isHere(version),
       })),
     }
   }
 
   async restore(typed: string, versionId: string, to: string | undefined, signal: AbortSignal): Promise<Restored> {
+    await this.#parts.folder.settle(signal)
     const version = this.#find(typed, versionId)
     const { path } = version
     if (to !== undefined) {
@@ -98,6 +103,7 @@ export class FolderPast {
     const subtree = this.#parsePath(typed)
     if (to === undefined) folder.checkActive()
     await folder.walk(signal)
+    await folder.settle(signal)
     this.#checkTime(atMs)
     if (to !== undefined) return await this.#exportAll(subtree, atMs, to, signal)
     const { restored, removed } = await planRollback(this.#parts, subtree, atMs, signal)
@@ -145,6 +151,16 @@ export class FolderPast {
       if (at === keys.length) return 'done'
       if (clock.monotonicMs() >= deadlineMs) return 'underWay'
       await clock.sleep(pollMs, signal)
+    }
+  }
+
+  /** For some versions: looking for each block of hundreds of large files would hold up everything else. */
+  #presence(): (version: PastVersion) => { readonly isHere?: boolean } {
+    let blocksLeft = blocksLookedForMax
+    return (version) => {
+      if (version.parked !== undefined) return { isHere: true }
+      blocksLeft -= version.blocks.count
+      return blocksLeft < 0 ? {} : { isHere: absentBlocks(this.#parts, version).length === 0 }
     }
   }
 

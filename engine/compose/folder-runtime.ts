@@ -384,12 +384,14 @@ export class FolderRuntime {
       checkActive: () => {
         if (this.#isPaused) throw new EngineError('NOT_ALLOWED', `${name} is paused: resume it first`)
         if (this.isStopped) throw new EngineError('FOLDER_STOPPED', `${name} is stopped: 'holdfast problems' says why`)
+        if (this.guard.isHeld) throw new EngineError('NOT_ALLOWED', `${name} waits for you to accept or reject changes: decide that first`)
         const role = this.log.roleOf(this.#parts.network.self)
         if (role === undefined || !mayWrite(role)) throw new EngineError('NOT_ALLOWED', `this node may not change ${name}: use --to`)
       },
       walk: async (signal) => {
         if (!this.#isPaused && !this.isStopped) await this.ingest.walkNow(signal)
       },
+      settle: (signal) => this.history.settle(signal),
       wrote: () => {
         this.#parts.events.written()
         this.pull.wake()

@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import { errorCodeOf, messageOf } from '../base/errors.ts'
 import type { Jobs } from '../base/jobs.ts'
 import type { Log } from '../base/log.ts'
-import { waitAtMost, Wakeup } from '../base/queue.ts'
+import { Semaphore, waitAtMost, Wakeup } from '../base/queue.ts'
 import type { BlockStore, StoredBlock } from '../blocks/store.ts'
 import { replacedDirectory } from '../disk/folder-disk.ts'
 import type { dropParked } from '../disk/parked-jobs.ts'
@@ -48,6 +48,7 @@ type Finding = 'asNoted' | 'differs'
 export class Archive {
   readonly #parts: ArchiveParts
   readonly #wakeup = new Wakeup()
+  readonly #rounds = new Semaphore(1)
 
   constructor(parts: ArchiveParts) {
     this.#parts = parts
@@ -76,8 +77,17 @@ export class Archive {
     }
   }
 
+  /** Stores what is parked now: for those who want it back at once. Throws what the store throws. */
+  async settle(signal: AbortSignal): Promise<void> {
+    while (this.#parts.isWalked() && (await this.round(signal))) continue
+  }
+
   /** True while there is more to do. */
   async round(signal: AbortSignal): Promise<boolean> {
+    return await this.#rounds.hold(() => this.#round(signal), signal)
+  }
+
+  async #round(signal: AbortSignal): Promise<boolean> {
     const { index, jobs, handle, events } = this.#parts
     const versions = index.history.parked(handle.row, versionsPerRound)
     if (versions.length === 0) return false

@@ -212,6 +212,25 @@ describe('rolling back', () => {
     assert.equal(members.read('A', 'two/x'), 'changed')
   })
 
+  it('scenario 23: 90 % of files change content in one scan (ransomware): held, and once let through, another member rolls back', async () => {
+    const files = Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`work/${at}`, `work of day ${at}`]))
+    using members = await open('ransomware', ['A', 'B'], files)
+    await members.pass(60_000)
+    const atMs = members.nowMs('B')
+    const then = members.tree('B')
+    for (const path of Object.keys(files)) members.write('A', path, `encrypted ${path} ..........`)
+    await members.pass(20_000)
+    assert.deepEqual(members.tree('B'), then, 'nothing spreads before a person decides')
+    const held = members.controls('A').rollback({ folder: 'Folder', atMs }, signal)
+    await assert.rejects(members.wait(held, 'rollback while changes are held'), isCode('NOT_ALLOWED'))
+    await members.wait(members.controls('A').acceptChanges('Folder', signal), 'accept')
+    await members.synced()
+    assert.match(members.read('B', 'work/7') ?? '', /^encrypted/)
+    const done = await rollback(members, 'B', atMs)
+    assert.deepEqual([done.restored, done.removed, done.missingCount, done.state], [40, 0, 0, 'done'])
+    for (const name of ['A', 'B']) assert.deepEqual(members.tree(name), then)
+  })
+
   it('writes what was to another place, and leaves the folder as it is', async () => {
     const large = Buffer.from(blob('elsewhere', 900_000)).toString('latin1')
     using members = await open('elsewhere', ['A', 'B'], { a: 'one', 'd/empty': '', 'd/large': large })

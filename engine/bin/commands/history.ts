@@ -32,7 +32,7 @@ function historyText({ current, versions, path }: History): string {
     `${version.deleted ? 'deleted' : 'replaced'} ${localTimeText(version.replacedMs)}`,
     sizeOf(version),
     whoOf(version),
-    version.isHere ? '' : 'content is with other members',
+    version.isHere === false ? 'content is with other members' : '',
   ])
   const isFile = current !== undefined && current.kind !== 'directory'
   const now = isFile ? [`  now: ${sizeOf(current)}, since ${localTimeText(current.sinceMs)}`] : []
