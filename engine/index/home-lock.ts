@@ -17,6 +17,11 @@ export function lockHome(lockPath: string, homePath: string): Disposable {
         `another Holdfast daemon is already running on ${homePath}: use it, stop it with 'holdfast stop', or start this one with another --home`,
       )
     }
+    if (messageOf(error).includes('is full')) {
+      throw new EngineError('NO_SPACE', `cannot lock the home ${homePath}: its disk is full; free some space there and start again`, {
+        cause: error,
+      })
+    }
     throw new EngineError('HOME_UNUSABLE', `cannot lock the home ${homePath}: ${messageOf(error)}`, { cause: error })
   }
   return { [Symbol.dispose]: () => database.close() }

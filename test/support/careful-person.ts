@@ -22,6 +22,9 @@ import type { SeededRandom } from './seeded-random.ts'
 /** What is owed by all people together: contents by hash, with where they were written. */
 export type Ledger = Map<string, string>
 
+/** People keep their folder this small: it has to fit on a small disk with its history. */
+const folderBytesMax = 12_000_000
+
 type Change = 'create' | 'replace' | 'remove' | 'rename' | 'moveTree' | 'removeTree' | 'chmod'
 
 export class CarefulPerson {
@@ -111,7 +114,8 @@ export class CarefulPerson {
   /** Gives the path a content of its own, unless something is there. */
   #put(path: string): void {
     const made = join(this.#aside, `made-${this.#count++}`)
-    const bytes = this.#random.below(this.#random.chance(0.05) ? 3_000_000 : 20_000)
+    const bytes = this.#random.below(this.#random.chance(0.03) ? 1_500_000 : 20_000)
+    if (sizeOf(this.#root) + bytes > folderBytesMax) return
     try {
       writeFileSync(made, Buffer.concat([Buffer.from(`${this.#name} ${this.#count} ${path}\n`), this.#random.bytes(bytes)]))
       const full = join(this.#root, path)
@@ -134,6 +138,10 @@ export class CarefulPerson {
 /** The hash of every file's content. */
 export function contentsOf(root: string): ReadonlySet<string> {
   return new Set(filesBelow(root).map(hashOf))
+}
+
+function sizeOf(root: string): number {
+  return filesBelow(root).reduce((total, file) => total + lstatSync(file).size, 0)
 }
 
 function filesBelow(root: string): readonly string[] {
