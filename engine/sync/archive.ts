@@ -35,15 +35,13 @@ export interface ArchiveListener {
   strayed(signal: AbortSignal): Promise<void>
 }
 
-const versionsPerRound = 64
+const versionsPerRound = 256
 const sealBytesMax = 8 * 1024 * 1024
+const rangesPerJob = 512
 const retryMs = 60_000
 const walkPollMs = 500
 /** Others' work comes first: a round starts after things have been quiet for this long. */
 const settleMs = 500
-
-/** Whether the parked file is what its row says. */
-type Finding = 'asNoted' | 'differs'
 
 export class Archive {
   readonly #parts: ArchiveParts
@@ -91,23 +89,21 @@ export class Archive {
     const { index, jobs, handle, events } = this.#parts
     const versions = index.history.parked(handle.row, versionsPerRound)
     if (versions.length === 0) return false
-    const findings: Finding[] = []
-    for (const version of versions) findings.push(await this.#store(version, signal))
+    const differing = await this.#store(versions, signal)
     // Looked at once more in one go: a file that held some of the blocks may have gone meanwhile. Then the next round stores those.
-    const settled = versions.filter((version, at) => findings[at] === 'differs' || this.#isKept(version))
-    const strayed = settled.filter((version) => findings[versions.indexOf(version)] === 'differs')
-    const stored = settled.filter((version) => !strayed.includes(version))
+    const stored = versions.filter((version) => !differing.has(version) && this.#isKept(version))
     // Files first, rows after: the blocks are kept by now, and a row whose file is gone is settled again. A file without a row would be
     // a riddle for the next start.
     await jobs.run('dropParked', { root: handle.root, names: stored.map(({ parked }) => parked) }, { signal })
     index.transact(() => {
-      for (const { row } of settled) index.history.clearParked(row)
+      for (const { row } of [...stored, ...differing]) index.history.clearParked(row)
     })
-    if (strayed.length > 0) await events.strayed(signal)
+    if (differing.size > 0) await events.strayed(signal)
     events.stored(false)
     // What is not settled is tried again after a pause: files of the folder are on the move.
-    if (settled.length < versions.length) this.#wakeup.wake()
-    return settled.length === versions.length
+    const isSettled = stored.length + differing.size === versions.length
+    if (!isSettled) this.#wakeup.wake()
+    return isSettled
   }
 
   /** True when every block is stored, or in a file of the folder. Asks for no other version's sake: each has its own parked file. */
@@ -116,43 +112,57 @@ export class Archive {
     return index.items.areAtHome(handle.row, blocks).every((isAtHome, at) => isAtHome || store.has(handle.record.id, blocks.id(at)))
   }
 
-  /** Stores what no file of the folder holds. */
-  async #store({ parked, blocks }: ParkedVersion, signal: AbortSignal): Promise<Finding> {
-    const { index, handle, store } = this.#parts
-    const path = `${replacedDirectory}/${parked}`
-    const areAtHome = index.items.areAtHome(handle.row, blocks)
-    let batch: SealRange[] = []
+  /** Stores what no file of the folder holds, many small versions at once; gives those whose parked file is not what was noted. */
+  async #store(versions: readonly ParkedVersion[], signal: AbortSignal): Promise<ReadonlySet<ParkedVersion>> {
+    const { jobs, handle, store } = this.#parts
+    const differing = new Set<ParkedVersion>()
+    let batch: Unstored[] = []
     let bytes = 0
-    let offset = 0
-    let isAsNoted = true
     const flush = async (): Promise<void> => {
       if (batch.length === 0) return
-      const ranges = batch
+      const unstored = batch
       batch = []
       bytes = 0
+      const ranges = unstored.map(({ range }) => range)
+      const { payload, lengths } = await jobs.run('sealRanges', { root: handle.root, sealKey: handle.jobKeys.sealKey, ranges }, { signal })
       // What is still as noted is stored, whatever came of the rest of the file.
-      if (!(await this.#sealIntoStore(ranges, signal))) isAsNoted = false
+      await store.put(cut(payload, lengths, ranges, handle))
+      for (const [at, { version }] of unstored.entries()) if (lengths[at] === 0) differing.add(version)
     }
+    for (const version of versions) {
+      for (const unstored of this.#unstored(version)) {
+        batch.push(unstored)
+        bytes += unstored.range.lengthBytes
+        if (bytes >= sealBytesMax || batch.length >= rangesPerJob) await flush()
+      }
+    }
+    await flush()
+    return differing
+  }
+
+  #unstored(version: ParkedVersion): readonly Unstored[] {
+    const { index, handle, store } = this.#parts
+    const { blocks, parked } = version
+    const path = `${replacedDirectory}/${parked}`
+    const areAtHome = index.items.areAtHome(handle.row, blocks)
+    const unstored: Unstored[] = []
+    let offset = 0
     for (let at = 0; at < blocks.count; at++) {
       const id = blocks.id(at)
       const lengthBytes = blocks.lengthBytes(at)
       if (areAtHome[at] !== true && !store.has(handle.record.id, id)) {
-        batch.push({ path, offset, lengthBytes, id, key: blocks.key(at) })
-        bytes += lengthBytes
+        unstored.push({ version, range: { path, offset, lengthBytes, id, key: blocks.key(at) } })
       }
       offset += lengthBytes
-      if (bytes >= sealBytesMax) await flush()
     }
-    await flush()
-    return isAsNoted ? 'asNoted' : 'differs'
+    return unstored
   }
+}
 
-  async #sealIntoStore(ranges: readonly SealRange[], signal: AbortSignal): Promise<boolean> {
-    const { jobs, handle, store } = this.#parts
-    const { payload, lengths } = await jobs.run('sealRanges', { root: handle.root, sealKey: handle.jobKeys.sealKey, ranges }, { signal })
-    await store.put(cut(payload, lengths, ranges, handle))
-    return lengths.every((length) => length > 0)
-  }
+/** A block that is only in a parked file yet. */
+interface Unstored {
+  readonly version: ParkedVersion
+  readonly range: SealRange
 }
 
 function cut(payload: Uint8Array, lengths: readonly number[], ranges: readonly SealRange[], handle: FolderHandle): readonly StoredBlock[] {
