@@ -1,5 +1,6 @@
 // The jobs that run off the main thread. With engine.ts the only place that knows all of them; worker.ts runs them in threads.
 
+import { inFolder } from './disk/exact-files.ts'
 import { inspectPlace, inspectRoot, establishRoot, makePlace, tidyRoot, unpark } from './disk/folder-jobs.ts'
 import { dropParked, listParked } from './disk/parked-jobs.ts'
 import { readSettings } from './disk/read-settings.ts'
@@ -51,34 +52,34 @@ export type EngineJobs = {
 
 export const jobTable: EngineJobs = {
   checkEntries,
-  checkLarge,
+  checkLarge: inFolder(checkLarge),
   checkpointDatabase,
   dropParked,
   dropTemporaries,
   establishRoot,
-  exportPieces,
-  fillLarge,
+  exportPieces: inFolder(exportPieces),
+  fillLarge: inFolder(fillLarge),
   finishExport,
-  finishLarge,
+  finishLarge: inFolder(finishLarge),
   flushDatabase,
-  ingestBatch,
-  ingestWindow,
+  ingestBatch: inFolder(ingestBatch),
+  ingestWindow: inFolder(ingestWindow),
   inspectExport,
   inspectPlace,
   inspectRoot,
-  listDirectories,
+  listDirectories: inFolder(listDirectories),
   listLarge,
   listParked,
   makePlace,
   prepareExport,
-  prepareLarge,
-  publishBatch,
+  prepareLarge: inFolder(prepareLarge),
+  publishBatch: inFolder(publishBatch),
   readSession,
   readSettings,
-  sealRanges,
-  statPaths,
+  sealRanges: inFolder(sealRanges),
+  statPaths: inFolder(statPaths),
   tidyRoot,
-  unpark,
-  verifyFiles,
+  unpark: inFolder(unpark),
+  verifyFiles: inFolder(verifyFiles),
   writeSession,
 }

@@ -14,6 +14,7 @@ export type FilesFault =
   | 'isDirectory' // EISDIR
   | 'symlink' // ELOOP: the last component is a symlink and was to be opened
   | 'nameTooLong' // ENAMETOOLONG
+  | 'nameClash' // another spelling of the name is there, which the drive takes for the same
   | 'busy' // EBUSY, ETXTBSY, sharing violation
   | 'crossDevice' // EXDEV
   | 'io' // EIO
@@ -73,6 +74,13 @@ export interface OpenFile {
   datasync(): Promise<void>
   /** Idempotent. */
   close(): void
+}
+
+/** What a drive takes for one name; absent where it takes each spelling for its own. */
+export interface NameFolding {
+  readonly isCaseFolded: boolean
+  /** NFC and NFD are one name. */
+  readonly isFormFolded: boolean
 }
 
 export type OpenMode =

@@ -1,10 +1,12 @@
 // Work that must not run on the main thread. A job is a function of its input and the file system; which thread runs it
 // is the platform's business (worker threads in platform/, inline in the simulator).
 
-import type { Files } from './files.ts'
+import type { Files, NameFolding } from './files.ts'
 
 export interface JobWorld {
   readonly files: Files
+  /** Of the drive that the job's folder is on. */
+  readonly folding?: NameFolding
 }
 
 export interface JobResult<Output> {

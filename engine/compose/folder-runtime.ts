@@ -329,10 +329,8 @@ export class FolderRuntime {
       isBeingApplied: (path) => this.pull.isBeingApplied(path),
       committed: (outcome) => {
         this.verifier.settle()
-        if (outcome.written > 0) {
-          this.#parts.events.written()
-          this.#have.ring()
-        }
+        if (outcome.written > 0) this.#parts.events.written()
+        if (outcome.written + outcome.adopted > 0) this.#have.ring()
         if (outcome.hasNeeds) this.pull.wake()
         this.exchange.needsChanged()
         this.#noteChange()

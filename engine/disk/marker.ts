@@ -5,6 +5,7 @@ import { EngineError } from '../base/errors.ts'
 import { fromUtf8, utf8 } from '../base/bytes.ts'
 import { FilesError } from '../base/files.ts'
 import type { Files } from '../base/files.ts'
+import { probeForms } from './exact-files.ts'
 import { folderDirectoryName, markerName } from './limits.ts'
 import { asidePrefix, replacedDirectory, temporaryDirectory } from './folder-disk.ts'
 
@@ -37,6 +38,7 @@ export async function prepareFolder(files: Files, root: string): Promise<void> {
     else if (stat.kind !== 'directory')
       throw new FilesError('notDirectory', 'prepare', path, `there is a ${stat.kind} where a directory belongs`)
   }
+  probeForms(files, root)
   await files.syncDirectory(`${root}/${folderDirectoryName}`)
   await files.syncDirectory(root)
 }

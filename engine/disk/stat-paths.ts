@@ -2,7 +2,7 @@
 
 import { FilesError, type FileStat } from '../base/files.ts'
 import type { JobResult, JobWorld } from '../base/jobs.ts'
-import type { RelativePath } from '../model/path.ts'
+import { normalisePath, type RelativePath } from '../model/path.ts'
 import { DirectoryChecks, absolutePath } from './parents.ts'
 
 export interface StatPathsInput {
@@ -10,17 +10,25 @@ export interface StatPathsInput {
   readonly paths: readonly RelativePath[]
 }
 
-export type PathFinding =
+/** `path`: how the folder spells it, where the drive takes several forms for one name. */
+export type PathFinding = (
   | { readonly kind: 'present'; readonly stat: FileStat }
   /** Nothing is there, or a directory on the way is a symlink or no directory: for the folder it is not there. */
   | { readonly kind: 'missing' }
   /** It could not be looked at: unknown, not deleted. */
   | { readonly kind: 'unknown'; readonly detail: string }
+) & { readonly path?: RelativePath }
 
 /** One finding a path, in their order. */
-export function statPaths(input: StatPathsInput, { files }: JobWorld): JobResult<readonly PathFinding[]> {
+export function statPaths(input: StatPathsInput, { files, folding }: JobWorld): JobResult<readonly PathFinding[]> {
   const checks = new DirectoryChecks(files, input.root)
-  return { output: input.paths.map((path) => findPath(path)) }
+  const isFormFolded = folding?.isFormFolded === true
+  return {
+    output: input.paths.map((hinted) => {
+      const path = isFormFolded ? normalisePath(hinted) : hinted
+      return path === hinted ? findPath(path) : { ...findPath(path), path }
+    }),
+  }
 
   function findPath(path: RelativePath): PathFinding {
     try {

@@ -121,7 +121,7 @@ export class IngestBatches {
       const again = takeBack(this.#index, this.#handle, accidents.slice(from, from + batchPathsMax), this.#clock.nowMs())
       for (const path of again) this.#events.again(path)
     }
-    if (accidents.length > 0) this.#events.committed({ written: 0, again: [], hasNeeds: true })
+    if (accidents.length > 0) this.#events.committed({ written: 0, adopted: 0, again: [], hasNeeds: true })
   }
 
   async #flush(): Promise<void> {

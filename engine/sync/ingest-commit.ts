@@ -43,6 +43,8 @@ export type FoundState =
 export interface IngestOutcome {
   /** Entries written in this node's name. */
   readonly written: number
+  /** Paths found to hold what some member wrote, and something else before: more can be had from here. */
+  readonly adopted: number
   /** Paths that moved on meanwhile: look again. */
   readonly again: readonly RelativePath[]
   /** True when some path is to be reconciled with what others wrote. */
@@ -71,6 +73,7 @@ export function commitFound(
   return index.transact(() => {
     const again: RelativePath[] = []
     const plans: Plan[] = []
+    let adopted = 0
     const seen = new Set<string>()
     for (const found of paths) {
       // A path can be found twice, by its own hint and by the walk of its new parent.
@@ -79,10 +82,11 @@ export function commitFound(
       if (!isStillBase(index.items.byPath(handle.row, found.path), found.item)) again.push(found.path)
       else {
         const plan = planPath(index, handle, asRecorded(found), timeMs)
-        if (plan !== undefined) plans.push(plan)
+        if (plan === 'adopted') adopted++
+        else if (plan !== undefined) plans.push(plan)
       }
     }
-    if (manner === 'note') return { written: 0, again, hasNeeds: false }
+    if (manner === 'note') return { written: 0, adopted, again, hasNeeds: false }
     const written = writeEntries(
       index,
       handle,
@@ -102,7 +106,7 @@ export function commitFound(
         hasNeeds = true
       }
     })
-    return { written: plans.length, again, hasNeeds }
+    return { written: plans.length, adopted, again, hasNeeds }
   })
 }
 
@@ -143,7 +147,7 @@ function isStillRotten({ item, found }: FoundPath): boolean {
 }
 
 /** What to write for one path; undefined when no entry is needed (the item row is then brought up to date here). */
-function planPath(index: Index, handle: FolderHandle, found: FoundPath, timeMs: number): Plan | undefined {
+function planPath(index: Index, handle: FolderHandle, found: FoundPath, timeMs: number): Plan | 'adopted' | undefined {
   const entryId = entryIdOfPath(handle, found.path)
   const { item } = found
   if (found.found.kind === 'missing') return planRemoval(index, handle, found, entryId)
@@ -157,7 +161,7 @@ function planPath(index: Index, handle: FolderHandle, found: FoundPath, timeMs: 
   const equal = opened.find((version) => isFoundVersion(version, found.found))
   if (equal !== undefined) {
     adopt(index, handle, found, equal, siblings.length, timeMs)
-    return undefined
+    return isSame ? undefined : 'adopted'
   }
   const seen = item === undefined ? seenByUnknown(index, handle, entryId, opened) : []
   const base = item?.vector ?? seen.map((version) => version.vector).reduce(joinVectors, emptyVector)

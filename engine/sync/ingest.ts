@@ -274,12 +274,13 @@ export class Ingest {
   }
 
   async #followHints(signal: AbortSignal): Promise<void> {
-    const paths = this.#takeHints()
-    if (paths.some((path) => path === ignoreFileName)) this.requestWalk() // other rules: other paths are in or out
-    if (paths.length === 0) return
+    const hinted = this.#takeHints()
+    if (hinted.some((path) => path === ignoreFileName)) this.requestWalk() // other rules: other paths are in or out
+    if (hinted.length === 0) return
     const { index, jobs, handle, problems, guard, clock } = this.#parts
     const isHeld = guard.isHeld
-    const findings = await jobs.run('statPaths', { root: handle.root, paths }, { signal })
+    const findings = await jobs.run('statPaths', { root: handle.root, paths: hinted }, { signal })
+    const paths = hinted.map((path, at) => findings[at]?.path ?? path)
     const changes: HintedChange[] = []
     const newDirectories: string[] = []
     const batches = this.#openBatches(isHeld ? 'hold' : 'tell', signal)

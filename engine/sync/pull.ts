@@ -477,6 +477,7 @@ const faultReasons: Partial<Readonly<Record<FilesFault, NeedReason>>> = {
   denied: 'DENIED',
   nameTooLong: 'NAME_NOT_POSSIBLE',
   unsupported: 'NAME_NOT_POSSIBLE',
+  nameClash: 'NAME_NOT_POSSIBLE',
   busy: 'FILE_BUSY',
   io: 'DISK_FAILED',
 }
@@ -485,6 +486,10 @@ const faultTexts: Partial<Readonly<Record<FilesFault, { readonly text: string; r
   noSpace: { text: 'the disk is full', next: 'Free some space; it goes on by itself.' },
   denied: { text: 'permission was denied', next: 'Give the user that runs Holdfast permission to write there.' },
   nameTooLong: { text: 'the name is too long for this file system', next: 'Shorten it on another member.' },
+  nameClash: {
+    text: 'another name there differs only in case or accents, and this drive takes both for one',
+    next: 'Rename one of the two on another member.',
+  },
   busy: { text: 'another program holds it open', next: 'Close it there; it goes on by itself.' },
   io: { text: 'the disk reported an error', next: 'Check the disk.' },
 }

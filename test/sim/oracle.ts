@@ -6,7 +6,7 @@ import type { SimNode } from './node.ts'
 import { isInHistory, PastCheck, restoredPath } from './past-check.ts'
 import { Person } from './person.ts'
 import type { Scheduler } from './scheduler.ts'
-import { contentAt, differences, isConflictCopy, isIgnoredName, isOwnPath, snapshotOf, type Snapshot } from './snapshot.ts'
+import { contentAt, differences, isConflictCopy, isIgnoredName, isOwnPath, viewOf, type View } from './snapshot.ts'
 
 export class OracleViolation extends Error {
   constructor(message: string) {
@@ -98,9 +98,8 @@ export class Oracle {
 
   /** What keeps the nodes from being the same; empty when they agree. */
   disagreements(): readonly string[] {
-    const [first, ...others] = this.members.map(({ node }) => [node.name, snapshotOf(node)] as const)
-    if (first === undefined) return []
-    return others.flatMap(([name, snapshot]) => differences(first[1], snapshot, [first[0], name]))
+    const [first, ...others] = this.members.map(({ node }) => viewOf(node))
+    return first === undefined ? [] : others.flatMap((view) => differences(first, view))
   }
 
   /** At rest. Throws OracleViolation for anything that is lost, touched or not agreed. */
@@ -110,10 +109,8 @@ export class Oracle {
     if (disagreements.length > 0) throw new OracleViolation(`nodes disagree at rest:\n  ${disagreements.join('\n  ')}`)
     this.#checkIgnored()
     const counts = { inPlace: 0, conflictCopies: 0, elsewhere: 0 }
-    for (const { node } of this.members) {
-      const snapshot = snapshotOf(node)
-      for (const owed of this.#ledger.owed()) counts[this.#placeOf(owed, snapshot, node)]++
-    }
+    const views = this.members.map(({ node }) => viewOf(node))
+    for (const view of views) for (const owed of this.#ledger.owed()) counts[this.#placeOf(owed, view, views)]++
     return counts
   }
 
@@ -136,13 +133,15 @@ export class Oracle {
     return count
   }
 
-  #placeOf(owed: Owed, snapshot: Snapshot, node: SimNode): 'inPlace' | 'conflictCopies' | 'elsewhere' {
-    if (snapshot.get(owed.path.normalize('NFC'))?.content === owed.content) return 'inPlace'
-    const places = [...snapshot].filter(([, seen]) => seen.kind === 'file' && seen.content === owed.content).map(([path]) => path)
+  #placeOf(owed: Owed, view: View, views: readonly View[]): 'inPlace' | 'conflictCopies' | 'elsewhere' {
+    if (view.snapshot.get(owed.path.normalize('NFC'))?.content === owed.content) return 'inPlace'
+    const places = placesOf(owed.content, view)
     if (places.length === 0) {
+      // What this drive has no name for is with the others.
+      if (views.some((other) => placesOf(owed.content, other).some((path) => view.isBarred(path)))) return 'elsewhere'
       const when = (owed.atUs / 1000).toFixed(3)
       throw new OracleViolation(
-        `lost on ${node.name}: content ${owed.content} that ${owed.by} put at ${owed.path} at ${when} ms is nowhere in the folder`,
+        `lost on ${view.name}: content ${owed.content} that ${owed.by} put at ${owed.path} at ${when} ms is nowhere in the folder`,
       )
     }
     return places.some((path) => isConflictCopy(path, owed.path)) ? 'conflictCopies' : 'elsewhere'
@@ -195,4 +194,8 @@ export class Oracle {
     if (person === undefined) throw new Error(`${node.name} is not part of this world`)
     return person
   }
+}
+
+function placesOf(content: string, { snapshot }: View): readonly string[] {
+  return [...snapshot].filter(([, seen]) => seen.kind === 'file' && seen.content === content).map(([path]) => path)
 }

@@ -176,8 +176,18 @@ export class Performer {
     if (!node.isRunning) return false
     await this.#finish(node)
     if (node.isRunning) await this.#settle(Promise.race([node.stop(), node.died()]), `stop of ${node.name}`)
-    if (!node.isRunning) await this.#settle(node.start(), `start of ${node.name}`)
+    if (!node.isRunning) await this.#settle(this.#tryStart(node), `start of ${node.name}`)
     return true
+  }
+
+  /** A drive that fails or is full may keep it from starting; in the end, when all is calm, it must start. */
+  async #tryStart(node: SimNode): Promise<void> {
+    try {
+      await node.start()
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      this.#world.scheduler.note(`${node.name} could not start: ${error.message}`)
+    }
   }
 
   #strike(node: SimNode, how: 'kill' | 'crash'): boolean {
@@ -220,13 +230,13 @@ export class Performer {
 
   /** Who finds after the start that the folder is not there joins it again. */
   async #startAndJoin(node: SimNode): Promise<void> {
-    await node.start()
+    await this.#tryStart(node)
     if (node.controls?.folders().length !== 0) return
     try {
       await Promise.race([this.#join(node), node.died()])
     } catch (error) {
       // Cut off, or one of the two died: it joins in the end, when all is calm.
-      if (!(error instanceof EngineError) && !(error instanceof FilesError) && !(error instanceof SimCrash)) throw error
+      if (!isRefusal(error) && !(error instanceof SimCrash)) throw error
       this.#world.scheduler.note(`${node.name} could not join: ${error.message}`)
     }
   }
@@ -279,4 +289,10 @@ export class Performer {
   #settle<T>(work: Promise<T>, what: string): Promise<T> {
     return this.#world.scheduler.settle(work, limits, what)
   }
+}
+
+/** What the engine says when it cannot do something, or what the drive and the database said to it. */
+function isRefusal(error: unknown): error is Error {
+  if (error instanceof EngineError || error instanceof FilesError) return true
+  return error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR'
 }

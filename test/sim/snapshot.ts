@@ -83,13 +83,42 @@ function look(node: SimNode, directory: string, seen: Map<string, Seen>): 'share
   return found
 }
 
+/** A node's snapshot, with the paths that it cannot have. */
+export interface View {
+  readonly name: string
+  readonly snapshot: Snapshot
+  /** True when the drive takes the path, or a directory on the way to it, for one that is there under another spelling. */
+  isBarred(path: string): boolean
+}
+
+export function viewOf(node: SimNode): View {
+  const snapshot = snapshotOf(node)
+  const fold = (path: string): string =>
+    path
+      .split('/')
+      .map((name) => node.disk.tree.fold(name))
+      .join('/')
+  const folded = new Set([...snapshot.keys()].map(fold))
+  const isBarred = (path: string): boolean => {
+    const names = path.split('/')
+    return names.some((_, at) => {
+      const upTo = names.slice(0, at + 1).join('/')
+      return !snapshot.has(upTo) && folded.has(fold(upTo))
+    })
+  }
+  return { name: node.name, snapshot, isBarred }
+}
+
 /** What differs, one line a path, at most `linesMax`; empty when the two are the same. */
-export function differences(left: Snapshot, right: Snapshot, names: readonly [string, string], linesMax: number = 20): readonly string[] {
+export function differences(one: View, two: View, linesMax: number = 20): readonly string[] {
   const lines: string[] = []
+  const names = [one.name, two.name] as const
+  const [left, right] = [one.snapshot, two.snapshot]
   for (const path of new Set([...left.keys(), ...right.keys()])) {
+    if (one.isBarred(path) || two.isBarred(path)) continue
     if (isDoubt(left.get(path), right.get(path)) || isDoubt(right.get(path), left.get(path))) continue
-    const [one, other] = [describe(left.get(path)), describe(right.get(path))]
-    if (one !== other) lines.push(`${path}: ${names[0]} has ${one}, ${names[1]} has ${other}`)
+    const [here, there] = [describe(left.get(path)), describe(right.get(path))]
+    if (here !== there) lines.push(`${path}: ${names[0]} has ${here}, ${names[1]} has ${there}`)
     if (lines.length >= linesMax) break
   }
   return lines

@@ -80,7 +80,7 @@ function plan(node: IndexNode, path: string): PathPlan {
 describe('what is found on disk', () => {
   it('is a first version where nothing was known', () => {
     using node = new IndexNode(0)
-    assert.deepEqual(commit(node, found(node, 'a', 'one')), { written: 1, again: [], hasNeeds: false })
+    assert.deepEqual(commit(node, found(node, 'a', 'one')), { written: 1, adopted: 0, again: [], hasNeeds: false })
     const entry = onlyEntry(node, 'a')
     assert.equal(entry.vector.length, 1)
     assert.deepEqual(node.index.items.byPath(node.handle.row, 'a')?.vector, entry.vector)
@@ -130,7 +130,7 @@ describe('what is found on disk', () => {
     using node = new IndexNode(0)
     using other = new IndexNode(1)
     arrives(node, other, other.write('a', 'theirs'))
-    assert.deepEqual(commit(node, found(node, 'a', 'ours')), { written: 1, again: [], hasNeeds: true })
+    assert.deepEqual(commit(node, found(node, 'a', 'ours')), { written: 1, adopted: 0, again: [], hasNeeds: true })
     assert.equal(entriesOf(node, 'a').length, 2)
     assert.ok(node.index.needs.has(node.handle.row, shortKeyOf(entryIdOfPath(node.handle, pathOf('a')))))
     assert.equal(plan(node, 'a').kind, 'merge')
@@ -143,7 +143,7 @@ describe('what is found on disk', () => {
     arrives(node, other, theirs)
     assert.equal(plan(node, 'a').kind, 'change')
     const { mtimeUs } = present(openEntryMeta(other.handle.metaKeys, theirs), 'it opens')
-    assert.deepEqual(commit(node, found(node, 'a', 'same', { mtimeUs })), { written: 0, again: [], hasNeeds: false })
+    assert.deepEqual(commit(node, found(node, 'a', 'same', { mtimeUs })), { written: 0, adopted: 1, again: [], hasNeeds: false })
     assert.deepEqual(node.index.items.byPath(node.handle.row, 'a')?.vector, theirs.vector)
     assert.equal(node.index.needs.count(node.handle.row), 0)
     assert.deepEqual(plan(node, 'a'), { kind: 'settled' })
@@ -153,7 +153,12 @@ describe('what is found on disk', () => {
     using node = new IndexNode(0)
     const stale = found(node, 'a', 'one')
     commit(node, found(node, 'a', 'two'))
-    assert.deepEqual(commit(node, stale, found(node, 'b', 'x'), found(node, 'b', 'x')), { written: 1, again: ['a'], hasNeeds: false })
+    assert.deepEqual(commit(node, stale, found(node, 'b', 'x'), found(node, 'b', 'x')), {
+      written: 1,
+      adopted: 0,
+      again: ['a'],
+      hasNeeds: false,
+    })
   })
 
   it('is signed so that others accept it', async () => {
