@@ -59,6 +59,7 @@ function start(
 ): Pick<Engine, 'controls' | 'stopped'> {
   const ending = new AbortController()
   const listeners = new Set<() => void>()
+  const pasts = new Set<string>()
   const changed = new Coalescer(world.clock, changeIntervalMs, ending.signal, () => {
     for (const listener of listeners) listener()
   })
@@ -81,6 +82,7 @@ function start(
       changed: () => changed.ring(),
       written: () => flusher.wake(),
       membersChanged: () => refresh(),
+      ownPastMet: (folder) => void pasts.add(folder),
       renewed: (runtime) => void folders.reopen(runtime),
     },
   })
@@ -113,7 +115,7 @@ function start(
     await flushing
   })
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>()
-  const nodeProblems = (): readonly Problem[] => [...twinProblems(cards), ...storeProblems(store)]
+  const nodeProblems = (): readonly Problem[] => [...twinProblems(cards), ...pastProblems(pasts), ...storeProblems(store)]
   const stores = { world, index, network, identity }
   const traffic = (): Traffic => addTraffic(network.traffic(), lanes?.traffic)
   const parts = { ...stores, folders, inviter, keeper, cards, nodeProblems, traffic, listeners, stop, signal: ending.signal }
@@ -188,6 +190,17 @@ function twinProblems({ twin }: CardShelf): readonly Problem[] {
       next: 'Stop one of the two. On the machine that is to be another node, start with a new --home and join the folders with links; then start this one again.',
     },
   ]
+}
+
+/** Told until the next start: nobody here can see which of the two it was. */
+function pastProblems(folders: ReadonlySet<string>): readonly Problem[] {
+  return [...folders].map((folder) => ({
+    code: 'OWN_PAST',
+    severity: 'warning',
+    folder,
+    text: 'members know changes in the name of this node that it did not have: this machine was set back to an earlier state, or a copy of its home runs elsewhere. It goes on as another author; nothing was lost.',
+    next: 'If it was set back, nothing to do. If a copy runs elsewhere, stop that one and give it a new --home.',
+  }))
 }
 
 function storeProblems(store: SegmentStore): readonly Problem[] {

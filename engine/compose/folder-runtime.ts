@@ -9,6 +9,7 @@ import type { Identity } from '../crypto/identity.ts'
 import type { Index } from '../index/index-store.ts'
 import { mayWrite, type FolderRecord } from '../model/folder.ts'
 import type { PeerId } from '../model/ids.ts'
+import { incarnationBytes } from '../model/limits.ts'
 import type { Channel, Network } from '../net/network.ts'
 import { FolderLog } from '../share/folder-log.ts'
 import { FolderNews } from '../sync/announce.ts'
@@ -16,6 +17,7 @@ import { ChangeGuard } from '../sync/change-guard.ts'
 import { Exchange } from '../sync/exchange.ts'
 import { openFolderHandle, type FolderHandle } from '../sync/folder-handle.ts'
 import { Ingest } from '../sync/ingest.ts'
+import { becomeAnother } from '../sync/own-past.ts'
 import { largeTemporaryPrefix } from '../sync/large-file-job.ts'
 import { FolderProblems } from '../sync/problems.ts'
 import { faultKeptMs } from '../sync/receive.ts'
@@ -56,6 +58,8 @@ export interface RuntimeListener {
   changed(): void
   /** Entries were written to the index: they can be told once they are flushed. */
   written(): void
+  /** Members knew changes of this folder in the node's name that it did not have. */
+  ownPastMet(folder: string): void
   /** The folder is to be opened anew: this node is another author in it. */
   renewed(runtime: FolderRuntime): void
   /** The folder's members changed. */
@@ -88,6 +92,7 @@ export class FolderRuntime {
   readonly #ending = new AbortController()
   #isPaused: boolean
   #isAnew: boolean
+  #hasMetOwnPast = false
   readonly #watch: FolderWatch
   readonly #largeTidy: LargeTidy
 
@@ -132,6 +137,7 @@ export class FolderRuntime {
       folderLog: this.log,
       cards: this.#cardBox(),
       news: this.#news,
+      ownPastFound: (seq) => this.#meetOwnPast(seq),
       events: this.#exchangeEvents(),
     })
     this.past = new FolderPast({ ...shared, jobs, store, fetcher: this.#fetcher, random, folder: this.#folderAtWork() })
@@ -308,6 +314,20 @@ export class FolderRuntime {
       (both) => this.#watch.run(both),
       (both) => this.#largeTidy.run(both),
     ])
+  }
+
+  /** A member has heard from another self of this node: what that one wrote comes from the members, what nobody was told is written again. */
+  #meetOwnPast(seq: number): void {
+    if (this.#hasMetOwnPast) return
+    this.#hasMetOwnPast = true
+    const { index, world, events } = this.#parts
+    const floor = Math.min(index.folders.toldSeq(this.handle.row), seq - 1)
+    this.#logger.warn('members know changes in the name of this node that it does not have', { seq, floor })
+    becomeAnother(index, this.handle, world.random.bytes(incarnationBytes), floor, world.clock.nowMs())
+    index.transactDurably(() => index.renewId(world.random))
+    events.written()
+    events.ownPastMet(this.record.name)
+    events.renewed(this)
   }
 
   /** This node is another author here now, and the flows know the old one: they end, and others take their place. */

@@ -52,6 +52,10 @@ export class EntryTable {
   readonly #raiseHead: StatementSync
   readonly #insertSet: StatementSync
   readonly #setFor: StatementSync
+  readonly #setAt: StatementSync
+  readonly #ofAuthor: StatementSync
+  readonly #removeSets: StatementSync
+  readonly #lowerHead: StatementSync
   readonly #saveCounter: StatementSync
   readonly #lastOf: StatementSync
   #rowSeq: number
@@ -76,6 +80,10 @@ export class EntryTable {
     this.#setFor = database.prepare(
       'select bytes, first_seq from change_set where author = ? and first_seq <= ? order by first_seq desc limit 1',
     )
+    this.#setAt = database.prepare('select bytes from change_set where author = ? and first_seq = ?')
+    this.#ofAuthor = database.prepare('select row_seq, author, seq, bytes from entry where author = ? and seq > ? order by seq')
+    this.#removeSets = database.prepare('delete from change_set where author = ? and first_seq > ?')
+    this.#lowerHead = database.prepare('update author set head = ? where id = ? and head > ?')
     this.#lastOf = database.prepare('select row_seq from entry where +folder = ? order by row_seq desc limit 1')
     this.#saveCounter = database.prepare('insert into fact (name, value) values (?, ?) on conflict do update set value = excluded.value')
     this.#rowSeqReserved = this.#readReserved()
@@ -194,6 +202,31 @@ export class EntryTable {
 
   insertChangeSet(author: number, firstSeq: number, entries: number, bytes: Uint8Array): void {
     this.#insertSet.run(author, firstSeq, entries, bytes)
+  }
+
+  /** The encoded change set that begins at this sequence number. */
+  changeSetAt(author: number, firstSeq: number): Uint8Array | undefined {
+    const row = this.#setAt.get(author, firstSeq)
+    return row === undefined ? undefined : bytesOf(row, 'bytes')
+  }
+
+  /** The encoded change set that may hold this sequence number: the last that begins at or before it. */
+  findChangeSet(author: number, seq: number): Uint8Array | undefined {
+    const row = this.#setFor.get(author, seq)
+    return row === undefined ? undefined : bytesOf(row, 'bytes')
+  }
+
+  /** Current entries of an author after a sequence number, in their order. Reads all rows: for what happens once. */
+  ofAuthorAfter(author: number, seq: number): readonly EntryRow[] {
+    return this.#ofAuthor.all(author, seq).map(parseEntryRow)
+  }
+
+  /** What is known of an author ends at `seq` again. Its later entries must be gone. Inside a transaction. */
+  forgetAfter(folderRow: number, author: AuthorRow, seq: number): void {
+    this.#removeSets.run(author.row, seq)
+    if (this.#lowerHead.run(seq, author.row, seq).changes === 1) {
+      this.#authorMap(folderRow).set(bytesKey(author.authorId), { ...author, head: seq })
+    }
   }
 
   /** The change set that holds this sequence number: its encoded bytes and first number. */

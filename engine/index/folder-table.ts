@@ -25,6 +25,8 @@ export class FolderTable {
   readonly #setPaused: StatementSync
   readonly #caution: StatementSync
   readonly #setCaution: StatementSync
+  readonly #seqs: StatementSync
+  readonly #raiseTold: StatementSync
   readonly #standing: StatementSync
   readonly #setStanding: StatementSync
   readonly #setIncarnation: StatementSync
@@ -52,6 +54,8 @@ export class FolderTable {
     this.#standing = database.prepare('select standing from folder where id = ?')
     this.#setStanding = database.prepare('update folder set standing = ? where id = ?')
     this.#setIncarnation = database.prepare('update folder set incarnation = ? where id = ?')
+    this.#seqs = database.prepare('select next_seq, told_seq from folder where id = ?')
+    this.#raiseTold = database.prepare('update folder set told_seq = ? where id = ? and told_seq < ?')
     this.#remove = database.prepare('delete from folder where id = ?')
     this.#takeSeqs = database.prepare('update folder set next_seq = next_seq + ? where id = ? returning next_seq')
     this.#appendLog = database.prepare('insert into log_entry (folder, position, bytes) values (?, ?, ?)')
@@ -90,6 +94,23 @@ export class FolderTable {
 
   setPaused(row: number, isPaused: boolean): void {
     this.#setPaused.run(isPaused ? 1 : 0, row)
+  }
+
+  /** The sequence number that is given out next. */
+  nextSeq(row: number): number {
+    const folder = this.#seqs.get(row)
+    return folder === undefined ? 1 : numberOf(folder, 'next_seq')
+  }
+
+  /** The highest own sequence number that some member may have been told. */
+  toldSeq(row: number): number {
+    const folder = this.#seqs.get(row)
+    return folder === undefined ? 0 : numberOf(folder, 'told_seq')
+  }
+
+  /** Before members are told. */
+  raiseTold(row: number, seq: number): void {
+    this.#raiseTold.run(seq, row, seq)
   }
 
   /** As `setCaution` was given it; '' at first. */

@@ -208,4 +208,9 @@ export const migrations: readonly string[] = [
   -- The session that index and folder last began together (see sync/standing.ts), as JSON; '' = none yet.
   alter table folder add column standing text not null default '';
   `,
+  /* 6 */ `
+  -- The highest own sequence number that some member may have been told.
+  alter table folder add column told_seq integer not null default 0;
+  update folder set told_seq = next_seq - 1;
+  `,
 ]

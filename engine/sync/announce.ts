@@ -7,10 +7,12 @@ import type { Clock } from '../base/clock.ts'
 import { Broadcast } from '../base/queue.ts'
 import type { Index } from '../index/index-store.ts'
 import type { OutgoingEntry } from '../index/entry-table.ts'
+import type { AuthorId } from '../model/ids.ts'
 import { changeSetMessage, decodeChangeSet, entryHashBytes } from '../model/change-set.ts'
 import type { Channel } from '../net/network.ts'
 import type { Subscribe } from '../model/wire/exchange_pb.ts'
 import { sendIndexFrame } from './exchange-frames.ts'
+import { headMessage } from './own-past.ts'
 
 /** One batch: bounded by count and by bytes, whichever comes first; a single large entry goes alone. */
 const batchBytesMax = 1024 * 1024
@@ -48,13 +50,15 @@ export interface Announcement {
   readonly folderRow: number
   readonly clock: Clock
   readonly news: FolderNews
+  /** This node as an author: how far it was told is noted. */
+  readonly self: AuthorId
   /** Whatever else is new for this peer (admin log, cards), as frames; none when nothing is. */
   readonly others: () => readonly Parameters<typeof sendIndexFrame>[1][]
 }
 
 /** Sends until the channel closes or `signal` aborts. `subscribe` is the peer's word for what it has. */
 export async function announceTo(channel: Channel, announcement: Announcement, subscribe: Subscribe, signal: AbortSignal): Promise<void> {
-  const { index, folderRow, clock, news, others } = announcement
+  const { index, folderRow, clock, news, others, self } = announcement
   const isOurs = equalBytes(subscribe.indexId, index.indexId)
   let cursor = isOurs ? Math.min(Number(subscribe.cursor), index.entries.lastRowSeq) : 0
   const heads = new Map(subscribe.heads.map((head) => [bytesKey(head.author), Number(head.seq)]))
@@ -70,9 +74,11 @@ export async function announceTo(channel: Channel, announcement: Announcement, s
     const isFlushed = index.entries.flushedRowSeq >= newest
     const rows = caughtUpAt === newest ? [] : index.entries.after(folderRow, cursor, batchEntriesMax)
     if (rows.length > 0 || (isFlushed && caughtUpAt !== newest)) {
-      const { batch, last } = makeBatch(index, folderRow, rows, heads, cursor, isFlushed)
+      const { batch, last, told } = makeBatch(index, folderRow, rows, heads, cursor, isFlushed)
       if (batch.caughtUp) caughtUpAt = newest
       cursor = last
+      const own = told.get(bytesKey(self))
+      if (own !== undefined) index.folders.raiseTold(folderRow, own)
       await sendIndexFrame(channel, { case: 'batch', value: batch }, signal)
       await clock.sleep(0, signal) // a send with room resolves at once: other work of this thread gets its turn between batches
     } else if (news.haveCounter !== sentHave) {
@@ -89,12 +95,14 @@ function makeBatch(
   peerHeads: ReadonlyMap<string, number>,
   cursor: number,
   isFlushed: boolean,
-): { batch: SendBatch & { caughtUp: boolean }; last: number } {
+): { batch: SendBatch & { caughtUp: boolean }; last: number; told: ReadonlyMap<string, number> } {
   const authors = new Map(index.entries.authors(folderRow).map((author) => [author.row, author]))
   // Newest first: neighbours in row order nearly always share a set.
   const places: { author: number; firstSeq: number; endSeq: number; at: number }[] = []
   const sets: ReturnType<typeof changeSetMessage>[] = []
   const entries: { set: number; position: number; entry: Uint8Array }[] = []
+  /** The highest sequence number told, by author. */
+  const told = new Map<string, number>()
   let bytes = 0
   let last = cursor
   let taken = 0
@@ -113,10 +121,11 @@ function makeBatch(
       sets.push(changeSetMessage(set))
       bytes += stored.bytes.length
     }
+    told.set(bytesKey(author.authorId), Math.max(row.seq, told.get(bytesKey(author.authorId)) ?? 0))
     entries.push({ set: place.at, position: row.seq - place.firstSeq, entry: row.bytes })
     bytes += row.bytes.length
   }
   const caughtUp = isFlushed && taken === rows.length && rows.length < batchEntriesMax
-  const heads = caughtUp ? [...authors.values()].map((author) => ({ author: author.authorId, seq: BigInt(author.head) })) : []
-  return { batch: { sets, entries, cursor: BigInt(last), caughtUp, heads }, last }
+  const heads = caughtUp ? [...authors.values()].map((author) => headMessage(index, author)) : []
+  return { batch: { sets, entries, cursor: BigInt(last), caughtUp, heads }, last, told }
 }

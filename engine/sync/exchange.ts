@@ -12,7 +12,8 @@ import { isProof, proofNonceBytes, proveMembership } from '../transfer/membershi
 import { announceTo, type FolderNews } from './announce.ts'
 import { indexProtocol, receiveIndexFrame, sendIndexFrame, type IndexFrameKind } from './exchange-frames.ts'
 import { logFrames, otherNews, ownCardFrames, takeCard, takeLogPart, type CardBox, type FolderLog } from './other-news.ts'
-import { receiveBatch, type ReceiveParts } from './receive.ts'
+import { headMessage } from './own-past.ts'
+import { headsOf, receiveBatch, refuseOwnPast, type ReceiveParts } from './receive.ts'
 
 export interface ExchangeParts extends ReceiveParts {
   readonly network: Network
@@ -125,13 +126,14 @@ export class Exchange {
     )
     const subscribe = await this.#awaitSubscribe(channel, signal)
     if (subscribe === undefined) return
+    refuseOwnPast(this.#parts, headsOf(subscribe.heads), [])
     if (!folderLog.isMember(peer)) throw new EngineError('NOT_A_MEMBER', `${peer} is not a member of this folder`)
     // From what the peer said it has: what joined the log while the two introduced themselves is told too.
     const others = otherNews(folderLog, this.#parts.cards, Number(hello.logLength))
     this.#subscribers.set(peer, { cursor: 0, needs: 0 })
     try {
       await runTogether(signal, [
-        (both) => announceTo(channel, { index, folderRow: handle.row, clock, news, others }, subscribe, both),
+        (both) => announceTo(channel, { index, folderRow: handle.row, self: handle.authorId, clock, news, others }, subscribe, both),
         (both) => this.#takeAcks(channel, both),
       ])
     } finally {
@@ -144,7 +146,7 @@ export class Exchange {
     const { index, handle } = this.#parts
     const known = index.peers.cursor(handle.row, peer)
     const isSame = known !== undefined && known.indexId.every((byte, at) => byte === indexId[at])
-    const heads = index.entries.authors(handle.row).map((author) => ({ author: author.authorId, seq: BigInt(author.head) }))
+    const heads = index.entries.authors(handle.row).map((author) => headMessage(index, author))
     return { indexId, cursor: BigInt(isSame ? known.position : 0), heads }
   }
 

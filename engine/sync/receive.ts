@@ -9,12 +9,13 @@ import { shortKeyOf } from '../index/columns.ts'
 import { needRank } from '../index/need-table.ts'
 import { decodeEntry, isPreferred, type Entry } from '../model/entry.ts'
 import { encodeChangeSet, entryHashBytes, parseChangeSet, type ChangeSet } from '../model/change-set.ts'
-import { parseAuthorId, type AuthorId, type PeerId } from '../model/ids.ts'
+import { parseAuthorId, type PeerId } from '../model/ids.ts'
 import { compareVectors } from '../model/vector.ts'
 import type { Batch } from '../model/wire/exchange_pb.ts'
 import { replaceSiblings } from './author.ts'
 import type { checkEntries, EntryVerdict, IncomingEntry } from './check-entries-job.ts'
 import { authorIdOf, type FolderHandle } from './folder-handle.ts'
+import { firstForeignSeq, type KnownHead } from './own-past.ts'
 import type { FolderProblems } from './problems.ts'
 
 export interface Membership {
@@ -29,6 +30,8 @@ export interface ReceiveParts {
   readonly membership: Membership
   readonly log: Log
   readonly problems: FolderProblems
+  /** Members know changes in this node's name that it does not have; `seq` is the first of them. */
+  readonly ownPastFound: (seq: number) => void
 }
 
 export const batchEntriesMax = 1000
@@ -39,7 +42,7 @@ interface CheckedBatch {
   readonly sets: readonly ChangeSet[]
   readonly entries: readonly IncomingEntry[]
   readonly verdicts: readonly EntryVerdict[]
-  readonly heads: readonly { readonly author: AuthorId; readonly seq: number }[]
+  readonly heads: readonly KnownHead[]
 }
 
 /**
@@ -56,6 +59,7 @@ export async function receiveBatch(
   const checked = await checkBatch(parts, peer, batch, signal)
   const position = Number(batch.cursor)
   if (!Number.isSafeInteger(position)) throw misbehaved(peer, 'sent a cursor out of range')
+  refuseOwnPast(parts, checked.heads, checked.sets)
   return parts.index.transact(() => {
     const stored = storeEntries(parts, checked)
     for (const head of checked.heads) {
@@ -64,6 +68,28 @@ export async function receiveBatch(
     }
     parts.index.peers.setCursor(parts.handle.row, peer, { indexId, position })
     return stored
+  })
+}
+
+/** Throws `CLOSED` when the member has heard from another self of this node. */
+export function refuseOwnPast(
+  { index, handle, ownPastFound }: Pick<ReceiveParts, 'index' | 'handle' | 'ownPastFound'>,
+  heads: readonly KnownHead[],
+  sets: readonly ChangeSet[],
+): void {
+  const seq = firstForeignSeq(index, handle, heads, sets)
+  if (seq === undefined) return
+  ownPastFound(seq)
+  throw new EngineError('CLOSED', 'a member knows changes in the name of this node that it does not have: it goes on as another author')
+}
+
+/** Those that are well formed. */
+export function headsOf(
+  heads: readonly { readonly author: Uint8Array; readonly seq: bigint; readonly mark: Uint8Array }[],
+): readonly KnownHead[] {
+  return heads.flatMap(({ author: bytes, seq: wide, mark }) => {
+    const [author, seq] = [parseAuthorId(bytes), Number(wide)]
+    return author === undefined || !Number.isSafeInteger(seq) ? [] : [{ author, seq, mark }]
   })
 }
 
@@ -77,9 +103,8 @@ async function checkBatch(parts: ReceiveParts, peer: PeerId, batch: Batch, signa
     sets.push(set)
   }
   const entries = batch.entries.map((ref) => ({ set: ref.set, position: ref.position, bytes: ref.entry }))
-  const heads = batch.heads.map((head) => ({ author: parseAuthorId(head.author), seq: Number(head.seq) }))
-  const goodHeads = heads.flatMap(({ author, seq }) => (author === undefined || !Number.isSafeInteger(seq) ? [] : [{ author, seq }]))
-  if (goodHeads.length !== heads.length) throw misbehaved(peer, 'sent a malformed head')
+  const goodHeads = headsOf(batch.heads)
+  if (goodHeads.length !== batch.heads.length) throw misbehaved(peer, 'sent a malformed head')
   const { handle, jobs } = parts
   if (entries.length === 0) return { sets, entries, verdicts: [], heads: goodHeads }
   const output = await jobs.run(

@@ -128,7 +128,14 @@ async function sentBy(author: IndexNode): Promise<Uint8Array> {
   const ending = new AbortController()
   const { left, right } = channelPair(author.peer, author.peer, 'test')
   const subscribe = { $typeName: 'holdfast.v1.Subscribe' as const, indexId: new Uint8Array(16), cursor: 0n, heads: [] }
-  const announcement = { index: author.index, folderRow: author.handle.row, clock: stillClock, news: new FolderNews(), others: () => [] }
+  const announcement = {
+    index: author.index,
+    folderRow: author.handle.row,
+    self: author.handle.authorId,
+    clock: stillClock,
+    news: new FolderNews(),
+    others: () => [],
+  }
   const announcing = announceTo(left, announcement, subscribe, ending.signal).catch((error: unknown) => error)
   const frame = await right.receive(never)
   ending.abort()

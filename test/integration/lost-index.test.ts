@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { test, type TestContext } from 'node:test'
 import { allSynced, connected, eventually, TestNodes, type TestDaemon } from '../support/daemon.ts'
 import { readTree, treeDifferences } from '../support/tree.ts'
@@ -96,6 +97,41 @@ test('scenario 26: a folder restored from an old backup has old versions, not ne
     assert.equal(existsSync(join(root, 'sub/file-9')), false, 'what was deleted stays deleted')
   }
   assert.deepEqual(await one.problemCodes(), [])
+})
+
+test('scenario 91: a machine set back with index and folder alike is noticed by what the members know', async (t) => {
+  const pair = await openPair(t)
+  const { nodes, one, two, a, b } = pair
+  await one.stop()
+  const backup = nodes.makeDirectory('backup')
+  for (const path of indexFiles(one)) cpSync(path, join(backup, path.slice(one.home.length)))
+  cpSync(a, `${a}-backup`, { recursive: true, preserveTimestamps: true })
+  await one.start()
+  for (let at = 0; at < 5; at++) writeFileSync(join(a, `sub/file-${at}`), `newer ${at}`)
+  await assertInStep(pair)
+  await one.stop()
+  for (const path of indexFiles(one)) rmSync(path)
+  cpSync(backup, one.home, { recursive: true })
+  rmSync(a, { recursive: true })
+  cpSync(`${a}-backup`, a, { recursive: true, preserveTimestamps: true })
+  // As after a snapshot of the whole disk: nothing here tells that the two are of different times.
+  const database = new DatabaseSync(join(one.home, 'index.db'))
+  database.exec("update folder set standing = ''")
+  database.close()
+  await two.stop()
+  await one.start()
+  for (let at = 5; at < 8; at++) writeFileSync(join(a, `sub/file-${at}`), `offline ${at}`)
+  await one.call('rescanFolder', { folder: 'kept' })
+  await two.start()
+  await assertInStep(pair)
+  for (let at = 0; at < 8; at++) assert.equal(readFileSync(join(b, `sub/file-${at}`), 'utf8'), `${at < 5 ? 'newer' : 'offline'} ${at}`)
+  const { problems } = await one.status()
+  assert.deepEqual(
+    problems.map(({ code }) => code),
+    ['OWN_PAST'],
+  )
+  writeFileSync(join(a, 'sub/file-5'), 'later')
+  await eventually('later changes to arrive', 30_000, () => (readFileSync(join(b, 'sub/file-5'), 'utf8') === 'later' ? true : undefined))
 })
 
 test('scenario 91: a copy of a home that runs at the same time is reported, with what to do', async (t) => {

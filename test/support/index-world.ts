@@ -34,6 +34,7 @@ export class IndexNode implements Disposable {
   readonly handle: FolderHandle
   readonly parts: ReceiveParts
   readonly problems: FolderProblems = new FolderProblems(() => undefined)
+  readonly ownPasts: number[] = []
   #timeUs = 1
 
   constructor(number: number, folder: FolderId = testFolder(7), databasePath = ':memory:') {
@@ -62,6 +63,7 @@ export class IndexNode implements Disposable {
       membership: { mayWrite: () => true },
       log: silentLog,
       problems: this.problems,
+      ownPastFound: (seq) => this.ownPasts.push(seq),
     }
   }
 

@@ -183,6 +183,7 @@ function exchangeOf({ index, log, owner, record }: World): Exchange {
     network,
     random: new SeededRandom('exchange'),
     folderLog: log,
+    ownPastFound: () => undefined,
     cards: noCards,
     news: new FolderNews(),
     events: { received: () => undefined, peerHas: () => undefined, changed: () => undefined },

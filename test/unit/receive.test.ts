@@ -46,7 +46,14 @@ async function pass(sender: IndexNode, receiver: IndexNode, limits: Limits = unl
   const ending = new AbortController()
   const pair = channelPair(sender.peer, receiver.peer, 'test')
   const subscribe = subscription(receiver, sender)
-  const announcement = { index: sender.index, folderRow: sender.handle.row, clock: stillClock, news: new FolderNews(), others: () => [] }
+  const announcement = {
+    index: sender.index,
+    folderRow: sender.handle.row,
+    self: sender.handle.authorId,
+    clock: stillClock,
+    news: new FolderNews(),
+    others: () => [],
+  }
   const announcing = announceTo(pair.left, announcement, subscribe, ending.signal).catch((error: unknown) => error)
   for (let batches = 0; batches < limits.batches; batches++) {
     const frame = await receiveIndexFrame(pair.right, never)
@@ -189,7 +196,14 @@ describe('entries passed from node to node', () => {
     const pair = channelPair(author.peer, other.peer, 'test')
     const ending = new AbortController()
     const news = new FolderNews()
-    const announcement = { index: author.index, folderRow: author.handle.row, clock: stillClock, news, others: () => [] }
+    const announcement = {
+      index: author.index,
+      folderRow: author.handle.row,
+      self: author.handle.authorId,
+      clock: stillClock,
+      news,
+      others: () => [],
+    }
     const announcing = announceTo(pair.left, announcement, subscription(other, author), ending.signal).catch((error: unknown) => error)
     const first = await receiveIndexFrame(pair.right, never)
     assert.ok(first?.case === 'batch')
@@ -212,7 +226,14 @@ describe('entries passed from node to node', () => {
     const pair = channelPair(author.peer, other.peer, 'test')
     const ending = new AbortController()
     const subscribe = create(SubscribeSchema, { indexId: new Uint8Array(16), cursor: 400n, heads: [] })
-    const announcement = { index: author.index, folderRow: author.handle.row, clock: stillClock, news: new FolderNews(), others: () => [] }
+    const announcement = {
+      index: author.index,
+      folderRow: author.handle.row,
+      self: author.handle.authorId,
+      clock: stillClock,
+      news: new FolderNews(),
+      others: () => [],
+    }
     const announcing = announceTo(pair.left, announcement, subscribe, ending.signal).catch((error: unknown) => error)
     const frame = await receiveIndexFrame(pair.right, never)
     ending.abort()
@@ -302,7 +323,14 @@ async function firstBatch(sender: IndexNode, receiver: IndexNode): Promise<Batch
   sender.flush()
   const pair = channelPair(sender.peer, receiver.peer, 'test')
   const ending = new AbortController()
-  const announcement = { index: sender.index, folderRow: sender.handle.row, clock: stillClock, news: new FolderNews(), others: () => [] }
+  const announcement = {
+    index: sender.index,
+    folderRow: sender.handle.row,
+    self: sender.handle.authorId,
+    clock: stillClock,
+    news: new FolderNews(),
+    others: () => [],
+  }
   const announcing = announceTo(pair.left, announcement, subscription(receiver, sender), ending.signal).catch((error: unknown) => error)
   const frame = await receiveIndexFrame(pair.right, never)
   ending.abort()

@@ -86,7 +86,13 @@ function openDoor(): Door {
     capacityBytes: 0,
     version: '0',
   }
-  const events = { changed: () => undefined, written: () => undefined, membersChanged: () => undefined, renewed: () => undefined }
+  const events = {
+    changed: () => undefined,
+    written: () => undefined,
+    membersChanged: () => undefined,
+    renewed: () => undefined,
+    ownPastMet: () => undefined,
+  }
   const cards = new CardShelf(index, refuse, refuse)
   const { identity } = node.handle
   const store = Object.assign(new MemoryBlockStore(), { compact: async () => undefined })

@@ -1,0 +1,116 @@
+// When members know changes in this node's name that it does not have: it was rolled back with everything it could have noticed that by,
+// or a copy of it runs elsewhere. It becomes another author, and what it has told nobody yet it writes again as that one.
+
+import { equalBytes } from '../base/bytes.ts'
+import { sealMeta } from '../crypto/seal.ts'
+import type { AuthorRow, EntryRow } from '../index/entry-table.ts'
+import type { Index } from '../index/index-store.ts'
+import { shortKeyOf } from '../index/columns.ts'
+import { needRank } from '../index/need-table.ts'
+import { decodeChangeSet, entryHashBytes, type ChangeSet } from '../model/change-set.ts'
+import type { AuthorId } from '../model/ids.ts'
+import { encodeMeta, type Meta } from '../model/meta.ts'
+import { compareVectors, type VersionVector } from '../model/vector.ts'
+import { writeEntries, type EntryDraft } from './author.ts'
+import { openFolderHandle, type FolderHandle } from './folder-handle.ts'
+import { depthOf } from './ingest-commit.ts'
+import { openEntryMeta } from './versions.ts'
+
+export interface KnownHead {
+  readonly author: AuthorId
+  readonly seq: number
+  /** The beginning of the hash of the entry with this number, where it is known; empty else. */
+  readonly mark: Uint8Array
+}
+
+const markBytes = 8
+
+/** A head as members are told it. */
+export function headMessage(index: Index, author: AuthorRow): { author: AuthorId; seq: bigint; mark: Uint8Array } {
+  return { author: author.authorId, seq: BigInt(author.head), mark: markOf(index, author.row, author.head) }
+}
+
+function markOf(index: Index, author: number, seq: number): Uint8Array {
+  const stored = index.entries.findChangeSet(author, seq)
+  const set = stored === undefined ? undefined : decodeChangeSet(stored)
+  const from = set === undefined ? 0 : (seq - set.firstSeq) * entryHashBytes
+  return set === undefined || from + entryHashBytes > set.hashes.length ? new Uint8Array(0) : set.hashes.slice(from, from + markBytes)
+}
+
+/** The first sequence number that another self of this node gave out, as far as these words of a member show one. */
+export function firstForeignSeq(
+  index: Index,
+  handle: FolderHandle,
+  heads: readonly KnownHead[],
+  sets: readonly ChangeSet[],
+): number | undefined {
+  const own = index.entries.author(handle.row, handle.authorId)
+  const nextSeq = index.folders.nextSeq(handle.row)
+  for (const set of sets) {
+    if (!equalBytes(set.incarnation, handle.record.incarnation) || !equalBytes(set.nodeKey, handle.identity.publicKey)) continue
+    const stored = own === undefined ? undefined : index.entries.changeSetAt(own.row, set.firstSeq)
+    const hashes = stored === undefined ? undefined : decodeChangeSet(stored)?.hashes
+    if (hashes === undefined || !equalBytes(hashes, set.hashes)) return set.firstSeq + sameEntries(hashes, set.hashes)
+  }
+  const head = heads.find(({ author }) => equalBytes(author, handle.authorId))
+  if (head === undefined) return undefined
+  if (head.seq >= nextSeq) return nextSeq
+  const mark = own === undefined ? new Uint8Array(0) : markOf(index, own.row, head.seq)
+  return head.mark.length === markBytes && mark.length === markBytes && !equalBytes(head.mark, mark) ? head.seq : undefined
+}
+
+function sameEntries(left: Uint8Array | undefined, right: Uint8Array): number {
+  let at = 0
+  while (left !== undefined && at < left.length && at < right.length && left[at] === right[at]) at++
+  return Math.floor(at / entryHashBytes)
+}
+
+/**
+ * Makes this node another author. Entries after `floor` are of doubt: nobody was told of them, or somebody else's were told under their
+ * numbers. They are written again; their vectors then have seen all of this node's up to `floor`, which is so. One durable transaction.
+ */
+export function becomeAnother(index: Index, handle: FolderHandle, incarnation: Uint8Array, floor: number, timeMs: number): void {
+  index.transactDurably(() => {
+    index.folders.setIncarnation(handle.row, incarnation)
+    const next = openFolderHandle({ ...handle.record, incarnation }, handle.identity)
+    const own = index.entries.author(handle.row, handle.authorId)
+    if (own === undefined) return
+    const doubtful = index.entries.ofAuthorAfter(own.row, floor).flatMap((row) => {
+      const meta = openEntryMeta(handle.metaKeys, row.entry)
+      return meta === undefined ? [] : [{ row, meta }]
+    })
+    const lowered = (vector: VersionVector): VersionVector => lowerVector(vector, handle.authorId, floor)
+    for (const { row } of doubtful) index.entries.remove(row.rowSeq)
+    index.entries.forgetAfter(handle.row, own, floor)
+    const drafts = doubtful.map(({ row, meta }) => draftOf(next, row, meta, lowered))
+    const written = writeEntries(index, next, drafts, timeMs)
+    doubtful.forEach(({ row, meta }, at) => {
+      const result = written[at]
+      if (result === undefined) return
+      const item = index.items.byPath(handle.row, meta.path)
+      if (item !== undefined && compareVectors(item.vector, row.entry.vector) === 'equal') {
+        const contentVector = contentVectorOf(item.contentVector, lowered)
+        index.items.put(handle.row, row.entry.entryId, { ...item, vector: result.vector, contentVector }, item)
+      }
+      if (result.concurrent.length > 0) index.needs.put(handle.row, shortKeyOf(row.entry.entryId), needRank(depthOf(meta.path), false), 0)
+    })
+  })
+}
+
+function draftOf(handle: FolderHandle, { entry }: EntryRow, meta: Meta, lowered: (vector: VersionVector) => VersionVector): EntryDraft {
+  const contentVector = contentVectorOf(meta.contentVector, lowered)
+  const sealed = sealMeta(handle.jobKeys.metaKey, entry.entryId, encodeMeta({ ...meta, contentVector }))
+  return { entryId: entry.entryId, base: lowered(entry.vector), kind: 'change', deleted: entry.deleted, blocks: entry.blocks, sealed }
+}
+
+function contentVectorOf(vector: VersionVector | undefined, lowered: (vector: VersionVector) => VersionVector): VersionVector | undefined {
+  const known = vector === undefined ? [] : lowered(vector)
+  return known.length === 0 ? undefined : known
+}
+
+function lowerVector(vector: VersionVector, author: AuthorId, floor: number): VersionVector {
+  return vector.flatMap((element) => {
+    if (element.seq <= floor || !equalBytes(element.author, author)) return [element]
+    return floor === 0 ? [] : [{ author, seq: floor }]
+  })
+}
