@@ -295,7 +295,10 @@ export class FolderRuntime {
     await this.ingest.check(signal)
     await world.jobs.run('tidyRoot', { root: this.handle.root, keptPrefix: largeTemporaryPrefix }, { signal })
     const judgement = await beginSession({ world, index: this.#parts.index, handle: this.handle, guard: this.guard }, signal)
-    if (judgement === 'indexIsOlder' || judgement === 'folderIsOlder') return this.#beAnother(signal)
+    if (judgement === 'indexIsOlder' || judgement === 'folderIsOlder') {
+      onRunning()
+      return this.#beAnother(signal)
+    }
     await this.history.adoptStrays(signal)
     await this.#largeTidy.tidy(signal)
     onRunning()

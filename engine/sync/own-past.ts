@@ -60,8 +60,9 @@ export function firstForeignSeq(
 }
 
 function sameEntries(left: Uint8Array | undefined, right: Uint8Array): number {
+  if (left === undefined) return 0
   let at = 0
-  while (left !== undefined && at < left.length && at < right.length && left[at] === right[at]) at++
+  while (at < left.length && at < right.length && left[at] === right[at]) at++
   return Math.floor(at / entryHashBytes)
 }
 
