@@ -61,7 +61,8 @@ export class HistoryTable {
   readonly #ofPath: StatementSync
   readonly #below: StatementSync
   readonly #oldest: StatementSync
-  readonly #pathsWithSeveral: StatementSync
+  readonly #pathCounts: StatementSync
+  readonly #newestOf: StatementSync
   readonly #firstAfter: StatementSync
   readonly #remove: StatementSync
   readonly #insertBlock: StatementSync
@@ -91,9 +92,10 @@ export class HistoryTable {
       'select * from history where folder = ? and path > ? and path < ? order by replaced_ms desc, id desc limit ?',
     )
     this.#oldest = database.prepare('select * from history where folder = ? and replaced_ms < ? order by replaced_ms, id limit ?')
-    this.#pathsWithSeveral = database.prepare(
-      'select path from history where folder = ? and path > ? group by path having count(*) > 1 order by path limit ?',
+    this.#pathCounts = database.prepare(
+      'select path, count(*) as versions from history where folder = ? and path > ? group by path order by path limit ?',
     )
+    this.#newestOf = database.prepare('select * from history where folder = ? order by replaced_ms desc, id desc limit ?')
     // The first version to be replaced after a time is the one that was there at that time, if it had begun by then.
     this.#firstAfter = database.prepare(
       `select * from history h where folder = ? and replaced_ms > ? and path > ? and id =
@@ -175,7 +177,8 @@ export class HistoryTable {
 
   /** Of everything below a directory ('' = the root), newest first. */
   below(folderRow: number, directory: string, limit: number): readonly PastVersion[] {
-    const [from, to] = directory === '' ? ['', '\u{10FFFF}'] : [`${directory}/`, `${directory}0`] // '0' is the character after '/'
+    if (directory === '') return this.#newestOf.all(folderRow, limit).map(parseVersion)
+    const [from, to] = [`${directory}/`, `${directory}0`] // '0' is the character after '/'
     return this.#below.all(folderRow, from, to, limit).map(parseVersion)
   }
 
@@ -184,9 +187,9 @@ export class HistoryTable {
     return this.#oldest.all(folderRow, beforeMs, limit).map(parseVersion)
   }
 
-  /** Paths after `after` that have more than one version. */
-  pathsWithSeveral(folderRow: number, after: string, limit: number): readonly string[] {
-    return this.#pathsWithSeveral.all(folderRow, after, limit).map((row) => textOf(row, 'path'))
+  /** Paths after `after`, and how many versions each has. */
+  pathCounts(folderRow: number, after: string, limit: number): readonly { readonly path: string; readonly versions: number }[] {
+    return this.#pathCounts.all(folderRow, after, limit).map((row) => ({ path: textOf(row, 'path'), versions: numberOf(row, 'versions') }))
   }
 
   /** By path, from the one after `afterPath`: the first version replaced after `timeMs`. */

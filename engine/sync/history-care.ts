@@ -48,7 +48,7 @@ const graceMs = 60_000
 const clockTrustMs = 60 * 60_000
 const clockJumpMs = 10 * 60_000
 const versionsPerStep = 256
-const pathsPerStep = 256
+const pathsPerStep = 1000
 const versionsPerPathMax = 10_000
 const idsPerPage = 1000
 /** What is to go is remembered between two looks; more waits for the next ones. */
@@ -135,10 +135,11 @@ export class HistoryCare {
     const { index, handle, clock } = this.#parts
     let count = 0
     for (let after = ''; ;) {
-      const paths = index.history.pathsWithSeveral(handle.row, after, pathsPerStep)
-      const last = paths.at(-1)
+      const counted = index.history.pathCounts(handle.row, after, pathsPerStep)
+      const last = counted.at(-1)
       if (last === undefined) return count
-      after = last
+      after = last.path
+      const paths = counted.flatMap(({ path, versions }) => (versions > 1 ? [path] : []))
       const dropped: PastVersion[] = []
       const reachingBack: { readonly name: PastVersion; readonly sinceMs: number }[] = []
       for (const path of paths) {
@@ -150,9 +151,11 @@ export class HistoryCare {
         dropped.push(...thinned.dropped)
         reachingBack.push(...thinned.reachingBack)
       }
-      index.transact(() => {
-        for (const { name, sinceMs } of reachingBack) index.history.reachBack(name.row, sinceMs)
-      })
+      if (reachingBack.length > 0) {
+        index.transact(() => {
+          for (const { name, sinceMs } of reachingBack) index.history.reachBack(name.row, sinceMs)
+        })
+      }
       if (dropped.length > 0) await this.#drop(dropped, false, signal)
       count += dropped.length
       await clock.sleep(0, signal)
