@@ -8,6 +8,7 @@ import { abortable, Coalescer, runTogether } from '../base/queue.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { Index } from '../index/index-store.ts'
 import { mayWrite, type FolderRecord } from '../model/folder.ts'
+import type { Platform } from '../model/path.ts'
 import type { PeerId } from '../model/ids.ts'
 import { incarnationBytes } from '../model/limits.ts'
 import type { Channel, Network } from '../net/network.ts'
@@ -93,6 +94,7 @@ export class FolderRuntime {
   #isPaused: boolean
   #isAnew: boolean
   #hasMetOwnPast = false
+  #names: Platform = 'linux'
   readonly #watch: FolderWatch
   readonly #largeTidy: LargeTidy
 
@@ -124,6 +126,7 @@ export class FolderRuntime {
       parked: new ParkedHomes(),
       lanes: largeLanes,
       random,
+      names: () => this.#names,
       events: this.#pullEvents(),
     })
     const rot = { changed: (path: string) => this.ingest.hint([path]), found: () => this.pull.wake() }
@@ -293,7 +296,7 @@ export class FolderRuntime {
   async #runFlows(signal: AbortSignal, onRunning: () => void): Promise<void> {
     const { world } = this.#parts
     await this.ingest.check(signal)
-    await world.jobs.run('tidyRoot', { root: this.handle.root, keptPrefix: largeTemporaryPrefix }, { signal })
+    this.#names = await world.jobs.run('tidyRoot', { root: this.handle.root, keptPrefix: largeTemporaryPrefix }, { signal })
     const judgement = await beginSession({ world, index: this.#parts.index, handle: this.handle, guard: this.guard }, signal)
     if (judgement === 'indexIsOlder' || judgement === 'folderIsOlder') {
       onRunning()

@@ -2,7 +2,9 @@
 
 import { FilesError } from '../base/files.ts'
 import type { JobResult, JobWorld } from '../base/jobs.ts'
+import type { Platform } from '../model/path.ts'
 import { replacedDirectory } from './folder-disk.ts'
+import { probeNameRules } from './names.ts'
 import { checkRoot, clearTemporaries, prepareFolder, writeMarker, type Marker, type RootState } from './marker.ts'
 
 export function inspectRoot(input: { readonly root: string; readonly folder: string }, { files }: JobWorld): JobResult<RootState> {
@@ -19,14 +21,14 @@ export async function establishRoot(
   return { output: undefined }
 }
 
-/** Makes sure of the folder's own directories and clears what a crash left. Throws FilesError. */
+/** Makes sure of the folder's own directories and clears what a crash left. Gives whose rules for names the drive has. Throws FilesError. */
 export async function tidyRoot(
   input: { readonly root: string; readonly keptPrefix: string },
   { files }: JobWorld,
-): Promise<JobResult<undefined>> {
+): Promise<JobResult<Platform>> {
   await prepareFolder(files, input.root)
   clearTemporaries(files, input.root, input.keptPrefix)
-  return { output: undefined }
+  return { output: probeNameRules(files, input.root) }
 }
 
 /** What is at a path a person names for a folder. */

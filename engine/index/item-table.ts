@@ -7,7 +7,7 @@ import { BlockList } from '../model/block-list.ts'
 import { packVector, parsePackedVector } from '../model/entry.ts'
 import { authorIdBytes, parseAuthorId, type BlockId, type EntryId } from '../model/ids.ts'
 import { directoryOf, childPath, nameOf, type ContentOrigin, type Item } from '../model/item.ts'
-import { parseRelativePath } from '../model/path.ts'
+import { normalisePath, parseRelativePath, type RelativePath } from '../model/path.ts'
 import { bytesOf, kindNumbers, kindOf, numberOf, shortKeyOf, textOf } from './columns.ts'
 import type { Database, Row } from './database.ts'
 
@@ -102,6 +102,13 @@ export class ItemTable {
 
   byEntry(folderRow: number, entryId: EntryId, path: string): ItemRow | undefined {
     return this.byKey(folderRow, shortKeyOf(entryId)).find((item) => item.path === path)
+  }
+
+  /** The item of an entry, however its name is spelled here: several Unicode forms of a path have one entry. */
+  bySpelling(folderRow: number, entryId: EntryId, path: RelativePath): ItemRow | undefined {
+    const normalised = normalisePath(path)
+    const items = this.byKey(folderRow, shortKeyOf(entryId)).filter((item) => normalisePath(item.path) === normalised)
+    return items.find((item) => item.path === path) ?? items[0]
   }
 
   /** Items whose path shares this short key: nearly always none or one. */

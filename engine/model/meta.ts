@@ -1,7 +1,6 @@
 // The sealed part of an entry: what only readers of the folder know.
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { appendedMessage, parseAppended, type Appended } from './appended.ts'
 import { BlockList, sealOverheadBytes } from './block-list.ts'
 import { parseVector, vectorMessage, type BlockRef } from './entry.ts'
 import { parseAuthorId, type AuthorId } from './ids.ts'
@@ -31,8 +30,6 @@ export interface Meta {
    * leaves it. Absent = `mtimeUs`.
    */
   readonly contentTimeUs?: number
-  /** Absent = the content is not known to have grown at its end. */
-  readonly appended?: Appended
 }
 
 const metaVersion = 1
@@ -60,7 +57,6 @@ export function encodeMeta(meta: Meta): Uint8Array {
       contentVector: vectorMessage(meta.contentVector ?? []),
       editor: meta.editor ?? new Uint8Array(0),
       contentTimeUs: meta.contentTimeUs === undefined || meta.contentTimeUs === meta.mtimeUs ? 0n : BigInt(meta.contentTimeUs),
-      ...(meta.appended === undefined ? {} : { appended: appendedMessage(meta.appended) }),
     }),
   )
 }
@@ -84,8 +80,6 @@ export function decodeMeta(bytes: Uint8Array, blocks: readonly BlockRef[]): Meta
   const editor = message.editor.length === 0 ? undefined : parseAuthorId(message.editor)
   if ((contentVector === undefined) !== (message.contentVector.length === 0)) return undefined
   if ((editor === undefined) !== (message.editor.length === 0)) return undefined
-  const appended = message.appended === undefined ? undefined : parseAppended(message.appended, sizeBytes)
-  if (message.appended !== undefined && (appended === undefined || kind !== 'file')) return undefined
   if (!blocksFit(message.blockKeys, message.blockLengths, blocks, kind === 'file' ? sizeBytes : 0)) return undefined
   return {
     path,
@@ -100,7 +94,6 @@ export function decodeMeta(bytes: Uint8Array, blocks: readonly BlockRef[]): Meta
     contentVector,
     editor,
     ...(contentTimeUs === 0 ? {} : { contentTimeUs }),
-    ...(appended === undefined ? {} : { appended }),
   }
 }
 

@@ -7,7 +7,8 @@ import { concatBytes } from '../base/bytes.ts'
 import { assert, present } from '../base/assert.ts'
 import { authorIdBytes, idVersion, parseAuthorId, type AuthorId, type EntryId } from '../model/ids.ts'
 import type { EpochSecret, FolderRecord } from '../model/folder.ts'
-import { normalisePath, type RelativePath } from '../model/path.ts'
+import type { Index } from '../index/index-store.ts'
+import { baseNameOf, joinPath, normalisePath, parentOf, type RelativePath } from '../model/path.ts'
 import type { JobKeys } from './job-keys.ts'
 
 export interface MetaKey {
@@ -55,6 +56,16 @@ export function authorIdOf(nodeKey: Uint8Array, incarnation: Uint8Array): Author
   const parsed = parseAuthorId(id)
   assert(parsed !== undefined, 'an author id made here is one')
   return parsed
+}
+
+/** What a path is called on this disk: its directories and itself may be spelled in another Unicode form than entries have. */
+export function localPath(index: Index, handle: FolderHandle, path: RelativePath): RelativePath {
+  if (/^[\0-\x7f]*$/.test(path)) return path
+  const item = index.items.bySpelling(handle.row, entryIdOfPath(handle, path), path)
+  if (item !== undefined) return item.path
+  const parent = parentOf(path)
+  if (parent === undefined) return path
+  return joinPath(localPath(index, handle, parent), baseNameOf(path)) ?? path // a longer form may pass the limit: then as entries have it
 }
 
 export function entryIdOfPath(handle: FolderHandle, path: RelativePath): EntryId {

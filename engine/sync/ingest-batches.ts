@@ -15,7 +15,7 @@ import { entryBlocksMax } from '../model/entry.ts'
 import type { RelativePath } from '../model/path.ts'
 import type { FolderHandle } from './folder-handle.ts'
 import type { ChangeGuard } from './change-guard.ts'
-import { commitFound, isKnownVersion, isRewrite, type FoundPath, type FoundState, type IngestOutcome } from './ingest-commit.ts'
+import { commitFound, isKnownVersion, isRewrite, twinOf, type FoundPath, type FoundState, type IngestOutcome } from './ingest-commit.ts'
 import { sealPathMeta, type ingestBatch, type ingestWindow, type IngestFact, type IngestOutput, type IngestRequest } from './ingest-job.ts'
 import { chunkClassNumber, parseChunkClass } from './job-keys.ts'
 import type { FolderProblems } from './problems.ts'
@@ -199,9 +199,23 @@ export class IngestBatches {
       if (one.found.kind === 'missing' ? this.#guard.isLoss(one.item) : isRewrite(one))
         this.#guard.noteTold(one.path, one.found.kind === 'missing')
     }
+    for (const one of found) this.#noteTwin(one)
     const outcome = commitFound(this.#index, this.#handle, found, this.#clock.nowMs(), isTold ? 'tell' : 'note')
     for (const path of outcome.again) this.#events.again(path)
     this.#events.committed(outcome)
+  }
+
+  /** Two files whose names differ in their Unicode form only: one entry could hold but one of them. */
+  #noteTwin(found: FoundPath): void {
+    const twin = twinOf(this.#index, this.#handle, found)
+    if (twin === undefined) return this.#problems.clear('NAME_TWIN', found.path)
+    this.#problems.note({
+      code: 'NAME_TWIN',
+      severity: 'warning',
+      path: found.path,
+      text: `there are two files called ${found.path}, in two Unicode forms of that name. One of them is synced, this one stays here alone, as it is`,
+      next: 'Rename one of the two.',
+    })
   }
 
   async #read(candidates: readonly Candidate[]): Promise<readonly FoundPath[]> {

@@ -151,6 +151,8 @@ function planPath(index: Index, handle: FolderHandle, found: FoundPath, timeMs: 
   const entryId = entryIdOfPath(handle, found.path)
   const { item } = found
   if (found.found.kind === 'missing') return planRemoval(index, handle, found, entryId)
+  const twin = item === undefined ? index.items.bySpelling(handle.row, entryId, found.path) : undefined
+  if (twin !== undefined) return planTwin(index, handle, found, entryId, twin, timeMs)
   const isSame = item !== undefined && isSameContent(item, { ...found.found, kind: found.found.kind })
   if (isSame && !item.isLeftover && hasSameAttributes(item, found.found.kind, found.found.stat)) {
     index.items.put(handle.row, entryId, { ...item, ...statColumns(found.found.stat) }, item)
@@ -203,6 +205,36 @@ function sealContent(
 ): Uint8Array {
   const mtimeUs = found.kind === 'directory' ? 0 : found.stat.mtimeUs
   return timeUs === mtimeUs ? found.sealed : sealPathMeta(handle.jobKeys, handle.authorId, { ...found, path }, { contentTimeUs: timeUs })
+}
+
+/**
+ * A path that is an item already under another Unicode form of its name. The same file was respelled, which no entry tells of. Another one
+ * is a twin: one of the two would have to overwrite the other elsewhere, so it stays here alone (see `twinOf`).
+ */
+function planTwin(
+  index: Index,
+  handle: FolderHandle,
+  found: FoundPath,
+  entryId: EntryId,
+  twin: ItemRow,
+  timeMs: number,
+): Plan | 'adopted' | undefined {
+  if (!isRespelled(found, twin)) return undefined
+  const { row: _, folderRow: __, ...rest } = twin
+  index.items.remove(twin)
+  index.items.put(handle.row, entryId, { ...rest, path: found.path }, undefined)
+  return planPath(index, handle, { ...found, item: index.items.byPath(handle.row, found.path) }, timeMs)
+}
+
+function isRespelled({ found }: FoundPath, twin: ItemRow): boolean {
+  return found.kind === twin.kind && found.stat.inode === twin.inode
+}
+
+/** The item that another Unicode form of this new path's name has, when it is another file. */
+export function twinOf(index: Index, handle: FolderHandle, found: FoundPath): ItemRow | undefined {
+  if (found.item !== undefined || found.found.kind === 'missing' || /^[\0-\x7f]*$/.test(found.path)) return undefined
+  const twin = index.items.bySpelling(handle.row, entryIdOfPath(handle, found.path), found.path)
+  return twin === undefined || twin.path === found.path || isRespelled(found, twin) ? undefined : twin
 }
 
 /**

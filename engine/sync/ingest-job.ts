@@ -180,12 +180,7 @@ interface PathFacts {
 }
 
 /** The sealed part for a version in which the content itself is new. */
-export function sealPathMeta(
-  keys: JobKeys,
-  editor: AuthorId,
-  facts: PathFacts,
-  more: Pick<Meta, 'contentTimeUs' | 'appended'> = {},
-): Uint8Array {
+export function sealPathMeta(keys: JobKeys, editor: AuthorId, facts: PathFacts, more: Pick<Meta, 'contentTimeUs'> = {}): Uint8Array {
   const meta = encodeMeta({
     path: normalisePath(facts.path),
     kind: facts.kind,

@@ -5,6 +5,7 @@ import { FilesError, type Files, type OpenFile } from '../base/files.ts'
 import type { JobResult, JobWorld } from '../base/jobs.ts'
 import { applyOperations } from '../disk/apply.ts'
 import { folderDirectoryName, temporaryDirectoryName } from '../disk/limits.ts'
+import type { Platform } from '../model/path.ts'
 import type { Operation, Outcome } from '../disk/operations.ts'
 import { BlockList } from '../model/block-list.ts'
 import { RangeOpener } from '../transfer/seal-ranges-job.ts'
@@ -103,7 +104,7 @@ export function fillLarge(input: FillLargeInput, { files }: JobWorld): JobResult
 
 /** Flushes the finished temp file and applies the operation. */
 export async function finishLarge(
-  input: { readonly root: string; readonly temporary: string; readonly operation: Operation },
+  input: { readonly root: string; readonly temporary: string; readonly operation: Operation; readonly names?: Platform | undefined },
   { files }: JobWorld,
 ): Promise<JobResult<Outcome>> {
   try {
@@ -117,7 +118,7 @@ export async function finishLarge(
     if (!(error instanceof FilesError)) throw error
     return { output: { kind: 'failed', fault: error.fault, detail: error.message } }
   }
-  const [outcome] = await applyOperations(files, input.root, [input.operation])
+  const [outcome] = await applyOperations(files, input.root, [input.operation], input.names)
   return { output: outcome ?? { kind: 'differs' } }
 }
 

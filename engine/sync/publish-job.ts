@@ -11,6 +11,7 @@ import { applyOperations } from '../disk/apply.ts'
 import { temporaryDirectory } from '../disk/folder-disk.ts'
 import type { Operation, Outcome } from '../disk/operations.ts'
 import { writeTemporaries, type Temporary } from '../disk/temporaries.ts'
+import type { Platform } from '../model/path.ts'
 import { BlockList } from '../model/block-list.ts'
 import { RangeOpener } from '../transfer/seal-ranges-job.ts'
 
@@ -33,6 +34,7 @@ export interface PublishInput {
   readonly sealKey: Uint8Array
   readonly tasks: readonly PublishTask[]
   readonly sealed: Uint8Array
+  readonly names?: Platform | undefined
 }
 
 export type PublishOutcome =
@@ -69,6 +71,7 @@ export async function publishBatch(input: PublishInput, { files }: JobWorld): Pr
     files,
     input.root,
     open.map(({ operation }) => operation),
+    input.names,
   )
   open.forEach(({ at }, index) => (outcomes[at] = applied[index]))
   dropUnused(input, outcomes, files)

@@ -7,6 +7,7 @@ import type { BlockStore } from '../blocks/store.ts'
 import type { Index } from '../index/index-store.ts'
 import { sealOverheadBytes } from '../model/block-list.ts'
 import type { BlockRef } from '../model/entry.ts'
+import type { Platform } from '../model/path.ts'
 import type { PeerId } from '../model/ids.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
 import type { FolderHandle } from './folder-handle.ts'
@@ -23,6 +24,8 @@ export interface BatchParts {
   readonly fetcher: Fetcher
   readonly parked: ParkedHomes
   readonly clock: Clock
+  /** Whose rules for names the drive has. */
+  readonly names?: () => Platform
 }
 
 export type ChangeResult =
@@ -185,7 +188,11 @@ async function publish(
 ): Promise<readonly PublishOutcome[]> {
   if (tasks.length === 0) return []
   const { root, jobKeys } = parts.handle
-  return parts.jobs.run('publishBatch', { root, sealKey: jobKeys.sealKey, tasks, sealed }, { signal, transfer: [sealed.buffer] })
+  return parts.jobs.run(
+    'publishBatch',
+    { root, sealKey: jobKeys.sealKey, tasks, sealed, names: parts.names?.() },
+    { signal, transfer: [sealed.buffer] },
+  )
 }
 
 function distrustLiars(fetcher: Fetcher, outcomes: readonly PublishOutcome[], senders: readonly (readonly (PeerId | undefined)[])[]): void {

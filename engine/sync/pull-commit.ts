@@ -6,6 +6,7 @@ import { shortKeyOf } from '../index/columns.ts'
 import type { Index } from '../index/index-store.ts'
 import type { ItemRow } from '../index/item-table.ts'
 import { BlockList } from '../model/block-list.ts'
+import type { RelativePath } from '../model/path.ts'
 import { originField, type ContentOrigin, type Item } from '../model/item.ts'
 import { compareVectors } from '../model/vector.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
@@ -49,7 +50,7 @@ function commitOne(index: Index, handle: FolderHandle, { change, stat, isParkedC
   } else {
     const isSame = current !== undefined && (!isReplacing || change.isRepair === true) && !current.isLeftover
     const sinceMs = isSame ? current.sinceMs : sinceOf(index, version, timeMs)
-    index.items.put(handle.row, entryId, itemOf(version, stat, sinceMs), current)
+    index.items.put(handle.row, entryId, itemOf(change.path, version, stat, sinceMs), current)
   }
   settleNeed(index, handle, version)
 }
@@ -92,11 +93,11 @@ export function recordVersion(index: Index, handle: FolderHandle, item: ItemRow,
   settleNeed(index, handle, version)
 }
 
-function itemOf(version: OpenedVersion, stat: FileStat, sinceMs: number): Item {
+function itemOf(path: RelativePath, version: OpenedVersion, stat: FileStat, sinceMs: number): Item {
   const { meta, state } = version
   const columns = statColumns(stat)
   return {
-    path: meta.path,
+    path,
     kind: meta.kind,
     ...columns,
     ...originField(versionOrigin(version), { vector: version.vector, mtimeUs: columns.mtimeUs }),

@@ -85,7 +85,7 @@ export async function pullLarge(parts: LargeParts, change: PlannedChange, signal
     missing = left
   }
   const operation = { ...change.operation, temporary }
-  const outcome = await jobs.run('finishLarge', { root: handle.root, temporary, operation }, { signal })
+  const outcome = await jobs.run('finishLarge', { root: handle.root, temporary, operation, names: parts.names?.() }, { signal })
   if (outcome.kind !== 'done') return { kind: 'refused', outcome }
   const applied = [{ change, stat: outcome.stat, isParkedChanged: outcome.isParkedChanged === true }]
   commitApplied(parts.index, handle, applied, parts.clock.nowMs())

@@ -8,7 +8,7 @@ import { shortKeyOf } from '../index/columns.ts'
 import { bytesKey } from '../base/bytes.ts'
 import { parentOf, type RelativePath } from '../model/path.ts'
 import { compareVectors } from '../model/vector.ts'
-import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
+import { entryIdOfPath, localPath, type FolderHandle } from './folder-handle.ts'
 import { hasSameAttributes } from './ingest-commit.ts'
 import { resolveVersions, isSameContent, type PathState, type Version } from './reconcile.ts'
 import { openVersions, type OpenedVersion } from './versions.ts'
@@ -36,7 +36,7 @@ export interface PlannedChange {
 
 export type PathPlan =
   /** The disk is as it should be. */
-  | { readonly kind: 'settled' }
+  | { readonly kind: 'settled'; readonly path?: RelativePath }
   /** Concurrent versions are to be brought together first. */
   | { readonly kind: 'merge'; readonly versions: readonly OpenedVersion[] }
   | { readonly kind: 'change'; readonly change: PlannedChange }
@@ -95,15 +95,16 @@ export class PullPlanner {
     const [version] = versions
     if (version === undefined) return { kind: 'settled' }
     if (versions.length > 1) return { kind: 'merge', versions }
-    const item = this.#index.items.byPath(this.#handle.row, version.meta.path)
+    const path = localPath(this.#index, this.#handle, version.meta.path)
+    const item = this.#index.items.byPath(this.#handle.row, path)
     if (item !== undefined) {
       const order = compareVectors(item.vector, version.vector)
       const repair = order === 'after' ? undefined : this.#planRepair(version, item)
       if (repair !== undefined) return repair
-      if (order === 'after' || (order === 'equal' && isAsVersion(item, version))) return { kind: 'settled' }
+      if (order === 'after' || (order === 'equal' && isAsVersion(item, version))) return { kind: 'settled', path }
     }
-    if (version.state === undefined) return item === undefined ? { kind: 'settled' } : this.#planRemoval(version, item)
-    return this.#planPresence(version, version.state, item)
+    if (version.state === undefined) return item === undefined ? { kind: 'settled', path } : this.#planRemoval(version, item)
+    return this.#planPresence(version, { ...version.state, path }, item)
   }
 
   /** For a file that should hold what it held before its bytes changed by themselves. */
@@ -117,7 +118,7 @@ export class PullPlanner {
     const pathKey = shortKeyOf(version.row.entry.entryId)
     const change = {
       pathKey,
-      path: version.meta.path,
+      path: item.path,
       version,
       item,
       operation,
@@ -204,7 +205,18 @@ export class PullPlanner {
 
   #change(version: OpenedVersion, item: ItemRow | undefined, operation: Operation, content?: PathState, movedFrom?: ItemRow): PathPlan {
     const pathKey = shortKeyOf(version.row.entry.entryId)
-    return { kind: 'change', change: { pathKey, path: version.meta.path, version, item, operation, content, movedFrom } }
+    return {
+      kind: 'change',
+      change: {
+        pathKey,
+        path: item?.path ?? localPath(this.#index, this.#handle, version.meta.path),
+        version,
+        item,
+        operation,
+        content,
+        movedFrom,
+      },
+    }
   }
 }
 

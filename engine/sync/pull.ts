@@ -8,6 +8,7 @@ import type { Log } from '../base/log.ts'
 import type { Jobs } from '../base/jobs.ts'
 import { toHex } from '../base/bytes.ts'
 import { Semaphore, waitAtMost, Wakeup } from '../base/queue.ts'
+import type { Platform } from '../model/path.ts'
 import type { BlockStore } from '../blocks/store.ts'
 import type { Index } from '../index/index-store.ts'
 import { removalRank, type Need } from '../index/need-table.ts'
@@ -18,13 +19,14 @@ import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
 import { largeFileBytesMin } from './ingest-job.ts'
 import { reviveDirectory, writeLoss, writeMerges, type MergeGroup } from './merge.ts'
 import { holdContents, withoutLost } from './merge-hold.ts'
-import type { FlowProblem, FolderProblems } from './problems.ts'
+import type { FolderProblems } from './problems.ts'
 import type { NeedReason } from './reasons.ts'
 import type { publishBatch } from './publish-job.ts'
 import { executeBatch, type ChangeResult } from './pull-batch.ts'
 import { recordVersion } from './pull-commit.ts'
 import type { ParkedHomes } from './parked-homes.ts'
 import { pullLarge, type LargeJobs, type LargeParts } from './pull-large.ts'
+import { faultReasons, problemOfFault } from './pull-faults.ts'
 import { PullPlanner, type PathPlan, type PlannedChange } from './pull-plan.ts'
 import type { OpenedVersion } from './versions.ts'
 
@@ -41,6 +43,7 @@ export interface PullParts {
   readonly log: Log
   readonly problems: FolderProblems
   readonly events: PullListener
+  readonly names?: () => Platform
 }
 
 export interface PullListener {
@@ -222,6 +225,7 @@ export class Pull {
     const { index, handle, clock } = this.#parts
     switch (plan.kind) {
       case 'settled':
+        if (plan.path !== undefined) this.#parts.problems.clear('APPLY_FAILED', plan.path)
         return index.transact(() => index.needs.clear(handle.row, need.pathKey))
       case 'record':
         return index.transact(() => recordVersion(index, handle, plan.item, plan.version, false))
@@ -413,15 +417,7 @@ export class Pull {
   }
 
   #concludeFailure(change: PlannedChange, fault: FilesFault, detail: string): void {
-    const text = faultTexts[fault] ?? { text: detail, next: 'See the log of Holdfast.' }
-    const problem: FlowProblem = {
-      code: fault === 'noSpace' ? 'DISK_FULL' : 'APPLY_FAILED',
-      severity: 'error',
-      text: `${change.path} could not be changed here: ${text.text}`,
-      next: text.next,
-      ...(fault === 'noSpace' ? {} : { path: change.path }),
-    }
-    this.#parts.problems.note(problem, failureKeptMs)
+    this.#parts.problems.note(problemOfFault(change.path, fault, detail), failureKeptMs)
     this.#postponeGrowing(change, faultReasons[fault] ?? 'FAILED')
   }
 
@@ -471,28 +467,6 @@ export class Pull {
 
 /** What was tried again and did not fail, or is not needed any more, is no problem any more. */
 const failureKeptMs = 3 * retryLongestMs
-
-const faultReasons: Partial<Readonly<Record<FilesFault, NeedReason>>> = {
-  noSpace: 'DISK_FULL',
-  denied: 'DENIED',
-  nameTooLong: 'NAME_NOT_POSSIBLE',
-  unsupported: 'NAME_NOT_POSSIBLE',
-  nameClash: 'NAME_NOT_POSSIBLE',
-  busy: 'FILE_BUSY',
-  io: 'DISK_FAILED',
-}
-
-const faultTexts: Partial<Readonly<Record<FilesFault, { readonly text: string; readonly next: string }>>> = {
-  noSpace: { text: 'the disk is full', next: 'Free some space; it goes on by itself.' },
-  denied: { text: 'permission was denied', next: 'Give the user that runs Holdfast permission to write there.' },
-  nameTooLong: { text: 'the name is too long for this file system', next: 'Shorten it on another member.' },
-  nameClash: {
-    text: 'another name there differs only in case or accents, and this drive takes both for one',
-    next: 'Rename one of the two on another member.',
-  },
-  busy: { text: 'another program holds it open', next: 'Close it there; it goes on by itself.' },
-  io: { text: 'the disk reported an error', next: 'Check the disk.' },
-}
 
 function pathsOf({ path, movedFrom }: PlannedChange): readonly string[] {
   return movedFrom === undefined ? [path] : [path, movedFrom.path]

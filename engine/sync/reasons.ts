@@ -8,6 +8,7 @@ export type NeedReason =
   | 'DISK_FULL'
   | 'DENIED'
   | 'NAME_NOT_POSSIBLE'
+  | 'NAME_CLASH'
   | 'FILE_BUSY'
   | 'DISK_FAILED'
   | 'HELD'
@@ -37,6 +38,10 @@ export const needReasons: Readonly<Record<NeedReason, ReasonText>> = {
   DISK_FULL: { text: 'the disk is full', next: 'Free some space; it goes on by itself.' },
   DENIED: { text: 'permission was denied here', next: 'Give the user that runs Holdfast permission to write there.' },
   NAME_NOT_POSSIBLE: { text: 'this system cannot hold such a name', next: 'Rename it on another member.' },
+  NAME_CLASH: {
+    text: 'this disk takes its name for that of something else that is there',
+    next: 'Rename one of the two on another member.',
+  },
   FILE_BUSY: { text: 'another program holds it open', next: 'Close it there; it goes on by itself.' },
   DISK_FAILED: { text: 'the disk reported an error', next: 'Check the disk.' },
   HELD: { text: 'changes made here are held', next: 'Decide with holdfast accept or holdfast reject.' },
@@ -60,6 +65,7 @@ export const keptBackCodes: ReadonlySet<string> = new Set([
   'CHANGING',
   'FILE_TOO_LARGE',
   'NAME_INVALID',
+  'NAME_TWIN',
   'NAME_RESERVED',
   'PATH_TOO_LONG',
   'SPECIAL_FILE',

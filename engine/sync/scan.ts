@@ -47,6 +47,10 @@ export function isAsIndexed(item: ItemRow | undefined, stat: Omit<FileStat, 'dev
   return item.kind === 'symlink' || (item.sizeBytes === stat.sizeBytes && item.mode === stat.mode)
 }
 
+function isPlain(name: string): boolean {
+  return /^[\0-\x7f]*$/.test(name)
+}
+
 export class TreeScan {
   readonly #index: Index
   readonly #jobs: ScanJobs
@@ -84,13 +88,19 @@ export class TreeScan {
     this.#noteProblems(listing)
     if (listing.outcome === 'unreadable') return // unknown is not deleted
     const known = this.#index.items.children(this.#handle.row, listing.directory)
+    const spelled = new Map<string, number>()
     if (listing.outcome === 'ok') {
       for (let at = listing.first; at < listing.first + listing.count; at++) {
-        await this.#compareItem(listing.directory, statAt(items, at), items.names[at] ?? '', known, toVisit)
+        const name = items.names[at] ?? ''
+        if (!isPlain(name)) spelled.set(name.normalize('NFC'), items.inodes[at] ?? 0)
+        await this.#compareItem(listing.directory, statAt(items, at), name, known, toVisit)
       }
     }
     for (const problem of listing.problems) if (problem.reason === 'unreadable') known.delete(problem.name)
-    for (const item of known.values()) this.#lose(item)
+    for (const [name, item] of known) {
+      // The same file under another Unicode form of its name is not lost: it is respelled when it is taken.
+      if (isPlain(name) || spelled.get(name.normalize('NFC')) !== item.inode) this.#lose(item)
+    }
   }
 
   async #compareItem(

@@ -84,7 +84,7 @@ describe('what is found on disk', () => {
     const entry = onlyEntry(node, 'a')
     assert.equal(entry.vector.length, 1)
     assert.deepEqual(node.index.items.byPath(node.handle.row, 'a')?.vector, entry.vector)
-    assert.deepEqual(plan(node, 'a'), { kind: 'settled' })
+    assert.deepEqual(plan(node, 'a'), { kind: 'settled', path: 'a' })
   })
 
   it('is nothing new when it is what the index has', () => {
@@ -146,7 +146,7 @@ describe('what is found on disk', () => {
     assert.deepEqual(commit(node, found(node, 'a', 'same', { mtimeUs })), { written: 0, adopted: 1, again: [], hasNeeds: false })
     assert.deepEqual(node.index.items.byPath(node.handle.row, 'a')?.vector, theirs.vector)
     assert.equal(node.index.needs.count(node.handle.row), 0)
-    assert.deepEqual(plan(node, 'a'), { kind: 'settled' })
+    assert.deepEqual(plan(node, 'a'), { kind: 'settled', path: 'a' })
   })
 
   it('is looked at again when the item moved on meanwhile, and a path found twice counts once', () => {

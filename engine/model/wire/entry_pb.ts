@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file entry.proto.
  */
 export const file_entry: GenFile = /*@__PURE__*/
-  fileDesc("CgtlbnRyeS5wcm90bxILaG9sZGZhc3QudjEirQEKBUVudHJ5Eg8KB3ZlcnNpb24YASABKA0SEAoIZW50cnlfaWQYAiABKAwSKgoGdmVjdG9yGAMgAygLMhouaG9sZGZhc3QudjEuVmVjdG9yRWxlbWVudBIPCgdkZWxldGVkGAQgASgIEiUKBmJsb2NrcxgFIAMoCzIVLmhvbGRmYXN0LnYxLkJsb2NrUmVmEg0KBWVwb2NoGAYgASgNEg4KBnNlYWxlZBgHIAEoDCIsCg1WZWN0b3JFbGVtZW50Eg4KBmF1dGhvchgBIAEoDBILCgNzZXEYAiABKAQiLAoIQmxvY2tSZWYSCgoCaWQYASABKAwSFAoMc3RvcmVkX2J5dGVzGAIgASgNItoCCgRNZXRhEg8KB3ZlcnNpb24YASABKA0SDAoEcGF0aBgCIAEoCRIMCgRraW5kGAMgASgNEhIKCnNpemVfYnl0ZXMYBCABKAQSEAoIbXRpbWVfdXMYBSABKAMSDAoEbW9kZRgGIAEoDRITCgtjaHVua19jbGFzcxgHIAEoDRISCgpibG9ja19rZXlzGAggASgMEhUKDWJsb2NrX2xlbmd0aHMYCSADKA0SEwoLbGlua190YXJnZXQYCiABKAkSFgoOaW5saW5lX2NvbnRlbnQYCyABKAwSMgoOY29udGVudF92ZWN0b3IYDCADKAsyGi5ob2xkZmFzdC52MS5WZWN0b3JFbGVtZW50Eg4KBmVkaXRvchgNIAEoDBIXCg9jb250ZW50X3RpbWVfdXMYDiABKAMSJwoIYXBwZW5kZWQYDyABKAsyFS5ob2xkZmFzdC52MS5BcHBlbmRlZCKKAQoJQ2hhbmdlU2V0Eg8KB3ZlcnNpb24YASABKA0SEAoIbm9kZV9rZXkYAiABKAwSEwoLaW5jYXJuYXRpb24YAyABKAwSEQoJZmlyc3Rfc2VxGAQgASgEEg8KB3RpbWVfbXMYBSABKAMSDgoGaGFzaGVzGAYgASgMEhEKCXNpZ25hdHVyZRgHIAEoDCIxCg5TaWduZWRMb2dFbnRyeRIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCLGAQoHTG9nQm9keRIPCgd2ZXJzaW9uGAEgASgNEhAKCHByZXZpb3VzGAIgASgMEhAKCHBvc2l0aW9uGAMgASgEEg8KB3RpbWVfbXMYBCABKAMSEgoKYXV0aG9yX2tleRgFIAEoDBInCgdjcmVhdGVkGAYgASgLMhQuaG9sZGZhc3QudjEuQ3JlYXRlZEgAEjAKDG1lbWJlcl9hZGRlZBgHIAEoCzIYLmhvbGRmYXN0LnYxLk1lbWJlckFkZGVkSABCBgoEZmFjdCJXCgdDcmVhdGVkEhMKC2ZvbGRlcl9uYW1lGAEgASgJEg0KBW5vbmNlGAIgASgMEhEKCW5vZGVfbmFtZRgDIAEoCRIVCg10YXJnZXRfY29waWVzGAQgASgNIlEKC01lbWJlckFkZGVkEhAKCG5vZGVfa2V5GAEgASgMEgwKBHJvbGUYAiABKA0SEQoJbm9kZV9uYW1lGAMgASgJEg8KB2xpbmtfaWQYBCABKAwiQAoIQXBwZW5kZWQSEgoKYmFzZV9ieXRlcxgBIAEoBBIgCgV0YWlscxgCIAMoCzIRLmhvbGRmYXN0LnYxLlRhaWwiPQoEVGFpbBIUCgxsZW5ndGhfYnl0ZXMYASABKAQSDwoHdGltZV91cxgCIAEoAxIOCgZlZGl0b3IYAyABKAxiBnByb3RvMw");
+  fileDesc("CgtlbnRyeS5wcm90bxILaG9sZGZhc3QudjEirQEKBUVudHJ5Eg8KB3ZlcnNpb24YASABKA0SEAoIZW50cnlfaWQYAiABKAwSKgoGdmVjdG9yGAMgAygLMhouaG9sZGZhc3QudjEuVmVjdG9yRWxlbWVudBIPCgdkZWxldGVkGAQgASgIEiUKBmJsb2NrcxgFIAMoCzIVLmhvbGRmYXN0LnYxLkJsb2NrUmVmEg0KBWVwb2NoGAYgASgNEg4KBnNlYWxlZBgHIAEoDCIsCg1WZWN0b3JFbGVtZW50Eg4KBmF1dGhvchgBIAEoDBILCgNzZXEYAiABKAQiLAoIQmxvY2tSZWYSCgoCaWQYASABKAwSFAoMc3RvcmVkX2J5dGVzGAIgASgNIrECCgRNZXRhEg8KB3ZlcnNpb24YASABKA0SDAoEcGF0aBgCIAEoCRIMCgRraW5kGAMgASgNEhIKCnNpemVfYnl0ZXMYBCABKAQSEAoIbXRpbWVfdXMYBSABKAMSDAoEbW9kZRgGIAEoDRITCgtjaHVua19jbGFzcxgHIAEoDRISCgpibG9ja19rZXlzGAggASgMEhUKDWJsb2NrX2xlbmd0aHMYCSADKA0SEwoLbGlua190YXJnZXQYCiABKAkSFgoOaW5saW5lX2NvbnRlbnQYCyABKAwSMgoOY29udGVudF92ZWN0b3IYDCADKAsyGi5ob2xkZmFzdC52MS5WZWN0b3JFbGVtZW50Eg4KBmVkaXRvchgNIAEoDBIXCg9jb250ZW50X3RpbWVfdXMYDiABKAMiigEKCUNoYW5nZVNldBIPCgd2ZXJzaW9uGAEgASgNEhAKCG5vZGVfa2V5GAIgASgMEhMKC2luY2FybmF0aW9uGAMgASgMEhEKCWZpcnN0X3NlcRgEIAEoBBIPCgd0aW1lX21zGAUgASgDEg4KBmhhc2hlcxgGIAEoDBIRCglzaWduYXR1cmUYByABKAwiMQoOU2lnbmVkTG9nRW50cnkSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwixgEKB0xvZ0JvZHkSDwoHdmVyc2lvbhgBIAEoDRIQCghwcmV2aW91cxgCIAEoDBIQCghwb3NpdGlvbhgDIAEoBBIPCgd0aW1lX21zGAQgASgDEhIKCmF1dGhvcl9rZXkYBSABKAwSJwoHY3JlYXRlZBgGIAEoCzIULmhvbGRmYXN0LnYxLkNyZWF0ZWRIABIwCgxtZW1iZXJfYWRkZWQYByABKAsyGC5ob2xkZmFzdC52MS5NZW1iZXJBZGRlZEgAQgYKBGZhY3QiVwoHQ3JlYXRlZBITCgtmb2xkZXJfbmFtZRgBIAEoCRINCgVub25jZRgCIAEoDBIRCglub2RlX25hbWUYAyABKAkSFQoNdGFyZ2V0X2NvcGllcxgEIAEoDSJRCgtNZW1iZXJBZGRlZBIQCghub2RlX2tleRgBIAEoDBIMCgRyb2xlGAIgASgNEhEKCW5vZGVfbmFtZRgDIAEoCRIPCgdsaW5rX2lkGAQgASgMYgZwcm90bzM");
 
 /**
  * One path of a folder as its author left it. The hash of these very bytes is what the author signs (ChangeSet.hashes),
@@ -221,13 +221,6 @@ export type Meta = Message<"holdfast.v1.Meta"> & {
    * @generated from field: int64 content_time_us = 14;
    */
   contentTimeUs: bigint;
-
-  /**
-   * how the content grew at its end; absent = it did not
-   *
-   * @generated from field: holdfast.v1.Appended appended = 15;
-   */
-  appended?: Appended | undefined;
 };
 
 /**
@@ -451,61 +444,4 @@ export type MemberAdded = Message<"holdfast.v1.MemberAdded"> & {
  */
 export const MemberAddedSchema: GenMessage<MemberAdded> = /*@__PURE__*/
   messageDesc(file_entry, 8);
-
-/**
- * Content that began as others know it and grew at its end: the base, then the tails one after the other.
- *
- * @generated from message holdfast.v1.Appended
- */
-export type Appended = Message<"holdfast.v1.Appended"> & {
-  /**
-   * @generated from field: uint64 base_bytes = 1;
-   */
-  baseBytes: bigint;
-
-  /**
-   * in their order, never none
-   *
-   * @generated from field: repeated holdfast.v1.Tail tails = 2;
-   */
-  tails: Tail[];
-};
-
-/**
- * Describes the message holdfast.v1.Appended.
- * Use `create(AppendedSchema)` to create a new message.
- */
-export const AppendedSchema: GenMessage<Appended> = /*@__PURE__*/
-  messageDesc(file_entry, 9);
-
-/**
- * @generated from message holdfast.v1.Tail
- */
-export type Tail = Message<"holdfast.v1.Tail"> & {
-  /**
-   * without the line feed that is put before a tail where what is before it does not end in one
-   *
-   * @generated from field: uint64 length_bytes = 1;
-   */
-  lengthBytes: bigint;
-
-  /**
-   * @generated from field: int64 time_us = 2;
-   */
-  timeUs: bigint;
-
-  /**
-   * 16 bytes
-   *
-   * @generated from field: bytes editor = 3;
-   */
-  editor: Uint8Array;
-};
-
-/**
- * Describes the message holdfast.v1.Tail.
- * Use `create(TailSchema)` to create a new message.
- */
-export const TailSchema: GenMessage<Tail> = /*@__PURE__*/
-  messageDesc(file_entry, 10);
 
