@@ -7,6 +7,7 @@ import { equalBytes } from '../base/bytes.ts'
 import type { Jobs } from '../base/jobs.ts'
 import { sealOverheadBytes } from '../model/block-list.ts'
 import type { BlockRef } from '../model/entry.ts'
+import type { AuthorId } from '../model/ids.ts'
 import type { sealRanges, SealRange } from '../transfer/seal-ranges-job.ts'
 import { mergeOf } from './pull-plan.ts'
 import type { BatchParts } from './pull-batch.ts'
@@ -47,10 +48,15 @@ export async function holdContents(parts: HoldParts, versions: readonly Version[
  * it any more; a power cut can take a file that was announced and not flushed yet. The caller has seen that no other member has it.
  */
 export function withoutLost(parts: HoldParts, versions: readonly OpenedVersion[]): readonly OpenedVersion[] | undefined {
-  const { authorId } = parts.handle
+  const { authorId, identity, row } = parts.handle
+  // An author that this node was before it lost its index counts: nobody else can say what became of its contents.
+  const isOwn = (editor: AuthorId): boolean => {
+    const author = parts.index.entries.author(row, editor)
+    return equalBytes(editor, authorId) || (author !== undefined && equalBytes(author.nodeKey, identity.publicKey))
+  }
   const isLost = (version: OpenedVersion): boolean =>
     version.editor !== undefined &&
-    equalBytes(version.editor, authorId) &&
+    isOwn(version.editor) &&
     missingBlocks(parts, version).some(({ id }) => parts.index.items.homeOf(parts.handle.row, id) === undefined)
   if (!versions.some((version) => isLost(version))) return undefined
   return versions.map((version) => (isLost(version) ? { ...version, state: undefined, contentVector: version.vector } : version))
