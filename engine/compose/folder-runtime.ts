@@ -95,6 +95,8 @@ export class FolderRuntime {
   #isAnew: boolean
   #hasMetOwnPast = false
   #names: Platform = 'linux'
+  /** Index and folder are of the same time. */
+  #hasSession = false
   readonly #watch: FolderWatch
   readonly #largeTidy: LargeTidy
 
@@ -302,6 +304,7 @@ export class FolderRuntime {
       onRunning()
       return this.#beAnother(signal)
     }
+    this.#hasSession = true
     await this.history.adoptStrays(signal)
     await this.#largeTidy.tidy(signal)
     onRunning()
@@ -324,7 +327,7 @@ export class FolderRuntime {
 
   /** A member has heard from another self of this node: what that one wrote comes from the members, what nobody was told is written again. */
   #meetOwnPast(seq: number): void {
-    if (this.#hasMetOwnPast) return
+    if (this.#hasMetOwnPast || !this.#hasSession) return // the session, once it begins, shows it as well, and more
     this.#hasMetOwnPast = true
     const { index, world, events } = this.#parts
     const floor = Math.min(index.folders.toldSeq(this.handle.row), seq - 1)

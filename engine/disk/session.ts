@@ -16,9 +16,8 @@ export interface SessionMark {
   readonly nonce: string
 }
 
-/** The file itself: a copy has another. */
+/** The file itself: a copy was made at another time. */
 export interface SessionPlace {
-  readonly inode: number
   readonly ctimeUs: number
 }
 
@@ -32,7 +31,7 @@ export function readSession(input: { readonly root: string }, { files }: JobWorl
   const stat = files.lstat(path)
   if (stat?.kind !== 'file') return { output: undefined }
   const mark = parseMark(readText(files, path))
-  return { output: mark === undefined ? undefined : { mark, inode: stat.inode, ctimeUs: stat.ctimeUs } }
+  return { output: mark === undefined ? undefined : { mark, ctimeUs: stat.ctimeUs } }
 }
 
 /** Durable when it resolves. Throws FilesError. */
@@ -55,7 +54,7 @@ export async function writeSession(
   await files.syncDirectory(directory)
   const stat = files.lstat(path)
   if (stat === undefined) throw new FilesError('missing', 'write', path, 'it is gone again')
-  return { output: { inode: stat.inode, ctimeUs: stat.ctimeUs } }
+  return { output: { ctimeUs: stat.ctimeUs } }
 }
 
 function readText(files: Files, path: string): string {

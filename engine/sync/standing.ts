@@ -33,9 +33,16 @@ function isSameMark(left: SessionMark, right: SessionMark): boolean {
   return left.count === right.count && left.nonce === right.nonce
 }
 
-/** Both must differ: some file systems number anew at each mount, and changing the owner of everything moves times. */
+/** After a power cut the time may be that of a moment before. */
+const timeSlackUs = 500_000
+/** FAT keeps times in steps of two seconds: a file has another time after the next mount, a whole second then. */
+const roundedSlackUs = 2_000_000
+const secondUs = 1_000_000
+
+/** The change time cannot be set. The inode's number does not tell: a restored file may well get the one that was free. */
 function isElsewhere(left: SessionPlace, right: SessionPlace): boolean {
-  return left.inode !== right.inode && left.ctimeUs !== right.ctimeUs
+  const slackUs = right.ctimeUs % secondUs === 0 ? roundedSlackUs : timeSlackUs
+  return Math.abs(left.ctimeUs - right.ctimeUs) > slackUs
 }
 
 export function parseStanding(text: string): Standing | undefined {

@@ -6,7 +6,7 @@ import type { FoundSession, SessionMark } from '../../engine/disk/session.ts'
 import { judgeStanding, type Judgement, type Standing } from '../../engine/sync/standing.ts'
 
 const mark = (count: number, nonce = `n${count}`): SessionMark => ({ count, nonce })
-const place = { inode: 7, ctimeUs: 70 }
+const place = { ctimeUs: 70_000_000 }
 const known: Standing = { mark: mark(5), before: mark(4), place }
 const between: Standing = { mark: mark(5), before: mark(4), place: undefined }
 const found = (of: SessionMark, where = place): FoundSession => ({ mark: of, ...where })
@@ -16,9 +16,9 @@ describe('index and folder', () => {
     ['that never met are at their first session', undefined, undefined, 'first'],
     ['that never met are so in a directory that had a session too', undefined, found(mark(3)), 'first'],
     ['with one mark are of the same time', known, found(mark(5)), 'same'],
-    ['are so when only the inode is another, as after a mount', known, found(mark(5), { ...place, inode: 8 }), 'same'],
-    ['are so when only the time is another, as after chown', known, found(mark(5), { ...place, ctimeUs: 71 }), 'same'],
-    ['are not when the file is a copy', known, found(mark(5), { inode: 8, ctimeUs: 71 }), 'folderIsOlder'],
+    ['are so when the time was rounded, as after a mount', known, found(mark(5), { ctimeUs: 72_000_000 }), 'same'],
+    ['are so when it is of a moment before, as after a power cut', known, found(mark(5), { ctimeUs: 69_500_001 }), 'same'],
+    ['are not when the file is a copy', known, found(mark(5), { ctimeUs: 70_500_001 }), 'folderIsOlder'],
     ['are not when the folder knows a later session', known, found(mark(6)), 'indexIsOlder'],
     ['are not when the folder knows another session of that number', known, found(mark(5, 'other')), 'indexIsOlder'],
     ['are not when the folder has the session before', known, found(mark(4)), 'folderIsOlder'],
