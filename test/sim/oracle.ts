@@ -68,7 +68,7 @@ export class Oracle {
 
   /** A person was at work. */
   look(node: SimNode): void {
-    this.#pasts.get(node)?.look()
+    this.#pasts.get(node)?.personActed()
   }
 
   /** From now on the node's history may rightly be short of something. */
@@ -78,7 +78,7 @@ export class Oracle {
 
   /** After a power loss: everything on the drive is looked at again. */
   recheck(node: SimNode): void {
-    this.look(node)
+    this.#pasts.get(node)?.look()
     for (const path of this.#personOf(node).paths('file')) this.#changed.get(node)?.add(path)
   }
 

@@ -38,6 +38,17 @@ export class PastCheck {
     this.#seen = filesOf(this.#node)
   }
 
+  /**
+   * As `look`, after a person's work here. History keeps no second copy of what a file of the folder holds: who changes or removes the last
+   * such file had the content before them, and gave it up.
+   */
+  personActed(): void {
+    const before = new Set([...this.#seen.values()].map(({ content }) => content))
+    this.look()
+    for (const { content } of this.#seen.values()) before.delete(content)
+    for (const content of before) this.#replaced.delete(content)
+  }
+
   /** The engine changed something at `path`. */
   engineChanged(path: string, atUs: number): void {
     if (isOwnPath(path) || isIgnoredName(path)) return

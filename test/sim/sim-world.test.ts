@@ -7,7 +7,7 @@ import { simulate, type SimulationResult } from './simulate.ts'
 import { toyCluster, type ToyFault } from './toy-node.ts'
 import { accidentWeights as allAccidents, plainSetups, type Weights } from './weights.ts'
 
-const { join: _, ...accidentWeights } = allAccidents
+const { join: _join, loseDatabase: _lose, backUp: _backUp, restore: _restore, ...accidentWeights } = allAccidents
 
 /** What the toy can do: files, no conflicts, no directories of their own. */
 const toyWeights: Weights = { write: 10, replace: 4, append: 4, edit: 4, touch: 2, ignored: 2, start: 4 }

@@ -89,6 +89,9 @@ export const accidentWeights: Weights = {
   cut: 2,
   clock: 1,
   join: 2,
+  loseDatabase: 0.5,
+  backUp: 1,
+  restore: 0.5,
 }
 /** Calls on the folder that fail a few times, and drives that fill up. */
 export const troubleWeights: Weights = { trouble: 2, room: 2 }
