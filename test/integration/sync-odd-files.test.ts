@@ -9,6 +9,7 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   statSync,
   truncateSync,
@@ -85,6 +86,26 @@ test(
     await a.call('rescanFolder', { folder: 'odd' })
     assert.ok((await a.status()).problems.some((problem) => problem.path === 'fifo' && problem.next !== ''))
     assert.equal(existsSync(join(atB, 'fifo')), false)
+    await allSynced([a, b])
+  },
+)
+
+test(
+  'scenario 60: a name that is not valid UTF-8 is reported, not mangled, and the scan goes on',
+  { skip: process.platform !== 'linux' },
+  async (t) => {
+    const { a, b, atA, atB } = await openPair(t)
+    const name = Buffer.concat([Buffer.from(join(atA, 'bad-')), Buffer.of(0xff, 0xfe)])
+    writeFileSync(name, 'under a bad name')
+    writeFileSync(join(atA, 'zz-good'), 'beside it')
+    await eventually('what is beside it to arrive', 30_000, () => (existsSync(join(atB, 'zz-good')) ? true : undefined))
+    await a.call('rescanFolder', { folder: 'odd' })
+    assert.ok((await a.status()).problems.some((problem) => problem.code === 'NAME_INVALID' && problem.next !== ''))
+    assert.equal(readFileSync(name, 'utf8'), 'under a bad name')
+    assert.deepEqual(
+      readdirSync(atB).filter((each) => each.startsWith('bad-')),
+      [],
+    )
     await allSynced([a, b])
   },
 )
