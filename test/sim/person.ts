@@ -134,13 +134,13 @@ export class Person {
   }
 
   #gain(path: string, content: string): void {
-    if (isIgnoredName(path)) this.ignored.set(path, content)
+    if (isIgnoredName(path)) this.ignored.set(this.#folded(path), content)
     else if (this.#isMember) this.#ledger.owe({ path, content, by: this.node.name, atUs: this.#nowUs() })
     else this.#ledger.know(content)
   }
 
   #lose(path: string, content: string): void {
-    if (isIgnoredName(path)) this.ignored.delete(path)
+    if (isIgnoredName(path)) this.ignored.delete(this.#folded(path))
     else if (this.#isMember) {
       const loss = { path, content, by: this.node.name, atUs: this.#nowUs() }
       this.#ledger.discharge(loss, (other) => contentAt(this.node, other) === content)
@@ -153,6 +153,15 @@ export class Person {
       const content = contentAt(this.node, file)
       return content === undefined ? [] : [[file, content] as const]
     })
+  }
+
+  /** One spelling for all that this drive takes for one name. */
+  #folded(path: string): string {
+    const { tree } = this.node.disk
+    return path
+      .split('/')
+      .map((name) => tree.fold(name))
+      .join('/')
   }
 
   #full(path: string): string {

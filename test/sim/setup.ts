@@ -16,8 +16,10 @@ const nameRules: Readonly<Record<NamesKind, NameRules>> = {
   hfs: { isCaseSensitive: false, unicode: 'nfd' },
 }
 
-export function isNamesKind(name: string): name is NamesKind {
-  return Object.hasOwn(nameRules, name)
+const kinds = ['linux', 'windows', 'apple', 'hfs'] as const satisfies readonly NamesKind[]
+
+export function isNamesKind(name: string): name is NamesKind | 'mixed' {
+  return name === 'mixed' || Object.hasOwn(nameRules, name)
 }
 
 const conditions: Readonly<Record<NetworkKind, NetworkConditions>> = {
@@ -39,7 +41,7 @@ export interface SetupOptions {
   readonly nodes: number
   /** Whether one more node may join later. */
   readonly mayJoinLate: boolean
-  readonly names: Readonly<Partial<Record<NamesKind, number>>>
+  readonly names: Readonly<Partial<Record<NamesKind | 'mixed', number>>>
 }
 
 export function drawSetup(
@@ -48,15 +50,18 @@ export function drawSetup(
 ): { readonly nodes: readonly NodeSetup[]; readonly network: NetworkKind } {
   const count = options.nodes + (options.mayJoinLate && random.chance(0.3) ? 1 : 0)
   const isShaky = random.chance(0.4)
-  // One kind for all: what one kind of drive cannot hold of another's names is refused there, and the trees differ for good.
-  const names = random.pickWeighted(options.names)
-  const nodes = Array.from({ length: count }, (_, at) => ({
-    name: String.fromCharCode(65 + at),
-    wallOffsetMs: random.chance(0.2) ? random.between(-5, 5) * dayMs : random.between(-2000, 2000),
-    jobWidth: random.between(1, 4),
-    ...(isShaky ? { isWatcherShaky: true } : {}),
-    ...(names === 'linux' ? {} : { names }),
-    ...(at >= options.nodes ? { isLate: true } : {}),
-  }))
+  const kind = random.pickWeighted(options.names)
+  const nodes = Array.from({ length: count }, (_, at) => nodeOf(at, kind === 'mixed' ? (random.pick(kinds) ?? 'linux') : kind))
   return { nodes, network: random.pickWeighted({ calm: 2, slow: 1, breaking: 2 }) }
+
+  function nodeOf(at: number, names: NamesKind): NodeSetup {
+    return {
+      name: String.fromCharCode(65 + at),
+      wallOffsetMs: random.chance(0.2) ? random.between(-5, 5) * dayMs : random.between(-2000, 2000),
+      jobWidth: random.between(1, 4),
+      ...(isShaky ? { isWatcherShaky: true } : {}),
+      ...(names === 'linux' ? {} : { names }),
+      ...(at >= options.nodes ? { isLate: true } : {}),
+    }
+  }
 }
