@@ -41,7 +41,10 @@ export class Person {
   /** Everything in the folder but Holdfast's own, parents first. */
   paths(kind?: string): readonly string[] {
     const start = this.node.folderPath.length + 1
-    const all = this.node.user.walk(this.node.folderPath).map((path) => path.slice(start))
+    const isDecomposed = this.node.disk.tree.rules.unicode === 'nfd'
+    // As people spell them on other drives, where these names may be used next.
+    const spelled = (path: string): string => (isDecomposed ? path.normalize('NFC') : path)
+    const all = this.node.user.walk(this.node.folderPath).map((path) => spelled(path.slice(start)))
     return all.filter((path) => !isOwnPath(path) && (kind === undefined || this.kindAt(path) === kind))
   }
 
