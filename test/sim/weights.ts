@@ -98,6 +98,6 @@ export const troubleWeights: Weights = { trouble: 2, room: 2 }
 export const allWeights: Weights = { ...fileWeights, ...treeWeights, ...accidentWeights, ...troubleWeights }
 
 /** The kinds of worlds that seeds are drawn from. */
-export const allSetups: SetupOptions = { nodes: 3, mayJoinLate: true, names: { linux: 12, apple: 1, windows: 1, hfs: 1 } }
+export const allSetups: SetupOptions = { nodes: 3, mayJoinLate: true, names: { linux: 12, apple: 1, windows: 1, hfs: 1, mixed: 1 } }
 /** For nodes that can do less. */
 export const plainSetups: SetupOptions = { nodes: 3, mayJoinLate: false, names: { linux: 1 } }
