@@ -9,7 +9,7 @@ import { test, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../../engine/base/errors.ts'
 import { CarefulPerson, contentsOf, type Ledger } from '../support/careful-person.ts'
-import { allSynced, eventually, TestNodes, type TestDaemon } from '../support/daemon.ts'
+import { acceptHolds, allSynced, eventually, TestNodes, type TestDaemon } from '../support/daemon.ts'
 import { noNamespaces, openSwitch, type Cable } from '../support/namespaces.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import { readTree, treeDifferences } from '../support/tree.ts'
@@ -31,12 +31,6 @@ function mountSmallDisk(nodes: TestNodes, path: string): void {
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${smallDiskMiB}m`, 'holdfast-test', path], { encoding: 'utf8' })
   assert.equal(mounted.status, 0, mounted.stderr)
   nodes.onEnd(() => spawnSync('umount', ['-l', path]))
-}
-
-/** Lets every hold pass: what was deleted here was deleted by a person who knew. */
-async function acceptHolds(member: Member): Promise<void> {
-  const { folders } = await member.daemon.status()
-  for (const folder of folders) if (folder.state === 'held') await member.daemon.call('acceptChanges', { folder: folder.id })
 }
 
 /** A full disk may keep a node from starting: the filler goes then. */
@@ -111,7 +105,7 @@ test(
           await delay(random.below(400))
           break
         case 'accept':
-          if (member.daemon.isRunning) await acceptHolds(member)
+          if (member.daemon.isRunning) await acceptHolds([member.daemon])
           break
       }
     }
@@ -123,7 +117,7 @@ test(
     }
     for (const { daemon } of members) await daemon.call('rescanFolder', { folder: 'chaos' })
     await eventually('all to show the same', settleMs, async () => {
-      for (const member of members) await acceptHolds(member)
+      await acceptHolds(members.map(({ daemon }) => daemon))
       await allSynced(
         members.map(({ daemon }) => daemon),
         10_000,

@@ -5,7 +5,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { allSynced, connected, isCampaign, scaled, TestNodes, type TestDaemon } from '../support/daemon.ts'
+import { allSynced, allSyncedAccepting, connected, isCampaign, scaled, TestNodes, type TestDaemon } from '../support/daemon.ts'
 import { conflictCopies, diffOf, makeTree, readTree, treeDifferences, TreeChanger } from '../support/tree.ts'
 
 const nodeModules = fileURLToPath(new URL('../../node_modules', import.meta.url))
@@ -70,7 +70,7 @@ for (const seed of seeds) {
     await allSynced([one, two])
     const changers = ['a', 'b'].map((name) => new TreeChanger(nodes.path(name), name, `${seed}/${name}`))
     const equal = async (when: string): Promise<void> => {
-      await allSynced([one, two])
+      await allSyncedAccepting([one, two])
       const [left, right] = [readTree(nodes.path('a')), readTree(nodes.path('b'))]
       assert.deepEqual(treeDifferences(left, right), [], when)
       t.diagnostic(`${when}: ${left.size} paths, ${conflictCopies(left).length} conflict copies`)

@@ -258,6 +258,23 @@ export async function allSynced(nodes: readonly TestDaemon[], timeoutMs = 90_000
   }
 }
 
+/** Lets every hold pass: what a test has deleted or rewritten, it meant. */
+export async function acceptHolds(nodes: readonly TestDaemon[]): Promise<void> {
+  for (const node of nodes) {
+    const { folders } = await node.status()
+    for (const folder of folders) if (folder.state === 'held') await node.call('acceptChanges', { folder: folder.id })
+  }
+}
+
+/** As `allSynced` where the changes may be so many that a node asks about them. */
+export async function allSyncedAccepting(nodes: readonly TestDaemon[], timeoutMs = 120_000): Promise<void> {
+  await eventually('all to be in step', timeoutMs, async () => {
+    await acceptHolds(nodes)
+    await allSynced(nodes, 10_000)
+    return true
+  })
+}
+
 /** Waits until both are connected to each other. */
 export async function connected(nodes: readonly TestDaemon[], timeoutMs = 60_000): Promise<void> {
   for (const node of nodes) {
