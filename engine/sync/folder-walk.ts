@@ -135,7 +135,7 @@ export class FolderWalk {
     const { index, handle, take } = this.#parts
     for (const path of paths) {
       const item = index.items.byPath(handle.row, path)
-      await take({ path, item, sizeBytes: item?.sizeBytes ?? 0, kind: 'file' }, batches)
+      await take({ path, item, sizeBytes: item?.sizeBytes ?? 0, kind: 'file', inode: 0, mtimeUs: 0 }, batches)
     }
   }
 }

@@ -15,6 +15,7 @@ import type { ItemRow } from '../index/item-table.ts'
 import { parentOf, parseRelativePath, type RelativePath } from '../model/path.ts'
 import type { ChangeGuard } from './change-guard.ts'
 import type { FolderHandle } from './folder-handle.ts'
+import { FormerNames } from './former-names.ts'
 import { FolderRoot } from './folder-root.ts'
 import { FolderWalk } from './folder-walk.ts'
 import { IngestBatches, type IngestManner } from './ingest-batches.ts'
@@ -22,7 +23,7 @@ import type { FoundPath, IngestOutcome } from './ingest-commit.ts'
 import type { ingestBatch, ingestWindow } from './ingest-job.ts'
 import type { FolderProblems } from './problems.ts'
 import { walkCodes } from './reasons.ts'
-import { isAsIndexed, isSuspect, TreeScan, type Candidate } from './scan.ts'
+import { candidateOf, isAsIndexed, isSuspect, TreeScan, type Candidate } from './scan.ts'
 
 export type FolderScanJobs = Jobs<{
   readonly listDirectories: typeof listDirectories
@@ -284,6 +285,11 @@ export class Ingest {
     const changes: HintedChange[] = []
     const newDirectories: string[] = []
     const batches = this.#openBatches(isHeld ? 'hold' : 'tell', signal)
+    const former = new FormerNames(index, handle)
+    const take = async (candidate: Candidate): Promise<void> => {
+      if (!isHeld) former.note(candidate)
+      await this.#take(candidate, batches)
+    }
     for (const [at, path] of paths.entries()) {
       const finding = findings[at]
       const item = index.items.byPath(handle.row, path)
@@ -298,22 +304,24 @@ export class Ingest {
       if (this.#root.rules.isIgnored(path, finding.stat.kind === 'directory') || isAsIndexed(item, finding.stat)) continue
       if (item?.kind === 'directory' && finding.stat.kind !== 'directory') changes.push({ path, lost: this.#below(item) })
       this.#hintParent(path)
-      const candidate = { path, item, sizeBytes: finding.stat.sizeBytes, kind: finding.stat.kind }
+      const candidate = candidateOf(path, item, finding.stat)
       if (isSuspect(candidate)) changes.push({ path, lost: [], suspect: candidate })
-      else await this.#take(candidate, batches)
+      else await take(candidate)
       if (finding.stat.kind === 'directory' && item?.kind !== 'directory') newDirectories.push(path)
     }
     const sink = {
-      candidate: async (candidate: Candidate) => this.#take(candidate, batches),
+      candidate: take,
       lost: (item: ItemRow) => void changes.push({ path: item.path, lost: [item] }),
     }
     await new TreeScan(index, jobs, handle, this.#root.rules, problems, sink).walk(newDirectories, signal)
     if (isHeld) this.#recountMs ??= clock.monotonicMs() + recountAfterMs
-    const now = isHeld ? changes.map((change) => ({ ...change, lost: [] })) : this.#paced(changes)
+    const others = changes.filter(({ path }) => !former.has(path))
+    const now = isHeld ? changes.map((change) => ({ ...change, lost: [] })) : this.#paced(others)
     for (const { suspect } of now) if (suspect !== undefined) await this.#take(suspect, batches)
     await batches.settle()
-    const lost = now.flatMap((change) => change.lost)
-    batches.finish(await this.#confirmLosses(lost, signal))
+    for (const { path } of former.all()) this.#losses.delete(path) // told now, not when its wait is over
+    const lost = new Map([...now.flatMap((change) => change.lost), ...former.all()].map((item) => [item.path, item]))
+    batches.finish(await this.#confirmLosses([...lost.values()], signal))
     this.#endBurst()
   }
 

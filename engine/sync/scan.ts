@@ -19,6 +19,16 @@ export interface Candidate {
   readonly sizeBytes: number
   /** What is there now. */
   readonly kind: FileStat['kind']
+  readonly inode: number
+  readonly mtimeUs: number
+}
+
+export function candidateOf(
+  path: RelativePath,
+  item: ItemRow | undefined,
+  { sizeBytes, kind, inode, mtimeUs }: Omit<FileStat, 'device' | 'links'>,
+): Candidate {
+  return { path, item, sizeBytes, kind, inode, mtimeUs }
 }
 
 /** True when a file of the folder may have other content: to be counted before others are told. */
@@ -117,7 +127,7 @@ export class TreeScan {
     if (stat.kind === 'directory') toVisit.push(path)
     if (isAsIndexed(item, stat)) return
     if (item?.kind === 'directory' && stat.kind !== 'directory') this.#loseBelow(item)
-    await this.#sink.candidate({ path, item, sizeBytes: stat.sizeBytes, kind: stat.kind })
+    await this.#sink.candidate(candidateOf(path, item, stat))
   }
 
   /** A path that is ignored now is not lost: it is left alone, here and elsewhere. */

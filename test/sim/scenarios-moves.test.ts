@@ -25,6 +25,21 @@ describe('renames and moves', () => {
     assert.ok(bytes < talkBytesMax, `${bytes} bytes for a rename`)
   })
 
+  for (const [what, from, to] of [
+    ['a file', 'd/f', 'renamed'],
+    ['a directory', 'd', 'moved'],
+    ['a directory into a new one', 'd', 'new/deeper/d'],
+  ] as const) {
+    test(`scenario 29: ${what} is renamed: the very same file has the new name on B`, async () => {
+      using stage = await Stage.open({ before: { 'd/f': large, other: 'other' } })
+      const { user } = stage.person('B').node
+      const inode = user.lstat('/folder/d/f')?.inode
+      await stage.rename('A', from, to)
+      await stage.rest()
+      assert.equal(user.lstat(`/folder/${'d/f'.replace(from, to)}`)?.inode, inode)
+    })
+  }
+
   test('scenario 30: rename on A, edit on B offline: no content is lost and the old name is not left with old content', async () => {
     using stage = await Stage.open({ before: { old: 'base', other: 'other' } })
     await stage.apart()
