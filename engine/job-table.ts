@@ -8,6 +8,7 @@ import { readSession, writeSession } from './disk/session.ts'
 import { statPaths } from './disk/stat-paths.ts'
 import { listDirectories } from './disk/walk.ts'
 import { checkpointDatabase, flushDatabase } from './index/care-jobs.ts'
+import { mergeAppends } from './sync/append-job.ts'
 import { checkEntries } from './sync/check-entries-job.ts'
 import { exportPieces, finishExport, inspectExport, prepareExport } from './sync/export-job.ts'
 import { ingestBatch, ingestWindow } from './sync/ingest-job.ts'
@@ -37,6 +38,7 @@ export type EngineJobs = {
   readonly listLarge: typeof listLarge
   readonly listParked: typeof listParked
   readonly makePlace: typeof makePlace
+  readonly mergeAppends: typeof mergeAppends
   readonly prepareExport: typeof prepareExport
   readonly prepareLarge: typeof prepareLarge
   readonly publishBatch: typeof publishBatch
@@ -71,6 +73,7 @@ export const jobTable: EngineJobs = {
   listLarge,
   listParked,
   makePlace,
+  mergeAppends: inFolder(mergeAppends),
   prepareExport,
   prepareLarge: inFolder(prepareLarge),
   publishBatch: inFolder(publishBatch),

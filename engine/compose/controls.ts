@@ -103,6 +103,7 @@ function setFolder(
     for (const { name, text } of parsed) index.folders.setSetting(row, name, text)
   })
   runtime.history.settingsChanged()
+  runtime.appends.wake()
   return allSettings(index.folders.settings(row))
 }
 

@@ -14,6 +14,7 @@ import { incarnationBytes } from '../model/limits.ts'
 import type { Channel, Network } from '../net/network.ts'
 import { FolderLog } from '../share/folder-log.ts'
 import { FolderNews } from '../sync/announce.ts'
+import { AppendMerge } from '../sync/append-merge.ts'
 import { ChangeGuard } from '../sync/change-guard.ts'
 import { Exchange } from '../sync/exchange.ts'
 import { openFolderHandle, type FolderHandle } from '../sync/folder-handle.ts'
@@ -81,6 +82,7 @@ export class FolderRuntime {
   readonly ingest: Ingest
   readonly pull: Pull
   readonly verifier: Verifier
+  readonly appends: AppendMerge
   readonly history: FolderHistory
   readonly past: FolderPast
   readonly #parts: RuntimeParts
@@ -132,6 +134,7 @@ export class FolderRuntime {
       events: this.#pullEvents(),
     })
     const rot = { changed: (path: string) => this.ingest.hint([path]), found: () => this.pull.wake() }
+    this.appends = new AppendMerge({ ...shared, jobs, store, events: this.#appendEvents() })
     this.verifier = new Verifier({ ...shared, jobs, events: rot })
     this.exchange = new Exchange({
       ...shared,
@@ -320,6 +323,7 @@ export class FolderRuntime {
         await this.pull.run(both)
       },
       (both) => this.history.run(both),
+      (both) => this.appends.run(both),
       (both) => this.#watch.run(both),
       (both) => this.#largeTidy.run(both),
     ])
@@ -361,6 +365,7 @@ export class FolderRuntime {
         if (outcome.written > 0) this.#parts.events.written()
         if (outcome.written + outcome.adopted > 0) this.#have.ring()
         if (outcome.hasNeeds) this.pull.wake()
+        this.appends.wake()
         this.exchange.needsChanged()
         this.#noteChange()
       },
@@ -393,16 +398,29 @@ export class FolderRuntime {
         this.history.wake()
         this.exchange.needsChanged()
       },
-      merged: () => this.#parts.events.written(),
+      merged: (groups = []) => {
+        this.#parts.events.written()
+        this.appends.note(groups)
+      },
       isHeld: () => this.guard.isHeld,
       isEveryMemberHere: () => this.#connectedMembers().length === this.peers.length,
       stale: (paths) => this.ingest.hint(paths),
       keepParked: (change, parked) => void this.#keepParked(change, parked),
       changed: () => {
+        this.appends.wake()
         this.exchange.needsChanged()
         this.#noteChange()
       },
     }
+  }
+
+  #appendEvents(): ConstructorParameters<typeof AppendMerge>[0]['events'] {
+    return { mayWrite: () => !this.guard.isHeld && this.#isWriter, wrote: () => this.noteWritten() }
+  }
+
+  get #isWriter(): boolean {
+    const role = this.log.roleOf(this.#parts.network.self)
+    return role !== undefined && mayWrite(role)
   }
 
   #folderAtWork(): ConstructorParameters<typeof FolderPast>[0]['folder'] {
@@ -412,19 +430,13 @@ export class FolderRuntime {
         if (this.#isPaused) throw new EngineError('NOT_ALLOWED', `${name} is paused: resume it first`)
         if (this.isStopped) throw new EngineError('FOLDER_STOPPED', `${name} is stopped: 'holdfast problems' says why`)
         if (this.guard.isHeld) throw new EngineError('NOT_ALLOWED', `${name} waits for you to accept or reject changes: decide that first`)
-        const role = this.log.roleOf(this.#parts.network.self)
-        if (role === undefined || !mayWrite(role)) throw new EngineError('NOT_ALLOWED', `this node may not change ${name}: use --to`)
+        if (!this.#isWriter) throw new EngineError('NOT_ALLOWED', `this node may not change ${name}: use --to`)
       },
       walk: async (signal) => {
         if (!this.#isPaused && !this.isStopped) await this.ingest.walkNow(signal)
       },
       settle: (signal) => this.history.settle(signal),
-      wrote: () => {
-        this.#parts.events.written()
-        this.pull.wake()
-        this.exchange.needsChanged()
-        this.#noteChange()
-      },
+      wrote: () => this.noteWritten(),
       nameOf: (peer) => this.log.members.find((member) => member.peer === peer)?.name,
     }
   }

@@ -9,6 +9,7 @@ import type { BlockId } from '../model/ids.ts'
 import type { Item } from '../model/item.ts'
 import type { EntryKind } from '../model/meta.ts'
 import { parseRelativePath, type RelativePath } from '../model/path.ts'
+import type { VersionVector } from '../model/vector.ts'
 import { bytesOf, kindNumbers, kindOf, numberOf, optionalNumberOf, optionalTextOf, shortKeyOf, textOf } from './columns.ts'
 import type { Database, Row } from './database.ts'
 
@@ -59,6 +60,7 @@ export class HistoryTable {
   readonly #parkedNames: StatementSync
   readonly #get: StatementSync
   readonly #ofPath: StatementSync
+  readonly #withVector: StatementSync
   readonly #below: StatementSync
   readonly #oldest: StatementSync
   readonly #pathCounts: StatementSync
@@ -88,6 +90,9 @@ export class HistoryTable {
     this.#parkedNames = database.prepare('select parked from history where folder = ? and parked is not null')
     this.#get = database.prepare('select * from history where folder = ? and id = ?')
     this.#ofPath = database.prepare('select * from history where folder = ? and path = ? order by replaced_ms desc, id desc limit ?')
+    this.#withVector = database.prepare(
+      'select * from history where folder = ? and path = ? and vector = ? and kind = 1 order by id desc limit 1',
+    )
     this.#below = database.prepare(
       'select * from history where folder = ? and path > ? and path < ? order by replaced_ms desc, id desc limit ?',
     )
@@ -173,6 +178,12 @@ export class HistoryTable {
   /** Newest first. */
   ofPath(folderRow: number, path: string, limit: number): readonly PastVersion[] {
     return this.#ofPath.all(folderRow, path, limit).map(parseVersion)
+  }
+
+  /** The file that a path was in this very version; undefined when it was not on this disk, or was let go of. */
+  withVector(folderRow: number, path: string, vector: VersionVector): PastVersion | undefined {
+    const row = this.#withVector.get(folderRow, path, packVector(vector))
+    return row === undefined ? undefined : parseVersion(row)
   }
 
   /** Of everything below a directory ('' = the root), newest first. */

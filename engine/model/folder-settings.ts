@@ -1,6 +1,7 @@
 // What a person can set for a folder on one node: names, defaults, and what each may hold. `folder set` writes them, flows read them.
 
 import type { HistoryPolicy } from './history-policy.ts'
+import { parseNamePatterns } from './name-pattern.ts'
 
 interface Setting {
   readonly defaultText: string
@@ -14,7 +15,7 @@ const daysMax = 36_500
 const percentMax = 90
 const msPerDay = 86_400_000
 
-export type SettingName = 'history.days' | 'history.share'
+export type SettingName = 'history.days' | 'history.share' | 'merge.append'
 
 const settings: Readonly<Record<SettingName, Setting>> = {
   'history.days': {
@@ -30,9 +31,14 @@ const settings: Readonly<Record<SettingName, Setting>> = {
       return percent === undefined ? undefined : `${percent}%`
     },
   },
+  'merge.append': {
+    defaultText: '',
+    expected: 'patterns for names of files, parted by spaces, such as *.log *.md, or nothing',
+    parse: (text) => parseNamePatterns(text)?.join(' '),
+  },
 }
 
-export const settingNames: readonly SettingName[] = ['history.days', 'history.share']
+export const settingNames: readonly SettingName[] = ['history.days', 'history.share', 'merge.append']
 
 export type ParsedSetting =
   | { readonly kind: 'ok'; readonly name: SettingName; readonly text: string }
@@ -52,12 +58,21 @@ export function allSettings(set: ReadonlyMap<string, string>): Readonly<Record<S
     const parsed = parseSetting(name, set.get(name) ?? '')
     return parsed.kind === 'ok' ? parsed.text : settings[name].defaultText
   }
-  return { 'history.days': textOf('history.days'), 'history.share': textOf('history.share') }
+  return {
+    'history.days': textOf('history.days'),
+    'history.share': textOf('history.share'),
+    'merge.append': textOf('merge.append'),
+  }
 }
 
 export function historyPolicyOf(set: ReadonlyMap<string, string>): HistoryPolicy {
   const all = allSettings(set)
   return { keptMs: Number(all['history.days']) * msPerDay, shareMax: Number(all['history.share'].slice(0, -1)) / 100 }
+}
+
+/** Names of files in which two appends are brought together; none = it is off. */
+export function appendPatternsOf(set: ReadonlyMap<string, string>): readonly string[] {
+  return parseNamePatterns(set.get('merge.append') ?? '') ?? []
 }
 
 function wholeNumber(text: string, max: number): string | undefined {

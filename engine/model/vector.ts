@@ -56,6 +56,14 @@ export function joinVectors(left: VersionVector, right: VersionVector): VersionV
   return joined
 }
 
+/** The greatest vector that both have seen. A version that has it is the one that both go back to. */
+export function meetVectors(left: VersionVector, right: VersionVector): VersionVector {
+  return left.flatMap((element) => {
+    const other = right.find(({ author }) => compareBytes(author, element.author) === 0)
+    return other === undefined ? [] : [element.seq <= other.seq ? element : other]
+  })
+}
+
 /** `vector` after a change by `author` with sequence number `seq`. */
 export function advanceVector(vector: VersionVector, author: AuthorId, seq: number): VersionVector {
   return joinVectors(vector, [{ author, seq }])

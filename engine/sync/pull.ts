@@ -53,8 +53,8 @@ export interface PullListener {
   isHeld(): boolean
   /** True when all members of the folder are connected: what none of them has, nobody has. */
   isEveryMemberHere(): boolean
-  /** Entries were written here while bringing versions together. */
-  merged(): void
+  /** Entries were written here while bringing versions together: these, or a directory's. */
+  merged(groups?: readonly MergeGroup[]): void
   /** What is on disk is not what the index says. */
   stale(paths: readonly string[]): void
   /** What was replaced had been written to in the last moment: it is parked under this name and belongs to the person. */
@@ -210,7 +210,7 @@ export class Pull {
     }
     if (groups.length === 0) return
     writeMerges(index, handle, groups, clock.nowMs())
-    events.merged()
+    events.merged(groups)
     this.#wakeup.wake()
   }
 

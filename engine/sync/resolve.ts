@@ -22,7 +22,7 @@ export interface Resolved {
   readonly removed: readonly RelativePath[]
 }
 
-interface Write {
+export interface Write {
   readonly path: RelativePath
   readonly draft: EntryDraft
   readonly sizeBytes: number
@@ -38,17 +38,22 @@ export function writeResolution(
 ): Resolved {
   return index.transact(() => {
     const plan = choice.kind === 'one' ? planOne(index, handle, conflict, choice) : planAll(index, handle, choice.kept)
-    writeEntries(
-      index,
-      handle,
-      plan.writes.map(({ draft }) => draft),
-      timeMs,
-    )
-    for (const { path, draft, sizeBytes } of plan.writes) {
-      index.needs.put(handle.row, shortKeyOf(draft.entryId), needRank(depthOf(path), draft.deleted), sizeBytes)
-    }
+    commitWrites(index, handle, plan.writes, timeMs)
     return plan.resolved
   })
+}
+
+/** Entries, and the needs that take them to the disk. Inside a transaction. */
+export function commitWrites(index: Index, handle: FolderHandle, writes: readonly Write[], timeMs: number): void {
+  writeEntries(
+    index,
+    handle,
+    writes.map(({ draft }) => draft),
+    timeMs,
+  )
+  for (const { path, draft, sizeBytes } of writes) {
+    index.needs.put(handle.row, shortKeyOf(draft.entryId), needRank(depthOf(path), draft.deleted), sizeBytes)
+  }
 }
 
 interface ResolutionPlan {
@@ -93,24 +98,35 @@ function planAll(index: Index, handle: FolderHandle, copies: readonly { readonly
 
 /** The one version of a path, applied here: a decision about something that the person does not see would be none. */
 function currentOf(index: Index, handle: FolderHandle, path: RelativePath): OpenedVersion {
+  const version = appliedVersion(index, handle, path)
+  if (version !== undefined) return version
+  throw new EngineError('CONFLICT_UNCLEAR', `${path} is being changed right now: try again in a moment`)
+}
+
+/** The one version of a path that is there, if it is what is on the disk as far as is known. */
+export function appliedVersion(index: Index, handle: FolderHandle, path: RelativePath): OpenedVersion | undefined {
   const [version, ...others] = versionsAt(index, handle, path)
   const item = index.items.byPath(handle.row, path)
   const isApplied = version !== undefined && item !== undefined && compareVectors(item.vector, version.vector) === 'equal'
-  if (version?.state !== undefined && others.length === 0 && isApplied) return version
-  throw new EngineError('CONFLICT_UNCLEAR', `${path} is being changed right now: try again in a moment`)
+  return version?.state !== undefined && others.length === 0 && isApplied ? version : undefined
 }
 
 function versionsAt(index: Index, handle: FolderHandle, path: RelativePath): readonly OpenedVersion[] {
   return openVersions(handle.metaKeys, index.entries.siblings(handle.row, entryIdOfPath(handle, path)))
 }
 
-function removalOf(handle: FolderHandle, { meta, vector, contentTimeUs }: OpenedVersion): Write {
+export function removalOf(handle: FolderHandle, { meta, vector, contentTimeUs }: OpenedVersion): Write {
   const gone: Version = { vector, contentVector: vector, editor: handle.authorId, contentTimeUs, state: undefined }
   return { path: meta.path, draft: { ...draftOf(handle, meta.path, gone, vector).draft, kind: 'change' }, sizeBytes: 0 }
 }
 
 /** The copy's content and attributes at `path`, in place of all that is known there. */
-function presenceOf(index: Index, handle: FolderHandle, path: RelativePath, copy: OpenedVersion): Write {
+export function presenceOf(
+  index: Index,
+  handle: FolderHandle,
+  path: RelativePath,
+  copy: Pick<Version, 'editor' | 'contentTimeUs' | 'state'>,
+): Write {
   const replaced = versionsAt(index, handle, path)
   const vector = replaced.map((version) => version.vector).reduce(joinVectors, emptyVector)
   const contentTimeUs = timeAfter(

@@ -1,6 +1,7 @@
 // Judges a simulated world. At every step: no partial file is visible, no ignored file and nothing outside home and folder is touched.
 // At rest: all nodes show the same tree, and every content that is still owed to a person is in it.
 
+import { fromUtf8 } from '../../engine/base/bytes.ts'
 import { Ledger, type Owed } from './ledger.ts'
 import type { SimNode } from './node.ts'
 import { isInHistory, PastCheck, restoredPath } from './past-check.ts'
@@ -34,6 +35,7 @@ export class Oracle {
   readonly #changed = new Map<SimNode, Set<string>>()
   readonly #pasts = new Map<SimNode, PastCheck>()
   readonly #violations: string[] = []
+  #isWhole: (text: string) => boolean = () => false
   #engineChanges = 0
 
   /** Nodes in `late` take part only once they are enrolled. */
@@ -64,6 +66,11 @@ export class Oracle {
   /** Contents people are owed now. */
   get owedCount(): number {
     return this.#ledger.owed().length
+  }
+
+  /** Engines may put together what people wrote: a text that `isWhole` stands for all that it was made of. The scenario looks at its lines. */
+  expectWhole(isWhole: (text: string) => boolean): void {
+    this.#isWhole = isWhole
   }
 
   /** A person was at work. */
@@ -137,6 +144,7 @@ export class Oracle {
     if (view.snapshot.get(owed.path.normalize('NFC'))?.content === owed.content) return 'inPlace'
     const places = placesOf(owed.content, view)
     if (places.length === 0) {
+      if (this.members.some(({ node }) => this.#isWholeAt(node, owed.path))) return 'elsewhere'
       // What this drive has no name for is with the others.
       if (views.some((other) => placesOf(owed.content, other).some((path) => view.isBarred(path)))) return 'elsewhere'
       const when = (owed.atUs / 1000).toFixed(3)
@@ -182,11 +190,16 @@ export class Oracle {
         : [path]
     for (const file of files) {
       const content = contentAt(node, file)
-      if (content === undefined || isIgnoredName(file) || this.#ledger.isKnown(content)) continue
+      if (content === undefined || isIgnoredName(file) || this.#ledger.isKnown(content) || this.#isWholeAt(node, file)) continue
       this.#violations.push(
         `${file} on ${node.name} shows content that nobody wrote (${content}, ${this.#personOf(node).sizeOf(file)} bytes)`,
       )
     }
+  }
+
+  #isWholeAt(node: SimNode, path: string): boolean {
+    const bytes = node.user.read(`${node.folderPath}/${path}`)
+    return bytes !== undefined && this.#isWhole(fromUtf8(bytes) ?? '')
   }
 
   #personOf(node: SimNode): Person {

@@ -96,8 +96,8 @@ describe('thinning', () => {
 
 describe("a folder's settings", () => {
   it('have defaults, and what was set counts', () => {
-    assert.deepEqual(allSettings(new Map()), { 'history.days': '30', 'history.share': '25%' })
-    assert.deepEqual(allSettings(new Map([['history.days', '7']])), { 'history.days': '7', 'history.share': '25%' })
+    assert.deepEqual(allSettings(new Map()), { 'history.days': '30', 'history.share': '25%', 'merge.append': '' })
+    assert.deepEqual(allSettings(new Map([['history.days', '7']])), { 'history.days': '7', 'history.share': '25%', 'merge.append': '' })
     assert.deepEqual(historyPolicyOf(new Map([['history.share', '10%']])), { keptMs: 30 * dayMs, shareMax: 0.1 })
   })
 
@@ -108,9 +108,11 @@ describe("a folder's settings", () => {
       ['history.days', ''],
       ['history.share', '20'],
       ['history.share', '91%'],
+      ['merge.append', 'logs/*.log'],
     ] as const) {
       assert.equal(parseSetting(name, text).kind, 'refused', `${name}=${text}`)
     }
+    assert.deepEqual(parseSetting('merge.append', ' *.log  *.md'), { kind: 'ok', name: 'merge.append', text: '*.log *.md' })
     assert.equal(parseSetting('history', '1').kind, 'unknown')
     assert.deepEqual(parseSetting('history.days', ' 007 '), { kind: 'ok', name: 'history.days', text: '7' })
   })

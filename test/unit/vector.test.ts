@@ -11,6 +11,7 @@ import {
   compareVectors,
   isWellFormedVector,
   joinVectors,
+  meetVectors,
   vectorElementsMax,
   type VersionVector,
 } from '../../engine/model/vector.ts'
@@ -35,6 +36,11 @@ function check(name: string, claim: (left: number[], right: number[], third: num
 }
 
 describe('version vectors', () => {
+  check('meet in the greatest vector that both have seen', (left, right) => {
+    const least = left.map((seq, at) => Math.min(seq, right[at] ?? 0))
+    assert.equal(compareVectors(meetVectors(vectorOf(left), vectorOf(right)), vectorOf(least)), 'equal')
+  })
+
   check('compare as their elements do', (left, right) =>
     assert.equal(compareVectors(vectorOf(left), vectorOf(right)), slowOrder(left, right)),
   )
