@@ -7,7 +7,7 @@ import type { Log } from '../base/log.ts'
 import { abortable, Coalescer, runTogether } from '../base/queue.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { Index } from '../index/index-store.ts'
-import { mayWrite, type FolderRecord } from '../model/folder.ts'
+import type { FolderRecord } from '../model/folder.ts'
 import type { Platform } from '../model/path.ts'
 import type { PeerId } from '../model/ids.ts'
 import { incarnationBytes } from '../model/limits.ts'
@@ -419,8 +419,7 @@ export class FolderRuntime {
   }
 
   get #isWriter(): boolean {
-    const role = this.log.roleOf(this.#parts.network.self)
-    return role !== undefined && mayWrite(role)
+    return this.log.mayWrite(this.handle.identity.publicKey)
   }
 
   #folderAtWork(): ConstructorParameters<typeof FolderPast>[0]['folder'] {

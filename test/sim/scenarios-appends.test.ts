@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 
+import { SeededRandom } from '../support/seeded-random.ts'
 import { Stage, type StageOptions } from './scenario.ts'
 
 const base = '1 base\n2 base\n'
@@ -139,11 +140,86 @@ describe('two appends to one file', () => {
     assert.deepEqual(others, {})
   })
 
+  test('A adds a line in the very moment in which the tails come together: it is an edit of what was there, and no line goes', async () => {
+    for (const everyMs of [6, 7, 8, 9]) {
+      using stage = await openStage(['A'])
+      const added = Array.from({ length: 80 }, (_, at) => `more ${at}`)
+      stage.oracle.expectWhole((text) => text.startsWith(base))
+      await stage.apart()
+      await stage.write('B', 'x.log', onB)
+      await stage.pass(5000)
+      await stage.write('A', 'x.log', onA)
+      await stage.pass(5000)
+      await stage.do('A', { do: 'heal' })
+      while (Object.keys(stage.tree('A')).length === 1) await stage.pass(20)
+      await stage.pass(850)
+      for (const line of added) {
+        await stage.write('A', 'x.log', `${stage.tree('A')['x.log'] ?? ''}${line}\n`)
+        await stage.pass(everyMs)
+      }
+      await stage.rest()
+      const lines = new Set(stage.texts('B').flatMap((text) => text.split('\n')))
+      assert.deepEqual(
+        ['a one', 'a two', 'b one', ...added].filter((line) => !lines.has(line)),
+        [],
+        `every ${everyMs} ms`,
+      )
+    }
+  })
+
   test('what was brought together is in history as it was before', async () => {
     using stage = await openStage(['A'])
     expectLines(stage, whole)
     await writeApart(stage, 'x.log', onA, onB)
     const past = await stage.settle(stage.oracle.checkHistory())
     assert.ok(past >= 1)
+  })
+})
+
+/** Three nodes; each round they add lines apart, and meet. Gives the lines. `isLive`: they go on adding while they meet. */
+async function appendInRounds(stage: Stage, random: SeededRandom, isLive: boolean): Promise<readonly string[]> {
+  const names = ['A', 'B', 'C']
+  const lines: string[] = []
+  const add = async (pauseMsMax: number): Promise<void> => {
+    const on = random.pick(names) ?? 'A'
+    const line = `${on} ${lines.length}`
+    lines.push(line)
+    await stage.write(on, 'x.log', `${stage.tree(on)['x.log'] ?? ''}${line}\n`)
+    await stage.pass(random.between(0, pauseMsMax))
+  }
+  stage.oracle.expectWhole((text) => text.startsWith(base))
+  for (let round = 0; round < 3; round++) {
+    await stage.apart()
+    for (let left = random.between(2, 5); left > 0; left--) await add(2000)
+    await stage.do('A', { do: 'heal' })
+    for (let left = isLive ? random.between(0, 5) : 0; left > 0; left--) await add(900)
+    if (!isLive) await stage.rest()
+  }
+  await stage.rest()
+  return lines
+}
+
+describe('three nodes that append again and again', () => {
+  test('apart, and meet: each line is in the file once, and no copy', async () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      using stage = await openStage(['A', 'B', 'C'], { nodes: ['A', 'B', 'C'] })
+      const lines = await appendInRounds(stage, new SeededRandom(seed), false)
+      const { 'x.log': text = '', ...others } = stage.tree('B')
+      assert.deepEqual(others, {}, `seed ${seed}`)
+      assert.deepEqual(text.slice(base.length).split('\n').toSorted(), ['', ...lines].toSorted(), `seed ${seed}`)
+    }
+  })
+
+  test('apart and while they meet, one without the setting: no line is lost', async () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      using stage = await openStage(['A', 'B'], { nodes: ['A', 'B', 'C'] })
+      const lines = await appendInRounds(stage, new SeededRandom(seed), true)
+      const found = new Set(stage.texts('C').flatMap((text) => text.split('\n')))
+      assert.deepEqual(
+        lines.filter((line) => !found.has(line)),
+        [],
+        `seed ${seed}`,
+      )
+    }
   })
 })
