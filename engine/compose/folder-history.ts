@@ -11,7 +11,7 @@ import { Archive } from '../sync/archive.ts'
 import type { FolderHandle } from '../sync/folder-handle.ts'
 import { HistoryCare, type HistoryStore } from '../sync/history-care.ts'
 import type { FolderProblems } from '../sync/problems.ts'
-import { adoptStrays } from '../sync/strays.ts'
+import { adoptStray, adoptStrays } from '../sync/strays.ts'
 import type { EngineWorld } from './parts.ts'
 
 export interface FolderHistoryParts {
@@ -54,6 +54,13 @@ export class FolderHistory {
     const { world, index, handle, problems } = this.#parts
     const { jobs, clock } = world
     await adoptStrays({ index, jobs, handle, clock, problems }, this.#policy().keptMs, signal)
+  }
+
+  /** After a change that failed and may have put this aside. */
+  async adoptStray(parked: string, signal: AbortSignal): Promise<void> {
+    const { world, index, handle, problems } = this.#parts
+    const { jobs, clock } = world
+    await adoptStray({ index, jobs, handle, clock, problems }, parked, signal)
   }
 
   /** Works until `signal` aborts. */

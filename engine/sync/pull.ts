@@ -55,6 +55,8 @@ export interface PullListener {
   isEveryMemberHere(): boolean
   /** Entries were written here while bringing versions together: these, or a directory's. */
   merged(groups?: readonly MergeGroup[]): void
+  /** A change failed that may have put what it was to replace aside under this name. */
+  parkedInDoubt(parked: string): void
   /** What is on disk is not what the index says. */
   stale(paths: readonly string[]): void
   /** What was replaced had been written to in the last moment: it is parked under this name and belongs to the person. */
@@ -417,6 +419,8 @@ export class Pull {
   }
 
   #concludeFailure(change: PlannedChange, fault: FilesFault, detail: string): void {
+    const { operation } = change
+    if ('park' in operation && operation.park !== undefined) this.#parts.events.parkedInDoubt(operation.park)
     this.#parts.problems.note(problemOfFault(change.path, fault, detail), failureKeptMs)
     this.#postponeGrowing(change, faultReasons[fault] ?? 'FAILED')
   }

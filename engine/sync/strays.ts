@@ -31,13 +31,9 @@ const pathsPerJob = 1000
  * told stays. Throws FilesError.
  */
 export async function adoptStrays(parts: StrayParts, keptMs: number, signal: AbortSignal): Promise<void> {
-  const { index, jobs, handle, clock } = parts
-  const known = index.history.parkedNames(handle.row)
-  const strays = (await jobs.run('listParked', { root: handle.root }, { signal })).filter(({ name }) => !known.has(name))
-  const owned = strays.flatMap((stray) => {
-    const item = ownerOf(index, handle, stray)
-    return item === undefined ? [] : [{ stray, item }]
-  })
+  const { jobs, handle, clock } = parts
+  const strays = await findStrays(parts, signal)
+  const owned = ownedOf(parts, strays)
   const dropped: string[] = []
   for (let from = 0; from < owned.length; from += pathsPerJob) {
     dropped.push(...(await adopt(parts, owned.slice(from, from + pathsPerJob), signal)))
@@ -47,6 +43,30 @@ export async function adoptStrays(parts: StrayParts, keptMs: number, signal: Abo
   dropped.push(...foreign.filter(isOld).map(({ name }) => name))
   if (dropped.length > 0) await jobs.run('dropParked', { root: handle.root, names: dropped }, { signal })
   noteForeign(parts, foreign.filter((stray) => !isOld(stray)).length, keptMs)
+}
+
+/** The same for one file alone, at any time: a change failed after it had put this aside. Throws FilesError. */
+export async function adoptStray(parts: StrayParts, parked: string, signal: AbortSignal): Promise<void> {
+  const strays = (await findStrays(parts, signal)).filter(({ name }) => name === parked)
+  const dropped = await adopt(parts, ownedOf(parts, strays), signal)
+  if (dropped.length > 0) await parts.jobs.run('dropParked', { root: parts.handle.root, names: dropped }, { signal })
+}
+
+async function findStrays({ index, jobs, handle }: StrayParts, signal: AbortSignal): Promise<readonly ParkedFile[]> {
+  const known = index.history.parkedNames(handle.row)
+  return (await jobs.run('listParked', { root: handle.root }, { signal })).filter(({ name }) => !known.has(name))
+}
+
+interface OwnedStray {
+  readonly stray: ParkedFile
+  readonly item: ItemRow
+}
+
+function ownedOf({ index, handle }: StrayParts, strays: readonly ParkedFile[]): readonly OwnedStray[] {
+  return strays.flatMap((stray) => {
+    const item = ownerOf(index, handle, stray)
+    return item === undefined ? [] : [{ stray, item }]
+  })
 }
 
 /** The item whose file this is: parking gives a file another name and changes nothing else of it. */
@@ -60,7 +80,7 @@ function ownerOf(index: Index, handle: FolderHandle, stray: ParkedFile): ItemRow
 /** Gives each its row, unless it is but a second name of a file that still has its own; gives the names of those. */
 async function adopt(
   { index, jobs, handle, clock }: StrayParts,
-  owned: readonly { readonly stray: ParkedFile; readonly item: ItemRow }[],
+  owned: readonly OwnedStray[],
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const findings = await jobs.run('statPaths', { root: handle.root, paths: owned.map(({ item }) => item.path) }, { signal })
