@@ -58,9 +58,13 @@ export class FolderHistory {
 
   /** After a change that failed and may have put this aside. */
   async adoptStray(parked: string, signal: AbortSignal): Promise<void> {
-    const { world, index, handle, problems } = this.#parts
+    const { world, index, handle, problems, log } = this.#parts
     const { jobs, clock } = world
-    await adoptStray({ index, jobs, handle, clock, problems }, parked, signal)
+    try {
+      await adoptStray({ index, jobs, handle, clock, problems }, parked, signal)
+    } catch (error) {
+      log.warn('what a failed change put aside is looked at again at the next start', { error: messageOf(error) })
+    }
   }
 
   /** Works until `signal` aborts. */

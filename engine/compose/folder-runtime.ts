@@ -2,7 +2,7 @@
 // folder only.
 
 import type { FolderStatus } from '../api/controls.ts'
-import { EngineError, messageOf } from '../base/errors.ts'
+import { EngineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { abortable, Coalescer, runTogether } from '../base/queue.ts'
 import type { Identity } from '../crypto/identity.ts'
@@ -406,7 +406,7 @@ export class FolderRuntime {
       isEveryMemberHere: () => this.#connectedMembers().length === this.peers.length,
       stale: (paths) => this.ingest.hint(paths),
       keepParked: (change, parked) => void this.#keepParked(change, parked),
-      parkedInDoubt: (parked) => void this.#adoptParked(parked),
+      parkedInDoubt: (parked) => void this.history.adoptStray(parked, this.#whileActive(this.#ending.signal)),
       changed: () => {
         this.appends.wake()
         this.exchange.needsChanged()
@@ -438,14 +438,6 @@ export class FolderRuntime {
       settle: (signal) => this.history.settle(signal),
       wrote: () => this.noteWritten(),
       nameOf: (peer) => this.log.members.find((member) => member.peer === peer)?.name,
-    }
-  }
-
-  async #adoptParked(parked: string): Promise<void> {
-    try {
-      await this.history.adoptStray(parked, this.#whileActive(this.#ending.signal))
-    } catch (error) {
-      this.#logger.warn('what a failed change put aside is looked at again at the next start', { error: messageOf(error) })
     }
   }
 
