@@ -16,8 +16,8 @@ import { headMessage } from './own-past.ts'
 
 /** One batch: bounded by count and by bytes, whichever comes first; a single large entry goes alone. */
 const batchBytesMax = 1024 * 1024
-/** Fewer than a receiver takes: its transaction for one batch holds up its main thread for some 30 ms. */
-const batchEntriesMax = 400
+/** Fewer than a receiver takes: its transaction for one batch holds up its main thread for some 15 ms. */
+const batchEntriesMax = 200
 
 type SendBatch = Extract<Parameters<typeof sendIndexFrame>[1], { case: 'batch' }>['value']
 

@@ -64,8 +64,8 @@ export interface IngestListener {
 
 /** Hints beyond this many waiting are not worth keeping: one walk finds them all. */
 const hintsMax = 20_000
-/** Paths looked at in one round of hints. */
-const hintsPerRound = 1000
+/** Paths looked at in one round of hints: bounds how long the main thread is busy at a stretch (decision 0029). */
+const hintsPerRound = 250
 /** How long a path rests that was seen changing before it is looked at again. */
 const againAfterMs = 500
 /** How long after a change in a held folder everything is counted again: it may be back as it was. */

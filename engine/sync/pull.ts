@@ -73,8 +73,9 @@ export interface TransferProgress {
   readonly startedMs: number
 }
 
-const pageNeedsMax = 256
-const batchPathsMax = 256
+/** Pages and batches bound how long the main thread is busy at a stretch (decision 0029). */
+const pageNeedsMax = 96
+const batchPathsMax = 96
 const batchBytesMax = 4 * 1024 * 1024
 const batchesUnderWay = 3
 const largeFilesUnderWay = 2
