@@ -11,7 +11,7 @@ import { Archive } from '../sync/archive.ts'
 import type { FolderHandle } from '../sync/folder-handle.ts'
 import { HistoryCare, type HistoryStore } from '../sync/history-care.ts'
 import type { FolderProblems } from '../sync/problems.ts'
-import { adoptStray, adoptStrays } from '../sync/strays.ts'
+import { adoptStray, adoptStrays, noteStrays, type StrayParts } from '../sync/strays.ts'
 import type { EngineWorld } from './parts.ts'
 
 export interface FolderHistoryParts {
@@ -39,7 +39,7 @@ export class FolderHistory {
       isWalked: parts.isWalked,
       events: {
         stored: (isFull) => (isFull ? this.#care.wake() : this.#care.noteStored()),
-        strayed: (signal) => this.adoptStrays(signal),
+        strayed: (signal) => noteStrays(this.#strayParts(), this.#policy().keptMs, signal),
       },
     })
     this.#care = new HistoryCare({
@@ -49,21 +49,17 @@ export class FolderHistory {
     })
   }
 
-  /** Before the first walk. */
+  /** Before any flow begins. */
   async adoptStrays(signal: AbortSignal): Promise<void> {
-    const { world, index, handle, problems } = this.#parts
-    const { jobs, clock } = world
-    await adoptStrays({ index, jobs, handle, clock, problems }, this.#policy().keptMs, signal)
+    await adoptStrays(this.#strayParts(), this.#policy().keptMs, signal)
   }
 
   /** After a change that failed and may have put this aside. */
   async adoptStray(parked: string, signal: AbortSignal): Promise<void> {
-    const { world, index, handle, problems, log } = this.#parts
-    const { jobs, clock } = world
     try {
-      await adoptStray({ index, jobs, handle, clock, problems }, parked, signal)
+      await adoptStray(this.#strayParts(), parked, signal)
     } catch (error) {
-      log.warn('what a failed change put aside is looked at again at the next start', { error: messageOf(error) })
+      this.#parts.log.warn('what a failed change put aside is looked at again at the next start', { error: messageOf(error) })
     }
   }
 
@@ -96,6 +92,12 @@ export class FolderHistory {
   /** Other bounds were set. */
   settingsChanged(): void {
     this.#care.wake()
+  }
+
+  #strayParts(): StrayParts {
+    const { world, index, handle, problems } = this.#parts
+    const { jobs, clock } = world
+    return { index, jobs, handle, clock, problems }
   }
 
   #policy(): HistoryPolicy {

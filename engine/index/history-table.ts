@@ -82,7 +82,7 @@ export class HistoryTable {
       `select id from history where id = (select max(id) from history where folder = ? and path = ?) and vector = ? and blocks = ?`,
     )
     this.#renew = database.prepare(
-      'update history set parked = coalesce(parked, ?), replaced_ms = ?, is_deletion = ?, author = ? where id = ?',
+      'update history set parked = coalesce(parked, ?), replaced_ms = ?, is_deletion = ?, author = coalesce(?, author) where id = ?',
     )
     this.#setParked = database.prepare('update history set parked = ? where id = ?')
     this.#setSince = database.prepare('update history set since_ms = min(since_ms, ?) where id = ?')

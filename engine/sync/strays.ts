@@ -9,6 +9,7 @@ import type { statPaths } from '../disk/stat-paths.ts'
 import type { Index } from '../index/index-store.ts'
 import type { ItemRow } from '../index/item-table.ts'
 import type { FolderHandle } from './folder-handle.ts'
+import { isStillBase } from './ingest-commit.ts'
 import type { FolderProblems } from './problems.ts'
 
 export interface StrayParts {
@@ -27,8 +28,8 @@ const microsecondsPerMillisecond = 1000
 const pathsPerJob = 1000
 
 /**
- * To be called before the first walk, while items still say what was on disk before the crash. `keptMs`: how long what cannot be
- * told stays. Throws FilesError.
+ * To be called before any flow begins and before the first walk, while items still say what was on disk before the crash. `keptMs`: how
+ * long what cannot be told stays. Throws FilesError.
  */
 export async function adoptStrays(parts: StrayParts, keptMs: number, signal: AbortSignal): Promise<void> {
   const { jobs, handle, clock } = parts
@@ -45,6 +46,15 @@ export async function adoptStrays(parts: StrayParts, keptMs: number, signal: Abo
   noteForeign(parts, foreign.filter((stray) => !isOld(stray)).length, keptMs)
 }
 
+/**
+ * While the folder is at work: says how many there are that belong to no version, and changes nothing. What a change under way has put
+ * aside looks like a stray, too, until its rows are written. Throws FilesError.
+ */
+export async function noteStrays(parts: StrayParts, keptMs: number, signal: AbortSignal): Promise<void> {
+  const strays = await findStrays(parts, signal)
+  noteForeign(parts, strays.length - ownedOf(parts, strays).length, keptMs)
+}
+
 /** The same for one file alone, at any time: a change failed after it had put this aside. Throws FilesError. */
 export async function adoptStray(parts: StrayParts, parked: string, signal: AbortSignal): Promise<void> {
   const strays = (await findStrays(parts, signal)).filter(({ name }) => name === parked)
@@ -53,8 +63,10 @@ export async function adoptStray(parts: StrayParts, parked: string, signal: Abor
 }
 
 async function findStrays({ index, jobs, handle }: StrayParts, signal: AbortSignal): Promise<readonly ParkedFile[]> {
+  const files = await jobs.run('listParked', { root: handle.root }, { signal })
+  // Looked up after the listing: what a change under way has put aside has its row by now, or its item still.
   const known = index.history.parkedNames(handle.row)
-  return (await jobs.run('listParked', { root: handle.root }, { signal })).filter(({ name }) => !known.has(name))
+  return files.filter(({ name }) => !known.has(name))
 }
 
 interface OwnedStray {
@@ -90,8 +102,9 @@ async function adopt(
       if (finding === undefined || finding.kind === 'unknown') return []
       if (finding.kind === 'present' && finding.stat.inode === stray.inode) return [stray.name]
       const isDeletion = finding.kind === 'missing'
-      // Until the walk comes by, the item says that the content is where it was: what is parked would not be stored.
-      index.items.leaveHome(item)
+      // Until the walk comes by, the item says that the content is where it was: what is parked would not be stored. An item that moved on
+      // while the disk was looked at says something else by now, which holds.
+      if (isStillBase(index.items.byPath(handle.row, item.path), item)) index.items.leaveHome(item)
       index.history.insert(handle.row, item, { parked: stray.name, replacedMs: clock.nowMs(), isDeletion, author: undefined })
       return []
     }),
