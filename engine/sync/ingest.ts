@@ -130,6 +130,7 @@ export class Ingest {
     this.#walksWanted++
     this.#hints.clear()
     this.#losses.clear() // the walk looks twice at what is missing anyway
+    this.#released.clear() // and counts anew
     this.#parts.guard.release()
     this.#wakeup.wake()
   }
@@ -297,7 +298,8 @@ export class Ingest {
       if (newDirectories.some((directory) => path.startsWith(`${directory}/`))) continue // the walk below finds it
       if (finding.kind === 'missing') {
         for (const code of walkCodes) problems.clear(code, path)
-        if (item !== undefined && this.#isOverdue(path)) changes.push({ path, lost: [...this.#below(item), item] })
+        if (item === undefined) this.#losses.delete(path)
+        else if (this.#isOverdue(path)) changes.push({ path, lost: [...this.#below(item), item] })
         continue
       }
       this.#losses.delete(path) // it came back: the next time it is missing it waits again
@@ -317,6 +319,8 @@ export class Ingest {
     if (isHeld) this.#recountMs ??= clock.monotonicMs() + recountAfterMs
     const others = changes.filter(({ path }) => !former.has(path))
     const now = isHeld ? changes.map((change) => ({ ...change, lost: [] })) : this.#paced(others)
+    // Whatever came of them: what is kept here would let a later deletion of the path pass the guard uncounted.
+    for (const path of hinted) this.#released.delete(path)
     for (const { suspect } of now) if (suspect !== undefined) await this.#take(suspect, batches)
     await batches.settle()
     for (const { path } of former.all()) this.#losses.delete(path) // told now, not when its wait is over

@@ -1,5 +1,5 @@
 // When a folder's own changes look like an accident: over half of its files deleted or rewritten at once. Pure; change-guard.ts remembers,
-// ingest.ts obeys. Nothing here looks at names or contents.
+// ingest.ts and folder-walk.ts obey. Nothing here looks at names or contents.
 
 /** Smaller folders are never held: losing a few files is everyday work, and the other members keep what they replace. */
 export const guardedFilesMin = 20
