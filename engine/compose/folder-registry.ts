@@ -21,6 +21,8 @@ export class FolderRegistry {
   readonly #folders = new Map<number, FolderRuntime>()
   readonly #keeping: FolderKeeping
   readonly #revived = new Set<number>()
+  /** Folders that are being removed: they are neither written down nor opened again. */
+  readonly #leaving = new Set<number>()
   #isClosed = false
 
   constructor(parts: RuntimeParts) {
@@ -44,7 +46,9 @@ export class FolderRegistry {
 
   /** Writes down beside the index what has changed of what is kept there. */
   save(): void {
-    for (const runtime of this.all()) void this.#keeping.save(runtime.record, runtime.peers)
+    for (const runtime of this.all()) {
+      if (!this.#leaving.has(runtime.handle.row)) void this.#keeping.save(runtime.record, runtime.peers)
+    }
   }
 
   #revive({ folder, isPaused, log, peers }: KeptFolder): FolderRecord {
@@ -125,7 +129,7 @@ export class FolderRegistry {
     const { row } = runtime.handle
     await runtime.stop()
     const record = this.#parts.index.folders.all().find((candidate) => candidate.row === row)
-    if (record === undefined || this.#isClosed || this.#folders.get(row) !== runtime) return
+    if (record === undefined || this.#isClosed || this.#leaving.has(row) || this.#folders.get(row) !== runtime) return
     const next = new FolderRuntime(this.#parts, record, true)
     this.#folders.set(row, next)
     next.start()
@@ -140,22 +144,32 @@ export class FolderRegistry {
 
   /** Stops the folder and forgets it; its files stay. */
   async remove(runtime: FolderRuntime): Promise<void> {
-    await runtime.stop()
-    const { index } = this.#parts
     const { row } = runtime.handle
-    await this.#keeping.forget(runtime.record)
+    this.#leaving.add(row)
+    try {
+      await runtime.stop()
+      await this.#keeping.forget(runtime.record)
+      this.#forgetRows(row)
+    } finally {
+      this.#leaving.delete(row)
+    }
+    try {
+      await this.#forgetBlocks(runtime.record.id)
+    } catch (error) {
+      this.#parts.world.log.warn('could not let go of the history of a folder that was removed', { error: messageOf(error) })
+    }
+  }
+
+  #forgetRows(row: number): void {
+    const { index } = this.#parts
     this.#folders.delete(row)
+    this.#revived.delete(row)
     index.transactDurably(() => {
       index.items.removeAllHomes(row)
       index.history.removeAllBlocks(row)
       index.folders.remove(row)
     })
     index.forgetCaches()
-    try {
-      await this.#forgetBlocks(runtime.record.id)
-    } catch (error) {
-      this.#parts.world.log.warn('could not let go of the history of a folder that was removed', { error: messageOf(error) })
-    }
   }
 
   /** Past versions went with the folder's rows, and the keys with them: what is stored is of no more use. */
