@@ -47,7 +47,10 @@ export async function holdContents(parts: HoldParts, versions: readonly Version[
  * The same versions with the lost ones taken as deleted; undefined when none is. Lost: this node wrote the content, and does not have
  * it any more; a power cut can take a file that was announced and not flushed yet. The caller has seen that no other member has it.
  */
-export function withoutLost(parts: HoldParts, versions: readonly OpenedVersion[]): readonly OpenedVersion[] | undefined {
+export function withoutLost(
+  parts: Pick<HoldParts, 'index' | 'handle' | 'store'>,
+  versions: readonly OpenedVersion[],
+): readonly OpenedVersion[] | undefined {
   const { authorId, identity, row } = parts.handle
   // An author that this node was before it lost its index counts: nobody else can say what became of its contents.
   const isOwn = (editor: AuthorId): boolean => {
@@ -62,7 +65,7 @@ export function withoutLost(parts: HoldParts, versions: readonly OpenedVersion[]
   return versions.map((version) => (isLost(version) ? { ...version, state: undefined, contentVector: version.vector } : version))
 }
 
-function missingBlocks({ handle, store }: HoldParts, { state }: Version): BlockRef[] {
+function missingBlocks({ handle, store }: Pick<HoldParts, 'handle' | 'store'>, { state }: Version): BlockRef[] {
   if (state === undefined) return []
   const refs = Array.from({ length: state.blocks.count }, (_, at) => ({
     id: state.blocks.id(at),
