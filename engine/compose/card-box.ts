@@ -4,6 +4,7 @@ import { bytesKey } from '../base/bytes.ts'
 import type { Index } from '../index/index-store.ts'
 import type { PeerId } from '../model/ids.ts'
 import { parseCard, type NodeCard } from '../sync/cards.ts'
+import type { CardBox } from '../sync/other-news.ts'
 
 export class CardShelf {
   readonly #index: Index
@@ -67,5 +68,20 @@ export class CardShelf {
     if (card.addresses.every((address) => own.addresses.includes(address))) return
     this.#twin = card
     this.#onChange(card.peer)
+  }
+}
+
+/** The shelf as one folder sees it: the cards of its members. `onChange`: there are others to tell. */
+export function cardBoxOf(shelf: CardShelf, peers: () => readonly PeerId[], onChange: () => void): CardBox {
+  return {
+    get edition() {
+      return shelf.edition
+    },
+    all: () => shelf.all(peers()),
+    take: (encoded) => {
+      const { edition } = shelf
+      shelf.take(encoded, peers())
+      if (shelf.edition !== edition) onChange()
+    },
   }
 }

@@ -8,6 +8,7 @@ import type { AuthorId } from '../model/ids.ts'
 import { chooseResolution, conflictAt, listConflicts, type ConflictSide } from '../sync/conflicts.ts'
 import { writeResolution } from '../sync/resolve.ts'
 import { pathInFolder } from './folder-path.ts'
+import { refuseUnwritable } from './folder-readiness.ts'
 import type { FolderRuntime } from './folder-runtime.ts'
 import type { EngineWorld } from './parts.ts'
 
@@ -35,8 +36,7 @@ export function decideConflict(
   keep: ConflictKeep,
 ): { readonly kept: readonly string[]; readonly removed: readonly string[] } {
   const { name } = runtime.record
-  if (runtime.isPaused) throw new EngineError('NOT_ALLOWED', `${name} is paused: resume it first`)
-  if (runtime.isStopped) throw new EngineError('FOLDER_STOPPED', `${name} is stopped: 'holdfast problems' says why`)
+  refuseUnwritable(runtime, 'decide it on a node that may')
   const path = pathInFolder(runtime.record, text)
   const conflict = conflictAt(index, runtime.handle, path, copiesMax)
   if (conflict === undefined) {

@@ -12,6 +12,7 @@ import { decideConflict, describeConflicts } from './conflict-desk.ts'
 import { createFolder, enterFolder, type BirthParts } from './folder-birth.ts'
 import type { Traffic } from '../net/network.ts'
 import { accept, reject } from './decide.ts'
+import { refusePaused, stoppedError } from './folder-readiness.ts'
 import type { FolderRegistry } from './folder-registry.ts'
 import { listOutOfStep } from './folder-needs.ts'
 import type { FolderRuntime } from './folder-runtime.ts'
@@ -108,10 +109,10 @@ function setFolder(
 }
 
 async function rescan(parts: ControlParts, runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
-  if (runtime.isPaused) throw new EngineError('NOT_ALLOWED', `${runtime.record.name} is paused: resume it first`)
+  refusePaused(runtime)
   const both = AbortSignal.any([signal, parts.signal])
   if (runtime.isStopped) await runtime.tryAgain(both)
-  if (runtime.isStopped) throw new EngineError('FOLDER_STOPPED', `${runtime.record.name} is stopped: 'holdfast problems' says why`)
+  if (runtime.isStopped) throw stoppedError(runtime)
   await parts.folders.walkNow(runtime, both)
 }
 

@@ -1,7 +1,7 @@
 // A person's answer about held changes: let them spread, or take them for an accident.
 
-import { EngineError } from '../base/errors.ts'
 import { folderIdText } from '../model/ids.ts'
+import { refusePaused, stoppedError } from './folder-readiness.ts'
 import type { FolderRegistry } from './folder-registry.ts'
 import type { FolderRuntime } from './folder-runtime.ts'
 import type { EngineWorld } from './parts.ts'
@@ -17,7 +17,7 @@ export interface DecideParts {
 export async function accept(parts: DecideParts, runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
   const both = AbortSignal.any([signal, parts.signal])
   await makeRunning(runtime, both)
-  if (runtime.isStopped) throw stopped(runtime)
+  if (runtime.isStopped) throw stoppedError(runtime)
   runtime.guard.decide('accepting')
   await parts.folders.walkNow(runtime, both)
 }
@@ -28,13 +28,13 @@ export async function reject(parts: DecideParts, runtime: FolderRuntime, signal:
   await makeRunning(runtime, both)
   if (runtime.isStopped) {
     await makeAnew(parts, runtime, both)
-    if (runtime.isStopped) throw stopped(runtime)
+    if (runtime.isStopped) throw stoppedError(runtime)
   } else runtime.guard.decide('rejecting')
   await parts.folders.walkNow(runtime, both)
 }
 
 async function makeRunning(runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
-  if (runtime.isPaused) throw new EngineError('NOT_ALLOWED', `${runtime.record.name} is paused: resume it first`)
+  refusePaused(runtime)
   if (runtime.isStopped) await runtime.tryAgain(signal)
 }
 
@@ -42,13 +42,9 @@ async function makeRunning(runtime: FolderRuntime, signal: AbortSignal): Promise
 async function makeAnew({ world }: DecideParts, runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
   const { root, record } = runtime.handle
   const state = await world.jobs.run('inspectRoot', { root, folder: folderIdText(record.id) }, { signal })
-  if (state !== 'rootMissing' && state !== 'markerMissing') throw stopped(runtime)
+  if (state !== 'rootMissing' && state !== 'markerMissing') throw stoppedError(runtime)
   runtime.guard.takeBackAll() // first: with a marker and no answer everything would look deleted
   if (state === 'rootMissing') await world.jobs.run('makePlace', { path: root }, { signal })
   await world.jobs.run('establishRoot', { root, marker: { folder: folderIdText(record.id), createdMs: record.createdMs } }, { signal })
   await runtime.tryAgain(signal)
-}
-
-function stopped(runtime: FolderRuntime): EngineError {
-  return new EngineError('FOLDER_STOPPED', `${runtime.record.name} is stopped: 'holdfast problems' says why`)
 }

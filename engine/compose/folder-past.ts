@@ -8,13 +8,14 @@ import type { Random } from '../base/clock.ts'
 import { peerIdOf } from '../crypto/identity.ts'
 import type { PastVersion } from '../index/history-table.ts'
 import type { ItemRow } from '../index/item-table.ts'
-import { baseNameOf, parseRelativePath, type RelativePath } from '../model/path.ts'
+import { baseNameOf, type RelativePath } from '../model/path.ts'
 import { timeText } from '../sync/conflict-name.ts'
 import type { inspectExport, prepareExport } from '../sync/export-job.ts'
 import { exportStates, type ExportedState, type ExportParts } from '../sync/export.ts'
 import { planRollback, stateOfPast, statesAt } from '../sync/past-state.ts'
 import type { PathState } from '../sync/reconcile.ts'
 import { absentBlocks, holdPast, writeRollback, type RestoreParts } from '../sync/restore.ts'
+import { pathInFolder } from './folder-path.ts'
 
 export interface FolderPastParts extends RestoreParts, Omit<ExportParts, 'jobs'> {
   readonly jobs: ExportParts['jobs'] & Jobs<{ readonly prepareExport: typeof prepareExport; readonly inspectExport: typeof inspectExport }>
@@ -185,13 +186,9 @@ export class FolderPast {
 
   /** Relative to the folder, or absolute and inside it; undefined = the folder itself. Throws `BAD_PATH`. */
   #parsePath(typed: string | undefined): RelativePath | undefined {
-    const { root } = this.#parts.handle
+    const { record, root } = this.#parts.handle
     const text = (typed ?? '').replace(/\/+$/, '')
-    const relative = text === root ? '' : text.startsWith(`${root}/`) ? text.slice(root.length + 1) : text.replace(/^(\.\/)+/, '')
-    if (relative === '' || relative === '.') return undefined
-    const path = parseRelativePath(relative)
-    if (path !== undefined) return path
-    throw new EngineError('BAD_PATH', `${typed} is not a path in this folder: give it relative to ${root}`)
+    return text === '' || text === '.' || text === root ? undefined : pathInFolder(record, text)
   }
 
   #unavailable(path: string): EngineError {

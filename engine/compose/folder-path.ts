@@ -5,8 +5,8 @@ import { parseRelativePath, type RelativePath } from '../model/path.ts'
 
 /** Throws `BAD_PATH`. */
 export function pathInFolder(folder: { readonly name: string; readonly path: string }, text: string): RelativePath {
-  const inside = text.startsWith(`${folder.path}/`) ? text.slice(folder.path.length + 1) : text
-  const path = parseRelativePath(inside.endsWith('/') ? inside.slice(0, -1) : inside)
+  const inside = text.startsWith(`${folder.path}/`) ? text.slice(folder.path.length + 1) : text.replace(/^(\.\/)+/, '')
+  const path = parseRelativePath(inside.replace(/\/+$/, ''))
   if (path !== undefined) return path
   throw new EngineError(
     'BAD_PATH',

@@ -10,7 +10,6 @@ import type { Index } from '../index/index-store.ts'
 import type { FolderRecord } from '../model/folder.ts'
 import type { Platform } from '../model/path.ts'
 import type { PeerId } from '../model/ids.ts'
-import { incarnationBytes } from '../model/limits.ts'
 import type { Channel, Network } from '../net/network.ts'
 import { FolderLog } from '../share/folder-log.ts'
 import { FolderNews } from '../sync/announce.ts'
@@ -19,7 +18,6 @@ import { ChangeGuard } from '../sync/change-guard.ts'
 import { Exchange } from '../sync/exchange.ts'
 import { openFolderHandle, type FolderHandle } from '../sync/folder-handle.ts'
 import { Ingest } from '../sync/ingest.ts'
-import { becomeAnother } from '../sync/own-past.ts'
 import { largeTemporaryPrefix } from '../sync/large-file-job.ts'
 import { FolderProblems } from '../sync/problems.ts'
 import { faultKeptMs } from '../sync/receive.ts'
@@ -33,11 +31,12 @@ import { Fetcher } from '../transfer/fetch.ts'
 import type { Lanes } from '../transfer/lanes.ts'
 import { serveBlocks } from '../transfer/serve.ts'
 import type { Hello } from '../model/wire/exchange_pb.ts'
-import type { CardShelf } from './card-box.ts'
+import { cardBoxOf, type CardShelf } from './card-box.ts'
 import { FolderHistory } from './folder-history.ts'
 import { FolderPast } from './folder-past.ts'
 import { FolderLife } from './folder-life.ts'
-import { beginSession } from './folder-standing.ts'
+import { refuseUnwritable } from './folder-readiness.ts'
+import { FolderSelf, meetMembers } from './folder-self.ts'
 import { describeFolder } from './folder-status.ts'
 import { FolderWatch } from './folder-watch.ts'
 import { keepParked } from './keep-parked.ts'
@@ -69,9 +68,6 @@ export interface RuntimeListener {
 }
 
 const haveIntervalMs = 150
-/** Offline too a folder has to begin some time. */
-const meetMembersMs = 10_000
-const meetPollMs = 50
 
 export class FolderRuntime {
   readonly handle: FolderHandle
@@ -95,12 +91,10 @@ export class FolderRuntime {
   readonly #ending = new AbortController()
   #isPaused: boolean
   #isAnew: boolean
-  #hasMetOwnPast = false
   #names: Platform = 'linux'
-  /** Index and folder are of the same time. */
-  #hasSession = false
   readonly #watch: FolderWatch
   readonly #largeTidy: LargeTidy
+  readonly #self: FolderSelf
 
   /** `isAnew`: the index lost what it knew of the folder, or some of it: the members are asked before the disk is. */
   constructor(parts: RuntimeParts, record: FolderRecord, isAnew = false) {
@@ -119,6 +113,7 @@ export class FolderRuntime {
     this.#fetcher = new Fetcher({ network, accessKey: handle.accessKey, clock, random, lanes }, (peer) => this.#noteLie(peer))
     const shared = { index, handle, clock, log: this.#logger, problems: this.problems }
     this.guard = new ChangeGuard(shared)
+    this.#self = new FolderSelf({ ...shared, world, guard: this.guard, becameAnother: () => this.#becameAnother() })
     this.history = new FolderHistory({ ...shared, world, store, isWalked: () => this.ingest.isWalked })
     this.ingest = new Ingest({ ...shared, jobs, guard: this.guard, events: this.#ingestEvents() })
     const largeLanes = parts.lanes === undefined || world.lanes === undefined ? undefined : { jobs: world.lanes.jobs, lanes: parts.lanes }
@@ -143,9 +138,13 @@ export class FolderRuntime {
       network,
       random,
       folderLog: this.log,
-      cards: this.#cardBox(),
+      cards: cardBoxOf(
+        parts.cards,
+        () => this.peers,
+        () => this.#news.ring(),
+      ),
       news: this.#news,
-      ownPastFound: (seq) => this.#meetOwnPast(seq),
+      ownPastFound: (seq) => this.#self.meetOwnPast(seq),
       events: this.#exchangeEvents(),
     })
     this.past = new FolderPast({ ...shared, jobs, store, fetcher: this.#fetcher, random, folder: this.#folderAtWork() })
@@ -163,11 +162,8 @@ export class FolderRuntime {
       subscribe: async (peer, signal) => this.exchange.subscribe(peer, signal),
       connected: () => this.#connectedMembers(),
     })
-    this.#life = new FolderLife({
-      ...trouble,
-      work: async (signal, onRunning) => this.#runFlows(signal, onRunning),
-      changed: () => this.#noteChange(),
-    })
+    const changed = (): void => this.#noteChange()
+    this.#life = new FolderLife({ ...trouble, work: async (signal, onRunning) => this.#runFlows(signal, onRunning), changed })
   }
 
   get record(): FolderRecord {
@@ -302,18 +298,16 @@ export class FolderRuntime {
     const { world } = this.#parts
     await this.ingest.check(signal)
     this.#names = await world.jobs.run('tidyRoot', { root: this.handle.root, keptPrefix: largeTemporaryPrefix }, { signal })
-    const judgement = await beginSession({ world, index: this.#parts.index, handle: this.handle, guard: this.guard }, signal)
-    if (judgement === 'indexIsOlder' || judgement === 'folderIsOlder') {
+    if (!(await this.#self.begin(signal))) {
       onRunning()
       return this.#beAnother(signal)
     }
-    this.#hasSession = true
     await this.history.adoptStrays(signal)
     await this.#largeTidy.tidy(signal)
     onRunning()
     this.verifier.noteKnown()
     const isAnew = this.#isAnew
-    if (isAnew) await this.#meetMembers(signal)
+    if (isAnew) await meetMembers(world.clock, () => this.#hasMetMembers, signal)
     this.#isAnew = false
     await runTogether(signal, [
       (both) => this.ingest.run(both),
@@ -329,15 +323,13 @@ export class FolderRuntime {
     ])
   }
 
-  /** A member has heard from another self of this node: what that one wrote comes from the members, what nobody was told is written again. */
-  #meetOwnPast(seq: number): void {
-    if (this.#hasMetOwnPast || !this.#hasSession) return // the session, once it begins, shows it as well, and more
-    this.#hasMetOwnPast = true
-    const { index, world, events } = this.#parts
-    const floor = Math.min(index.folders.toldSeq(this.handle.row), seq - 1)
-    this.#logger.warn('members know changes in the name of this node that it does not have', { seq, floor })
-    becomeAnother(index, this.handle, world.random.bytes(incarnationBytes), floor, world.clock.nowMs())
-    index.transactDurably(() => index.renewId(world.random))
+  /** Some member has told what it knows: content that is a known version is then no new edit. */
+  get #hasMetMembers(): boolean {
+    return this.peers.length === 0 || this.peers.some((peer) => this.exchange.isCaughtUpWith(peer))
+  }
+
+  #becameAnother(): void {
+    const { events } = this.#parts
     events.written()
     events.ownPastMet(this.record.name)
     events.renewed(this)
@@ -347,14 +339,6 @@ export class FolderRuntime {
   async #beAnother(signal: AbortSignal): Promise<void> {
     this.#parts.events.renewed(this)
     await abortable<void>(() => undefined, signal)
-  }
-
-  /** A while at most: until some member has told what it knows. Content that is a known version is then no new edit. */
-  async #meetMembers(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#parts.world
-    const untilMs = clock.monotonicMs() + meetMembersMs
-    const hasMet = (): boolean => this.peers.length === 0 || this.peers.some((peer) => this.exchange.isCaughtUpWith(peer))
-    while (!hasMet() && clock.monotonicMs() < untilMs) await clock.sleep(meetPollMs, signal)
   }
 
   #ingestEvents(): ConstructorParameters<typeof Ingest>[0]['events'] {
@@ -416,22 +400,17 @@ export class FolderRuntime {
   }
 
   #appendEvents(): ConstructorParameters<typeof AppendMerge>[0]['events'] {
-    return { mayWrite: () => !this.guard.isHeld && this.#isWriter, wrote: () => this.noteWritten() }
+    return { mayWrite: () => !this.guard.isHeld && this.isWriter, wrote: () => this.noteWritten() }
   }
 
-  get #isWriter(): boolean {
+  /** By this node's role. */
+  get isWriter(): boolean {
     return this.log.mayWrite(this.handle.identity.publicKey)
   }
 
   #folderAtWork(): ConstructorParameters<typeof FolderPast>[0]['folder'] {
-    const { name } = this.handle.record
     return {
-      checkActive: () => {
-        if (this.#isPaused) throw new EngineError('NOT_ALLOWED', `${name} is paused: resume it first`)
-        if (this.isStopped) throw new EngineError('FOLDER_STOPPED', `${name} is stopped: 'holdfast problems' says why`)
-        if (this.guard.isHeld) throw new EngineError('NOT_ALLOWED', `${name} waits for you to accept or reject changes: decide that first`)
-        if (!this.#isWriter) throw new EngineError('NOT_ALLOWED', `this node may not change ${name}: use --to`)
-      },
+      checkActive: () => refuseUnwritable(this, 'use --to'),
       walk: async (signal) => {
         if (!this.#isPaused && !this.isStopped) await this.ingest.walkNow(signal)
       },
@@ -446,21 +425,6 @@ export class FolderRuntime {
     const { handle, problems } = this
     const kept = await keepParked({ jobs, clock, handle, problems }, change.path, parked, this.#ending.signal)
     if (kept !== undefined) this.ingest.hint([kept])
-  }
-
-  #cardBox(): { readonly edition: number; all(): readonly Uint8Array[]; take(encoded: Uint8Array): void } {
-    const { cards } = this.#parts
-    return {
-      get edition() {
-        return cards.edition
-      },
-      all: () => cards.all(this.peers),
-      take: (encoded) => {
-        const { edition } = cards
-        cards.take(encoded, this.peers)
-        if (cards.edition !== edition) this.#news.ring()
-      },
-    }
   }
 
   #connectedMembers(): readonly PeerId[] {

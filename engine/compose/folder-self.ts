@@ -1,0 +1,62 @@
+// Who this node is in a folder: whether it may go on as the author that its index says, or begins as another. It finds out when the folder's
+// work begins, and when members know changes in its name that it does not have.
+
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { Index } from '../index/index-store.ts'
+import { incarnationBytes } from '../model/limits.ts'
+import type { ChangeGuard } from '../sync/change-guard.ts'
+import type { FolderHandle } from '../sync/folder-handle.ts'
+import { becomeAnother } from '../sync/own-past.ts'
+import { beginSession } from './folder-standing.ts'
+import type { EngineWorld } from './parts.ts'
+
+export interface SelfParts {
+  readonly world: EngineWorld
+  readonly index: Index
+  readonly handle: FolderHandle
+  readonly guard: ChangeGuard
+  readonly log: Log
+  /** Another author has written anew what nobody was told; the folder is to be opened as that one. */
+  readonly becameAnother: () => void
+}
+
+/** Offline too a folder has to begin some time. */
+const meetMembersMs = 10_000
+const meetPollMs = 50
+
+export class FolderSelf {
+  readonly #parts: SelfParts
+  #hasMetOwnPast = false
+  /** Index and folder are of the same time. */
+  #hasSession = false
+
+  constructor(parts: SelfParts) {
+    this.#parts = parts
+  }
+
+  /** False when index and folder are of different times: the row has another author now, and the folder is to be opened anew. */
+  async begin(signal: AbortSignal): Promise<boolean> {
+    const judgement = await beginSession(this.#parts, signal)
+    this.#hasSession = judgement === 'first' || judgement === 'same'
+    return this.#hasSession
+  }
+
+  /** A member has heard from another self of this node: what that one wrote comes from the members, what nobody was told is written again. */
+  meetOwnPast(seq: number): void {
+    if (this.#hasMetOwnPast || !this.#hasSession) return // the session, once it begins, shows it as well, and more
+    this.#hasMetOwnPast = true
+    const { index, handle, world, log, becameAnother } = this.#parts
+    const floor = Math.min(index.folders.toldSeq(handle.row), seq - 1)
+    log.warn('members know changes in the name of this node that it does not have', { seq, floor })
+    becomeAnother(index, handle, world.random.bytes(incarnationBytes), floor, world.clock.nowMs())
+    index.transactDurably(() => index.renewId(world.random))
+    becameAnother()
+  }
+}
+
+/** Waits until `hasMet`, a while at most. What members tell before the disk is looked at is then no new edit. */
+export async function meetMembers(clock: Clock, hasMet: () => boolean, signal: AbortSignal): Promise<void> {
+  const untilMs = clock.monotonicMs() + meetMembersMs
+  while (!hasMet() && clock.monotonicMs() < untilMs) await clock.sleep(meetPollMs, signal)
+}
