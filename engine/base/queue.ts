@@ -1,4 +1,4 @@
-// The three ways in which parts of the engine wait for each other: a wake-up that carries no data, a bounded queue, a lock.
+// The ways in which parts of the engine wait for each other: a wake-up that carries no data, a broadcast, a lock, a moment's rest.
 
 import type { Clock } from './clock.ts'
 import { EngineError } from './errors.ts'
@@ -45,46 +45,6 @@ export async function abortable<T>(
     })
   } finally {
     signal.removeEventListener('abort', onAbort)
-  }
-}
-
-/** First in, first out, at most `capacity` items: `push` waits while it is full, `pull` while it is empty. */
-export class BoundedQueue<T> {
-  readonly capacity: number
-  #items: T[] = []
-  #isClosed = false
-  readonly #changed = new Broadcast()
-
-  constructor(capacity: number) {
-    this.capacity = capacity
-  }
-
-  get length(): number {
-    return this.#items.length
-  }
-
-  /** Throws `CLOSED` once the queue is closed. */
-  async push(item: T, signal: AbortSignal): Promise<void> {
-    throwIfAborted(signal)
-    while (this.#items.length >= this.capacity && !this.#isClosed) await this.#changed.wait(signal)
-    if (this.#isClosed) throw new EngineError('CLOSED', 'the queue is closed')
-    this.#items.push(item)
-    this.#changed.announce()
-  }
-
-  /** The oldest item; undefined once the queue is closed and drained. */
-  async pull(signal: AbortSignal): Promise<T | undefined> {
-    throwIfAborted(signal)
-    while (this.#items.length === 0 && !this.#isClosed) await this.#changed.wait(signal)
-    const item = this.#items.shift()
-    this.#changed.announce()
-    return item
-  }
-
-  /** No further pushes; what is queued can still be pulled. */
-  close(): void {
-    this.#isClosed = true
-    this.#changed.announce()
   }
 }
 

@@ -36,7 +36,6 @@ export class ItemTable {
   readonly #byKey: StatementSync
   readonly #byPath: StatementSync
   readonly #children: StatementSync
-  readonly #directoriesBelow: StatementSync
   readonly #below: StatementSync
   readonly #nextDirectory: StatementSync
   readonly #byInode: StatementSync
@@ -68,9 +67,6 @@ export class ItemTable {
     this.#byKey = database.prepare('select * from item where folder = ? and path_key = ?')
     this.#byPath = database.prepare('select * from item where folder = ? and directory = ? and name = ?')
     this.#children = database.prepare('select * from item where folder = ? and directory = ?')
-    this.#directoriesBelow = database.prepare(
-      `select directory, name from item where folder = ? and kind = 2 and (directory = ? or (directory >= ? and directory < ?))`,
-    )
     this.#below = database.prepare(
       `select * from item where folder = ? and (directory = ? or (directory >= ? and directory < ?)) order by directory, name`,
     )
@@ -98,10 +94,6 @@ export class ItemTable {
     this.#homeItems = database.prepare('select item from block_home where block_key = ?')
     this.#blocksOf = database.prepare('select blocks from item where id = ? and folder = ? and kind = 1')
     this.#removeHomes = database.prepare('delete from block_home where item in (select id from item where folder = ?)')
-  }
-
-  byEntry(folderRow: number, entryId: EntryId, path: string): ItemRow | undefined {
-    return this.byKey(folderRow, shortKeyOf(entryId)).find((item) => item.path === path)
   }
 
   /** The item of an entry, however its name is spelled here: several Unicode forms of a path have one entry. */
@@ -141,11 +133,6 @@ export class ItemTable {
   /** Items in the order of their rows, after one. */
   page(folderRow: number, afterRow: number, limit: number): readonly ItemRow[] {
     return this.#page.all(afterRow, folderRow, limit).map(parseItem)
-  }
-
-  directoriesBelow(folderRow: number, directory: string): readonly string[] {
-    const [from, to] = rangeBelow(directory)
-    return this.#directoriesBelow.all(folderRow, directory, from, to).map((row) => childPath(textOf(row, 'directory'), textOf(row, 'name')))
   }
 
   byInode(folderRow: number, inode: number): readonly ItemRow[] {

@@ -8,9 +8,9 @@ import { laneIdleMsMax, type Lanes, type LaneTerms } from './lanes.ts'
 
 /** After a lane that could not be had, or that broke in use. */
 const restMs = 60_000
-/** A lane idle for longer may end at any moment. */
 /** How long content waits for a lane that is being opened; the channel would take longer for the same, and both nodes' main threads. */
 const openingMsMax = 2000
+/** A lane idle for longer may end at any moment. */
 const trustedIdleMs = laneIdleMsMax - 5000
 
 type State =

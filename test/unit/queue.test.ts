@@ -7,7 +7,7 @@ import fc from 'fast-check'
 
 import type { Clock } from '../../engine/base/clock.ts'
 import { EngineError } from '../../engine/base/errors.ts'
-import { abortable, BoundedQueue, Broadcast, Coalescer, runTogether, Semaphore, waitAtMost, Wakeup } from '../../engine/base/queue.ts'
+import { abortable, Broadcast, Coalescer, runTogether, Semaphore, waitAtMost, Wakeup } from '../../engine/base/queue.ts'
 
 const never = new AbortController().signal
 
@@ -136,61 +136,6 @@ describe('a broadcast', () => {
       [...waiters, late].map(({ state }) => state),
       ['done', 'done', 'waiting'],
     )
-  })
-})
-
-describe('a bounded queue', () => {
-  it('gives what was put in, in order, never more than its capacity at once, whatever is aborted meanwhile', async () => {
-    const step = fc.constantFrom('push', 'pull', 'pushAborted', 'pullAborted', 'turn')
-    await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 1, max: 3 }), fc.array(step, { maxLength: 40 }), async (capacity, steps) => {
-        const queue = new BoundedQueue<number>(capacity)
-        const put: number[] = []
-        const taken: number[] = []
-        let next = 0
-        const push = async (signal: AbortSignal): Promise<void> => {
-          const item = next++
-          await queue.push(item, signal)
-          put.push(item)
-        }
-        const pull = async (signal: AbortSignal): Promise<void> => {
-          const item = await queue.pull(signal)
-          if (item !== undefined) taken.push(item)
-        }
-        const running: Promise<unknown>[] = []
-        for (const each of steps) {
-          const gone = new AbortController()
-          if (each === 'turn') await turn()
-          else if (each.startsWith('push')) running.push(push(gone.signal).catch((error: unknown) => assert.ok(isAborted(error))))
-          else running.push(pull(gone.signal).catch((error: unknown) => assert.ok(isAborted(error))))
-          if (each.endsWith('Aborted')) gone.abort()
-          assert.ok(queue.length <= capacity)
-        }
-        await turn()
-        const draining = (async () => {
-          for (let item = await queue.pull(never); item !== undefined; item = await queue.pull(never)) taken.push(item)
-        })()
-        await turn()
-        queue.close()
-        await Promise.all([...running.map(async (each) => await each.catch(() => undefined)), draining])
-        assert.deepEqual(
-          taken.toSorted((left, right) => left - right),
-          put.toSorted((left, right) => left - right),
-        )
-      }),
-      { numRuns: 200, seed: 1 },
-    )
-  })
-
-  it('lets nobody push once it is closed, and gives what is left', async () => {
-    const queue = new BoundedQueue<string>(1)
-    await queue.push('a', never)
-    const waiting = outcome(queue.push('b', never))
-    queue.close()
-    assert.equal(await waiting, 'CLOSED')
-    assert.equal(await outcome(queue.push('c', never)), 'CLOSED')
-    assert.equal(await queue.pull(never), 'a')
-    assert.equal(await queue.pull(never), undefined)
   })
 })
 
