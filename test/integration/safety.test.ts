@@ -54,6 +54,7 @@ test('scenario 22: 90 % of files vanish through the watcher: held, explained, ke
   writeFileSync(join(b, 'from the other'), 'still arrives')
   await eventually('a change from elsewhere to arrive', patienceMs, () => (existsSync(join(a, 'from the other')) ? true : undefined))
   assertUntouched(b)
+  await assert.rejects(one.call('resolveConflict', { folder: 'safe', path: 'even/file-0', keep: 'mine' }), { code: 'NOT_ALLOWED' })
   await one.restart()
   await untilHeld(one)
   await one.call('rescanFolder', { folder: 'safe' })
