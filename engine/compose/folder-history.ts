@@ -22,6 +22,8 @@ export interface FolderHistoryParts {
   readonly log: Log
   readonly problems: FolderProblems
   readonly isWalked: () => boolean
+  /** These paths are to be looked at. */
+  readonly stale: (paths: readonly string[]) => void
 }
 
 export class FolderHistory {
@@ -39,6 +41,7 @@ export class FolderHistory {
       isWalked: parts.isWalked,
       events: {
         stored: (isFull) => (isFull ? this.#care.wake() : this.#care.noteStored()),
+        stale: parts.stale,
         strayed: (signal) => noteStrays(this.#strayParts(), this.#policy().keptMs, signal),
       },
     })

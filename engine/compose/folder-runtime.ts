@@ -114,7 +114,13 @@ export class FolderRuntime {
     const shared = { index, handle, clock, log: this.#logger, problems: this.problems }
     this.guard = new ChangeGuard(shared)
     this.#self = new FolderSelf({ ...shared, world, guard: this.guard, becameAnother: () => this.#becameAnother() })
-    this.history = new FolderHistory({ ...shared, world, store, isWalked: () => this.ingest.isWalked })
+    this.history = new FolderHistory({
+      ...shared,
+      world,
+      store,
+      isWalked: () => this.ingest.isWalked,
+      stale: (paths) => this.ingest.hint(paths),
+    })
     this.ingest = new Ingest({ ...shared, jobs, guard: this.guard, events: this.#ingestEvents() })
     const largeLanes = parts.lanes === undefined || world.lanes === undefined ? undefined : { jobs: world.lanes.jobs, lanes: parts.lanes }
     this.pull = new Pull({
@@ -149,20 +155,14 @@ export class FolderRuntime {
     })
     this.past = new FolderPast({ ...shared, jobs, store, fetcher: this.#fetcher, random, folder: this.#folderAtWork() })
     this.#largeTidy = new LargeTidy({ index, jobs, handle, clock, isPulling: () => this.pull.isBusy })
-    this.#watch = new FolderWatch({
-      world,
-      root: handle.root,
-      ingest: this.ingest,
-      problems: this.problems,
-      changed: () => this.#noteChange(),
-    })
+    const changed = (): void => this.#noteChange()
+    this.#watch = new FolderWatch({ world, root: handle.root, ingest: this.ingest, problems: this.problems, changed })
     const trouble = { clock, log: this.#logger, problems: this.problems }
     this.#subscriptions = new Subscriptions({
       ...trouble,
       subscribe: async (peer, signal) => this.exchange.subscribe(peer, signal),
       connected: () => this.#connectedMembers(),
     })
-    const changed = (): void => this.#noteChange()
     this.#life = new FolderLife({ ...trouble, work: async (signal, onRunning) => this.#runFlows(signal, onRunning), changed })
   }
 

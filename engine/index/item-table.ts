@@ -23,6 +23,12 @@ export interface BlockHome {
   readonly offset: number
 }
 
+interface HomeFile {
+  readonly item: ItemRow
+  /** Of its blocks. */
+  readonly hashes: ReadonlySet<string>
+}
+
 export interface ItemTotals {
   readonly files: number
   readonly bytes: number
@@ -50,7 +56,7 @@ export class ItemTable {
   readonly #homes: StatementSync
   readonly #removeHomes: StatementSync
   readonly #homeItems: StatementSync
-  readonly #blocksOf: StatementSync
+  readonly #soundFile: StatementSync
   /** By folder, counted once and kept: `status` asks often, and a count over a million rows takes a tenth of a second. */
   readonly #counted = new Map<number, ItemTotals>()
 
@@ -92,7 +98,7 @@ export class ItemTable {
       'select item.* from block_home join item on item.id = block_home.item where block_key = ? and item.folder = ? limit 8',
     )
     this.#homeItems = database.prepare('select item from block_home where block_key = ?')
-    this.#blocksOf = database.prepare('select blocks from item where id = ? and folder = ? and kind = 1')
+    this.#soundFile = database.prepare('select * from item where id = ? and folder = ? and kind = 1 and is_rotten = 0')
     this.#removeHomes = database.prepare('delete from block_home where item in (select id from item where folder = ?)')
   }
 
@@ -246,22 +252,31 @@ export class ItemTable {
 
   /** By block of the list: whether some file of the folder holds it, as far as the index knows. Many at once cost less than `homeOf` each. */
   areAtHome(folderRow: number, blocks: BlockList): readonly boolean[] {
-    const hashesOf = new Map<number, ReadonlySet<string>>()
+    return this.homesOf(folderRow, blocks).map((home) => home !== undefined)
+  }
+
+  /** By block of the list: a file of the folder that holds it, as far as the index knows; not one whose bytes changed by themselves. */
+  homesOf(folderRow: number, blocks: BlockList): readonly (ItemRow | undefined)[] {
+    const files = new Map<number, HomeFile | undefined>()
+    const fileOf = (row: number): HomeFile | undefined => {
+      if (!files.has(row)) files.set(row, this.#fileOf(folderRow, row))
+      return files.get(row)
+    }
     return Array.from({ length: blocks.count }, (_, at) => {
       const name = bytesKey(blocks.hash(at))
-      return this.#homeItems.all(shortKeyOf(blocks.id(at))).some((home) => {
-        const row = numberOf(home, 'item')
-        const known = hashesOf.get(row) ?? this.#hashesOf(folderRow, row)
-        hashesOf.set(row, known)
-        return known.has(name)
-      })
+      for (const home of this.#homeItems.all(shortKeyOf(blocks.id(at)))) {
+        const file = fileOf(numberOf(home, 'item'))
+        if (file?.hashes.has(name) === true) return file.item
+      }
+      return undefined
     })
   }
 
-  #hashesOf(folderRow: number, itemRow: number): ReadonlySet<string> {
-    const row = this.#blocksOf.get(itemRow, folderRow)
-    const blocks = row === undefined ? BlockList.empty : new BlockList(bytesOf(row, 'blocks'))
-    return new Set(Array.from({ length: blocks.count }, (_, at) => bytesKey(blocks.hash(at))))
+  #fileOf(folderRow: number, itemRow: number): HomeFile | undefined {
+    const row = this.#soundFile.get(itemRow, folderRow)
+    if (row === undefined) return undefined
+    const item = parseItem(row)
+    return { item, hashes: new Set(Array.from({ length: item.blocks.count }, (_, at) => bytesKey(item.blocks.hash(at)))) }
   }
 
   #addHomes(itemRow: number, blocks: BlockList): void {

@@ -9,12 +9,19 @@ import { Semaphore, waitAtMost, Wakeup } from '../base/queue.ts'
 import type { BlockStore, StoredBlock } from '../blocks/store.ts'
 import { replacedDirectory } from '../disk/folder-disk.ts'
 import type { dropParked } from '../disk/parked-jobs.ts'
+import type { statPaths } from '../disk/stat-paths.ts'
 import type { ParkedVersion } from '../index/history-table.ts'
 import type { Index } from '../index/index-store.ts'
+import type { ItemRow } from '../index/item-table.ts'
 import type { sealRanges, SealRange } from '../transfer/seal-ranges-job.ts'
 import type { FolderHandle } from './folder-handle.ts'
+import { isAsIndexed } from './scan.ts'
 
-export type ArchiveJobs = Jobs<{ readonly sealRanges: typeof sealRanges; readonly dropParked: typeof dropParked }>
+export type ArchiveJobs = Jobs<{
+  readonly sealRanges: typeof sealRanges
+  readonly dropParked: typeof dropParked
+  readonly statPaths: typeof statPaths
+}>
 
 export interface ArchiveParts {
   readonly index: Index
@@ -33,12 +40,17 @@ export interface ArchiveListener {
   stored(isFull: boolean): void
   /** A parked file is not what its row says: somebody wrote to it after it was put there. It stays for a person. */
   strayed(signal: AbortSignal): Promise<void>
+  /** These files are not as the index says: somebody is at them, and no hint has come yet. */
+  stale(paths: readonly string[]): void
 }
 
 const versionsPerRound = 256
 const sealBytesMax = 8 * 1024 * 1024
 const rangesPerJob = 512
+const pathsPerJob = 1000
 const retryMs = 60_000
+/** Files that are not as the index says are left alone for so long: a held folder has some for hours. */
+const staleRetryMs = 5000
 const walkPollMs = 500
 /** Others' work comes first: a round starts after things have been quiet for this long. */
 const settleMs = 500
@@ -47,6 +59,8 @@ export class Archive {
   readonly #parts: ArchiveParts
   readonly #wakeup = new Wakeup()
   readonly #rounds = new Semaphore(1)
+  /** Of the last round. */
+  #hasStale = false
 
   constructor(parts: ArchiveParts) {
     this.#parts = parts
@@ -69,7 +83,7 @@ export class Archive {
         log.warn('could not archive replaced content', { error: messageOf(error) })
         if (errorCodeOf(error) === 'NO_SPACE') events.stored(true)
       }
-      if (isStuck) await waitAtMost(this.#wakeup, clock, retryMs, signal)
+      if (isStuck || this.#hasStale) await waitAtMost(this.#wakeup, clock, isStuck ? retryMs : staleRetryMs, signal)
       else await this.#wakeup.wait(signal)
       await clock.sleep(settleMs, signal)
     }
@@ -87,11 +101,14 @@ export class Archive {
 
   async #round(signal: AbortSignal): Promise<boolean> {
     const { index, jobs, handle, events } = this.#parts
+    this.#hasStale = false
     const versions = index.history.parked(handle.row, versionsPerRound)
     if (versions.length === 0) return false
     const differing = await this.#store(versions, signal)
-    // Looked at once more in one go: a file that held some of the blocks may have gone meanwhile. Then the next round stores those.
-    const stored = versions.filter((version) => !differing.has(version) && this.#isKept(version))
+    const stored = await this.#kept(
+      versions.filter((version) => !differing.has(version)),
+      signal,
+    )
     // Files first, rows after: the blocks are kept by now, and a row whose file is gone is settled again. A file without a row would be
     // a riddle for the next start.
     await jobs.run('dropParked', { root: handle.root, names: stored.map(({ parked }) => parked) }, { signal })
@@ -102,14 +119,47 @@ export class Archive {
     events.stored(false)
     // What is not settled is tried again after a pause: files of the folder are on the move.
     const isSettled = stored.length + differing.size === versions.length
-    if (!isSettled) this.#wakeup.wake()
+    if (!isSettled && !this.#hasStale) this.#wakeup.wake()
     return isSettled
   }
 
-  /** True when every block is stored, or in a file of the folder. Asks for no other version's sake: each has its own parked file. */
-  #isKept({ blocks }: ParkedVersion): boolean {
+  /**
+   * Versions whose blocks are all stored, or in files that the disk has as the index says: a person may have deleted a copy of which no
+   * hint told, and the parked file may then be all that is left. Such files are told; a later round stores what they held. A version that
+   * goes from a file in this moment has a parked file of its own.
+   */
+  async #kept(versions: readonly ParkedVersion[], signal: AbortSignal): Promise<readonly ParkedVersion[]> {
+    const { jobs, handle, events } = this.#parts
+    const homes = new Map<ParkedVersion, readonly ItemRow[]>()
+    for (const version of versions) {
+      const files = this.#homesOf(version)
+      if (files !== undefined) homes.set(version, files)
+    }
+    const items = [...new Map([...homes.values()].flat().map((item) => [item.path, item])).values()]
+    const stale = new Set<string>()
+    for (let from = 0; from < items.length; from += pathsPerJob) {
+      const page = items.slice(from, from + pathsPerJob)
+      const findings = await jobs.run('statPaths', { root: handle.root, paths: page.map(({ path }) => path) }, { signal })
+      for (const [at, item] of page.entries()) {
+        const finding = findings[at]
+        if (finding?.kind !== 'present' || !isAsIndexed(item, finding.stat)) stale.add(item.path)
+      }
+    }
+    this.#hasStale = stale.size > 0
+    if (this.#hasStale) events.stale([...stale])
+    return [...homes].flatMap(([version, files]) => (files.some(({ path }) => stale.has(path)) ? [] : [version]))
+  }
+
+  /** The files of the folder that hold blocks of this version which are not stored; undefined when some block is nowhere. */
+  #homesOf({ blocks }: ParkedVersion): readonly ItemRow[] | undefined {
     const { index, handle, store } = this.#parts
-    return index.items.areAtHome(handle.row, blocks).every((isAtHome, at) => isAtHome || store.has(handle.record.id, blocks.id(at)))
+    const files = new Map<number, ItemRow>()
+    for (const [at, item] of index.items.homesOf(handle.row, blocks).entries()) {
+      if (store.has(handle.record.id, blocks.id(at))) continue
+      if (item === undefined) return undefined
+      files.set(item.row, item)
+    }
+    return [...files.values()]
   }
 
   /** Stores what no file of the folder holds, many small versions at once; gives those whose parked file is not what was noted. */
