@@ -12,7 +12,8 @@ const kinds = ['integration', 'sim', 'fuzz', 'contract', 'golden', 'unit']
 const filesAtOnce = 2
 const testTimeoutMs = 180_000
 /** The whole run: something hangs that no test's timeout reaches, such as a handle left open. */
-const runTimeoutMs = 18 * 60_000
+const campaignMinutes = Number(process.env['HOLDFAST_CHAOS_MINUTES'] ?? '0')
+const runTimeoutMs = (18 + campaignMinutes) * 60_000
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
