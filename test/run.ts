@@ -11,8 +11,8 @@ import { inspect } from 'node:util'
 const kinds = ['integration', 'sim', 'fuzz', 'contract', 'golden', 'unit']
 const filesAtOnce = 2
 const testTimeoutMs = 180_000
-/** The whole run: something hangs that no test's timeout reaches, such as a handle left open. */
 const campaignMinutes = Number(process.env['HOLDFAST_CHAOS_MINUTES'] ?? '0')
+/** The whole run: something hangs that no test's timeout reaches, such as a handle left open. */
 const runTimeoutMs = (18 + campaignMinutes) * 60_000
 
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -48,7 +48,7 @@ class DirectoryWatcher implements Watcher {
 
   async start(signal: AbortSignal): Promise<void> {
     const { root } = this.#options
-    const stats = fs.lstatSync(root, { throwIfNoEntry: false })
+    const stats = look(root)
     if (stats?.isDirectory() !== true) throw new EngineError('PATH_MISSING', `${root} cannot be watched: it is not a directory`)
     this.#rootInode = stats.ino
     await this.#watchBranch('', this.#trunk, signal)
@@ -123,7 +123,7 @@ class DirectoryWatcher implements Watcher {
       fell(old)
       branch.below.delete(name)
     }
-    if (fs.lstatSync(this.#absolute(path), { throwIfNoEntry: false })?.isDirectory() === true) void this.#adopt(path, branch, name)
+    if (look(this.#absolute(path))?.isDirectory() === true) void this.#adopt(path, branch, name)
     else this.#hints.add(path)
   }
 
@@ -140,7 +140,7 @@ class DirectoryWatcher implements Watcher {
   }
 
   #isRootStill(): boolean {
-    const stats = fs.lstatSync(this.#options.root, { throwIfNoEntry: false })
+    const stats = look(this.#options.root)
     if (stats?.isDirectory() === true && stats.ino === this.#rootInode) return true
     this.#die(`${basename(this.#options.root)} is gone or another directory`)
     return false
@@ -180,4 +180,13 @@ function fell(branch: Branch): void {
   branch.watcher = undefined
   for (const child of branch.below.values()) fell(child)
   branch.below.clear()
+}
+
+/** Whatever cannot be looked at (gone, below what became a file, too long a path, forbidden) is not a directory that can be watched. */
+function look(path: string): fs.Stats | undefined {
+  try {
+    return fs.lstatSync(path)
+  } catch {
+    return undefined
+  }
 }

@@ -276,8 +276,12 @@ export class Ingest {
   }
 
   async #followHints(signal: AbortSignal): Promise<void> {
+    if (this.#hints.has(ignoreFileName)) {
+      // Read before anything that was hinted with them: what a new rule leaves out must not be told first.
+      await this.#root.readRules(signal)
+      this.requestWalk() // other rules: other paths are in or out
+    }
     const hinted = this.#takeHints()
-    if (hinted.some((path) => path === ignoreFileName)) this.requestWalk() // other rules: other paths are in or out
     if (hinted.length === 0) return
     const { index, jobs, handle, problems, guard, clock } = this.#parts
     const isHeld = guard.isHeld

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../base/clock.ts'
 import { errorCodeOf, messageOf } from '../base/errors.ts'
-import type { FilesFault } from '../base/files.ts'
+import { FilesError, type FilesFault } from '../base/files.ts'
 import type { Log } from '../base/log.ts'
 import type { BlockStore } from '../blocks/store.ts'
 import { shortKeyOf } from '../index/columns.ts'
@@ -99,7 +99,10 @@ export class PullConclusions {
   noteFailure(changes: readonly PlannedChange[], error: unknown, signal: AbortSignal): void {
     if (signal.aborted) return
     this.#parts.log.error('could not apply a batch', { code: errorCodeOf(error), error: messageOf(error), paths: changes.length })
-    for (const change of changes) this.postponeGrowing(change, 'FAILED')
+    for (const change of changes) {
+      if (error instanceof FilesError) this.#concludeFailure(change, error.fault, error.detail)
+      else this.postponeGrowing(change, 'FAILED')
+    }
   }
 
   /** `countsBytes`: progress has not counted the content yet. */

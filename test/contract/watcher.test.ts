@@ -1,6 +1,7 @@
 // The real watchers on this machine's file system, and how one is chosen.
 
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { it } from 'node:test'
 
@@ -8,6 +9,7 @@ import { EngineError } from '../../engine/base/errors.ts'
 import { silentLog } from '../../engine/base/log.ts'
 import type { OpenWatcher, WatchEvent } from '../../engine/disk/watch.ts'
 import { openFirst, openNativeWatcher, openParcelWatcher, openPortableWatcher, openWatcherAuto } from '../../engine/platform/watchers.ts'
+import { eventually } from '../support/daemon.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { watcherSuite } from './watcher.ts'
 
@@ -69,4 +71,28 @@ it('a burst that may have overflowed the queue of the kernel is told as lost', {
   const deadline = AbortSignal.timeout(10_000)
   deadline.addEventListener('abort', () => lost.reject(new Error('nothing was said to be lost')))
   await lost.promise
+})
+
+it('a path longer than the system takes is hinted and kills nobody', { skip: process.platform !== 'linux' }, async () => {
+  using directory = temporaryDirectory()
+  const root = directory.path
+  const events: WatchEvent[] = []
+  const options = { root, isIgnored: () => false, onEvent: (event: WatchEvent) => void events.push(event) }
+  await using watcher = await openWatcherAuto('auto', silentLog)(options, signal)
+  // By steps: the whole path is longer than one call takes.
+  const go = (then: string): number | null => {
+    const script = `const fs = require('node:fs'); let bytes = Buffer.byteLength(process.argv[1]); const name = 'd'.repeat(60)
+      while (bytes < 4000) { fs.mkdirSync(name, { recursive: true }); process.chdir(name); bytes += 61 }; ${then}`
+    return spawnSync(process.execPath, ['-e', script, root], { cwd: root }).status
+  }
+  const hinted = (isIt: (path: string) => boolean): true | undefined =>
+    events.some((event) => event.kind === 'hint' && event.paths.some(isIt)) ? true : undefined
+  assert.equal(go(''), 0)
+  await eventually('the tree to be watched to its depth', 10_000, () => hinted((path) => path === 'd'.repeat(60)))
+  assert.equal(go("fs.writeFileSync('f'.repeat(200), '')"), 0)
+  writeFileSync(`${root}/after`, '')
+  await eventually('the later file to be hinted', 10_000, () => hinted((path) => path === 'after'))
+  assert.ok(events.every((event) => event.kind !== 'dead'))
+  spawnSync('sh', ['-c', 'rm -rf "$1"/d*', 'sh', root]) // too deep for Node's own
+  assert.equal(watcher.method, 'native')
 })

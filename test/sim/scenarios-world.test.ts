@@ -162,6 +162,15 @@ describe('kills', () => {
 })
 
 describe('ignore rules', () => {
+  test('a rule holds for what is made in the moment after it', async () => {
+    using stage = await Stage.open({ before: { f: 'other' } })
+    await stage.write('A', '.holdfastignore', '*.o\nsecret/\n')
+    await stage.write('A', 'z.o', 'built')
+    await stage.write('A', 'secret/key', 'nobody else')
+    await stage.pass(60_000)
+    assert.deepEqual(stage.tree('B'), { f: 'other' })
+  })
+
   test('scenario 97: a rule is added for files that exist on others, and removed: nothing is deleted, and no edit is lost', async () => {
     using stage = await Stage.open({ before: { 'x.tmp': 'shared', f: 'other' } })
     await stage.write('A', '.holdfastignore', '*.tmp\n')
