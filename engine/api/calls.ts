@@ -47,7 +47,7 @@ export interface Calls {
   }
   needs: {
     input: { readonly folder: string; readonly limit?: number }
-    output: { readonly items: readonly OutOfStep[]; readonly total: number }
+    output: { readonly state: FolderState; readonly items: readonly OutOfStep[]; readonly total: number }
   }
   acceptChanges: { input: FolderName; output: Empty }
   rejectChanges: { input: FolderName; output: Empty }

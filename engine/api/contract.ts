@@ -187,7 +187,7 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
   },
   needs: {
     input: z.strictObject({ folder: folderName, limit: z.number().int().min(1).max(needsMax).exactOptional() }),
-    output: z.object({ items: z.array(outOfStep), total: count }),
+    output: z.object({ state: folderState, items: z.array(outOfStep), total: count }),
   },
   acceptChanges: folderOnly,
   rejectChanges: folderOnly,

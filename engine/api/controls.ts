@@ -151,7 +151,7 @@ export interface FolderControls {
   /** Sets them, all or none, and gives every setting with its value. `BAD_ARGUMENT` names what is wrong. */
   setFolder(folder: string, settings: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>>
   /** Paths that are not in step, at most `limit`; `total` counts all. */
-  needs(folder: string, limit: number): { readonly items: readonly OutOfStep[]; readonly total: number }
+  needs(folder: string, limit: number): { readonly state: FolderState; readonly items: readonly OutOfStep[]; readonly total: number }
   /** Held changes were meant: the others are told of them now. Throws `NOTHING_HELD`. */
   acceptChanges(folder: string, signal: AbortSignal): Promise<void>
   /**

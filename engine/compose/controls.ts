@@ -48,7 +48,10 @@ export function makeControls(parts: ControlParts): Controls {
     rescanFolder: (folder, signal) => rescan(parts, folders.find(folder), signal),
     verifyFolder: (folder, signal) => verify(parts, folders.find(folder), signal),
     setFolder: async (folder, settings) => setFolder(parts, folders.find(folder), settings),
-    needs: (folder, limit) => listOutOfStep(parts.index, folders.find(folder), limit),
+    needs: (folder, limit) => {
+      const runtime = folders.find(folder)
+      return { state: runtime.status().state, ...listOutOfStep(parts.index, runtime, limit) }
+    },
     acceptChanges: (folder, signal) => accept(parts, folders.find(folder), signal),
     rejectChanges: (folder, signal) => reject(parts, folders.find(folder), signal),
     history: (folder, path) => folders.find(folder).past.versions(path),

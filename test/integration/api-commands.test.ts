@@ -143,6 +143,13 @@ describe('a command against a daemon', () => {
     assert.match(out, /1 path could not be had.*\n  lost\/a\n/)
   })
 
+  test('needs does not say that a folder is in step which does nothing', async () => {
+    assert.equal((await run('folder', 'pause', 'Photos')).code, 0)
+    assert.match((await run('needs', 'Photos')).out, /^The folder is paused/)
+    assert.equal((await run('folder', 'resume', 'Photos')).code, 0)
+    assert.match((await run('needs', 'Photos')).out, /NO_SOURCE/)
+  })
+
   test('folder set shows every setting, and refuses what is none', async () => {
     assert.equal((await run('folder', 'set', 'Photos', 'history.days=9')).out, '  history.days  9\n')
     assert.equal((await run('folder', 'set', 'Photos', 'history.days')).code, 2)

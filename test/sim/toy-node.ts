@@ -111,7 +111,7 @@ class ToyNode implements OpenedNode {
       resumeFolder: async () => void (this.#isPaused = false),
       rescanFolder: async () => await this.#inTurn(() => this.#walk()),
       setFolder: refuse,
-      needs: () => ({ items: [], total: 0 }),
+      needs: () => ({ state: 'idle', items: [], total: 0 }),
       acceptChanges: done,
       rejectChanges: done,
       history: refuse,

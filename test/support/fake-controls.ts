@@ -149,9 +149,10 @@ export class FakeControls implements Controls {
     return { 'history.days': '30', ...settings }
   }
 
-  needs(folder: string): { items: OutOfStep[]; total: number } {
-    this.#find('needs', folder)
-    return { items: [{ path: 'a', direction: 'in', reason: 'NO_SOURCE', text: 'x', next: 'y', bytes: 7 }], total: 1 }
+  needs(folder: string): { state: FolderState; items: OutOfStep[]; total: number } {
+    const { state } = this.#find('needs', folder)
+    if (state === 'paused') return { state, items: [], total: 0 }
+    return { state, items: [{ path: 'a', direction: 'in', reason: 'NO_SOURCE', text: 'x', next: 'y', bytes: 7 }], total: 1 }
   }
 
   async acceptChanges(folder: string): Promise<void> {

@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError } from 'commander'
 import type { Command } from 'commander'
-import type { OutOfStep } from '../../api/controls.ts'
+import type { FolderState, OutOfStep } from '../../api/controls.ts'
 import { openSession, withExamples } from '../cli.ts'
 import type { Cli } from '../cli.ts'
 import { folderArgument } from '../paths.ts'
@@ -20,13 +20,20 @@ export function addNeedsCommand(program: Command, cli: Cli): void {
     async (typed: string, { limit }: { limit: number }) => {
       const { client, print } = openSession(cli, command)
       const answer = await client.call('needs', { folder: folderArgument(typed, cli), limit })
-      print(answer, needsText(answer.items, answer.total))
+      print(answer, needsText(answer.state, answer.items, answer.total))
     },
   )
 }
 
-function needsText(items: readonly OutOfStep[], total: number): string {
-  if (total === 0) return 'Everything is in step.'
+/** A folder that does nothing has nothing listed, and is not in step for that. */
+const restTexts: Partial<Record<FolderState, string>> = {
+  paused: "The folder is paused: nothing goes out or comes in until 'folder resume'.",
+  stopped: "The folder is stopped: 'problems' says why and what to do.",
+  held: "Changes made here are held: the others have nothing of them until 'accept' or 'reject'. Nothing else is out of step.",
+}
+
+function needsText(state: FolderState, items: readonly OutOfStep[], total: number): string {
+  if (total === 0) return restTexts[state] ?? 'Everything is in step.'
   const rows = items.map(({ direction, reason, path, bytes, next }) => [
     direction === 'in' ? 'to come' : 'kept back',
     reason,
