@@ -33,16 +33,27 @@ function isSameMark(left: SessionMark, right: SessionMark): boolean {
   return left.count === right.count && left.nonce === right.nonce
 }
 
-/** After a power cut the time may be that of a moment before. */
-const timeSlackUs = 500_000
+/** After a power cut the file's time may be that of a moment before. */
+const earlierSlackUs = 500_000
+/** A network drive may tell the time of its last rename a moment later. No copy is made that soon. */
+const laterSlackUs = 10_000
 /** FAT keeps times in steps of two seconds: a file has another time after the next mount, a whole second then. */
 const roundedSlackUs = 2_000_000
 const secondUs = 1_000_000
 
-/** The change time cannot be set. The inode's number does not tell: a restored file may well get the one that was free. */
-function isElsewhere(left: SessionPlace, right: SessionPlace): boolean {
-  const slackUs = right.ctimeUs % secondUs === 0 ? roundedSlackUs : timeSlackUs
-  return Math.abs(left.ctimeUs - right.ctimeUs) > slackUs
+/**
+ * The change time cannot be set, and a copy's is later than that of what was written when the session began. The inode's number does not
+ * tell: a restored file may well get the one that was free.
+ */
+function isElsewhere(known: SessionPlace, found: SessionPlace): boolean {
+  const laterUs = found.ctimeUs - known.ctimeUs
+  // Where even the first look gave a whole second, nothing is rounded afterwards.
+  if (isWholeSecond(found) && !isWholeSecond(known)) return Math.abs(laterUs) > roundedSlackUs
+  return laterUs > laterSlackUs || -laterUs > earlierSlackUs
+}
+
+function isWholeSecond({ ctimeUs }: SessionPlace): boolean {
+  return ctimeUs % secondUs === 0
 }
 
 export function parseStanding(text: string): Standing | undefined {

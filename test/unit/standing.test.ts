@@ -6,7 +6,7 @@ import type { FoundSession, SessionMark } from '../../engine/disk/session.ts'
 import { judgeStanding, type Judgement, type Standing } from '../../engine/sync/standing.ts'
 
 const mark = (count: number, nonce = `n${count}`): SessionMark => ({ count, nonce })
-const place = { ctimeUs: 70_000_000 }
+const place = { ctimeUs: 70_300_000 }
 const known: Standing = { mark: mark(5), before: mark(4), place }
 const between: Standing = { mark: mark(5), before: mark(4), place: undefined }
 const found = (of: SessionMark, where = place): FoundSession => ({ mark: of, ...where })
@@ -17,8 +17,16 @@ describe('index and folder', () => {
     ['that never met are so in a directory that had a session too', undefined, found(mark(3)), 'first'],
     ['with one mark are of the same time', known, found(mark(5)), 'same'],
     ['are so when the time was rounded, as after a mount', known, found(mark(5), { ctimeUs: 72_000_000 }), 'same'],
-    ['are so when it is of a moment before, as after a power cut', known, found(mark(5), { ctimeUs: 69_500_001 }), 'same'],
-    ['are not when the file is a copy', known, found(mark(5), { ctimeUs: 70_500_001 }), 'folderIsOlder'],
+    ['are so when it is of a moment before, as after a power cut', known, found(mark(5), { ctimeUs: 69_800_001 }), 'same'],
+    ['are so when a network drive told the time of a moment before', known, found(mark(5), { ctimeUs: 70_305_000 }), 'same'],
+    ['are not when the file is a copy', known, found(mark(5), { ctimeUs: 75_000_001 }), 'folderIsOlder'],
+    ['are not when the copy was made within the same second', known, found(mark(5), { ctimeUs: 70_400_000 }), 'folderIsOlder'],
+    [
+      'are not when a drive of whole seconds has a copy',
+      { ...known, place: { ctimeUs: 70_000_000 } },
+      found(mark(5), { ctimeUs: 71_000_000 }),
+      'folderIsOlder',
+    ],
     ['are not when the folder knows a later session', known, found(mark(6)), 'indexIsOlder'],
     ['are not when the folder knows another session of that number', known, found(mark(5, 'other')), 'indexIsOlder'],
     ['are not when the folder has the session before', known, found(mark(4)), 'folderIsOlder'],
