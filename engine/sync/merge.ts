@@ -19,7 +19,7 @@ import { depthOf } from './ingest-commit.ts'
 import { packedKeys } from './ingest-job.ts'
 import { mergeOf } from './pull-plan.ts'
 import type { PathState, Version } from './reconcile.ts'
-import { openVersions, type OpenedVersion } from './versions.ts'
+import { areCurrent, openVersions, type OpenedVersion } from './versions.ts'
 
 export interface MergeDraft {
   readonly draft: EntryDraft
@@ -35,10 +35,15 @@ export interface MergeGroup {
   readonly kind: EntryDraft['kind']
 }
 
-/** Writes the outcome for each group of concurrent versions, in one transaction. */
-export function writeMerges(index: Index, handle: FolderHandle, groups: readonly MergeGroup[], timeMs: number): void {
-  index.transact(() => {
-    const drafts = groups.flatMap((group) => draftsOf(index, handle, group))
+/**
+ * Writes the outcome for each group of concurrent versions, in one transaction; gives the groups that it was written for. Others moved on
+ * while their contents were fetched, and are to be planned anew: an outcome written over the newer version, under a vector that is equal
+ * to it, would stay here for good, since nobody sends that version again.
+ */
+export function writeMerges(index: Index, handle: FolderHandle, groups: readonly MergeGroup[], timeMs: number): readonly MergeGroup[] {
+  return index.transact(() => {
+    const current = groups.filter(({ versions }) => areCurrent(index, handle, versions))
+    const drafts = current.flatMap((group) => draftsOf(index, handle, group))
     const written = writeEntries(
       index,
       handle,
@@ -49,6 +54,7 @@ export function writeMerges(index: Index, handle: FolderHandle, groups: readonly
       const isAlone = written[at]?.concurrent.length === 0
       index.needs.put(handle.row, shortKeyOf(draft.entryId), needRank(depthOf(path), isRemoval && isAlone), sizeBytes)
     })
+    return current
   })
 }
 

@@ -17,7 +17,7 @@ import { recordVersion } from './pull-commit.ts'
 import { faultReasons, problemOfFault } from './pull-faults.ts'
 import type { PathPlan, PlannedChange } from './pull-plan.ts'
 import type { NeedReason } from './reasons.ts'
-import type { OpenedVersion } from './versions.ts'
+import { areCurrent } from './versions.ts'
 
 export interface ConclusionParts {
   readonly index: Index
@@ -27,8 +27,6 @@ export interface ConclusionParts {
   readonly log: Log
   readonly problems: FolderProblems
   readonly events: PullListener
-  /** True while these are still the current versions of their path. */
-  readonly isCurrent: (versions: readonly OpenedVersion[]) => boolean
   /** Entries were written that ask for something here: pull is to look again. */
   readonly wake: () => void
   /** Files that are done, bytes that came to the disk, and bytes of files that are done. */
@@ -143,7 +141,7 @@ export class PullConclusions {
     const { index, handle, clock, events } = this.#parts
     const isTried = index.needs.attempts(handle.row, change.pathKey) >= lossAttemptsMin
     const isLost = isTried && events.isEveryMemberHere() && withoutLost(this.#parts, [change.version]) !== undefined
-    if (!isLost || !this.#parts.isCurrent([change.version])) return this.postponeGrowing(change, 'NO_SOURCE')
+    if (!isLost || !areCurrent(index, handle, [change.version])) return this.postponeGrowing(change, 'NO_SOURCE')
     writeLoss(index, handle, change.version, clock.nowMs())
     events.merged()
     this.#parts.wake()

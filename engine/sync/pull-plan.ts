@@ -82,14 +82,6 @@ export class PullPlanner {
     return [...byEntry.values()].map((siblings) => this.#planPath(siblings))
   }
 
-  /** True while these are still the current versions of their path. */
-  isCurrent(versions: readonly OpenedVersion[]): boolean {
-    const [first] = versions
-    if (first === undefined) return false
-    const rows = this.#index.entries.siblings(this.#handle.row, first.row.entry.entryId)
-    return rows.length === versions.length && versions.every((version) => rows.some((row) => row.rowSeq === version.row.rowSeq))
-  }
-
   #planPath(siblings: readonly EntryRow[]): PathPlan {
     const versions = openVersions(this.#handle.metaKeys, siblings)
     const [version] = versions

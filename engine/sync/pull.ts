@@ -80,7 +80,6 @@ export class Pull {
     })
     this.#conclusions = new PullConclusions({
       ...parts,
-      isCurrent: (versions) => this.#planner.isCurrent(versions),
       wake: () => this.#wakeup.wake(),
       progressed: (files, bytes, committedBytes) => this.#addProgress(files, bytes, committedBytes),
     })
@@ -182,12 +181,11 @@ export class Pull {
     for (const { pathKey, versions } of merges) {
       const group = await this.#mergeable(versions, signal)
       if (group === undefined) this.#conclusions.postponeGrowing({ pathKey }, 'NO_SOURCE')
-      // Fetching took a while: what changed meanwhile is planned anew.
-      else if (this.#planner.isCurrent(versions)) groups.push(group)
+      else groups.push(group)
     }
     if (groups.length === 0) return
-    writeMerges(index, handle, groups, clock.nowMs())
-    events.merged(groups)
+    const written = writeMerges(index, handle, groups, clock.nowMs())
+    if (written.length > 0) events.merged(written)
     this.#wakeup.wake()
   }
 

@@ -3,9 +3,10 @@
 import { EngineError } from '../base/errors.ts'
 import { openMeta } from '../crypto/seal.ts'
 import type { EntryRow } from '../index/entry-table.ts'
+import type { Index } from '../index/index-store.ts'
 import type { Entry } from '../model/entry.ts'
 import { blockListOf, decodeMeta, type Meta } from '../model/meta.ts'
-import type { MetaKey } from './folder-handle.ts'
+import type { FolderHandle, MetaKey } from './folder-handle.ts'
 import type { Version } from './reconcile.ts'
 
 /** undefined when the epoch's key is not known here or the sealed part is not well formed. */
@@ -55,4 +56,12 @@ function versionOf(row: EntryRow, meta: Meta): OpenedVersion {
           linkTarget: meta.linkTarget,
         },
   }
+}
+
+/** True while these are still the current versions of their path. */
+export function areCurrent(index: Index, { row: folderRow }: Pick<FolderHandle, 'row'>, versions: readonly OpenedVersion[]): boolean {
+  const [first] = versions
+  if (first === undefined) return false
+  const rows = index.entries.siblings(folderRow, first.row.entry.entryId)
+  return rows.length === versions.length && versions.every((version) => rows.some((row) => row.rowSeq === version.row.rowSeq))
 }

@@ -12,7 +12,7 @@ import { removalRank } from '../../engine/index/need-table.ts'
 import { BlockList } from '../../engine/model/block-list.ts'
 import { decodeEntry } from '../../engine/model/entry.ts'
 import type { EntryKind } from '../../engine/model/meta.ts'
-import { compareVectors, type VersionVector } from '../../engine/model/vector.ts'
+import { compareVectors, joinVectors, type VersionVector } from '../../engine/model/vector.ts'
 import type { Network } from '../../engine/net/network.ts'
 import { writeEntries, type EntryDraft } from '../../engine/sync/author.ts'
 import { entryIdOfPath } from '../../engine/sync/folder-handle.ts'
@@ -276,5 +276,24 @@ describe('a content that this node wrote', () => {
     const [version, ...others] = versionsAt(node, 'a')
     assert.equal(others.length, 0)
     assert.ok(version?.state?.blocks.equals(node.blocksOf('two')))
+  })
+})
+
+describe('versions that are brought together', () => {
+  it('give way to what came while their contents were fetched, even under the vector that the outcome would have', () => {
+    using pair = new Pair()
+    const { node, other } = pair
+    const mine = node.write('a', 'one')
+    const theirs = pair.hear(other.draft('a', 'two', []))
+    const seen = versionsAt(node, 'a')
+    // Another member brought them together before, knowing of one more version: the same vector, other bytes.
+    const joined = joinVectors(mine.vector, theirs)
+    pair.hear({ ...other.draft('a', 'three', joined), kind: 'join' })
+    assert.deepEqual(writeMerges(node.index, node.handle, [{ versions: seen, kind: 'join' }], timeMs), [])
+    const [version, ...others] = versionsAt(node, 'a')
+    assert.equal(others.length, 0)
+    assert.equal(compareVectors(joined, version?.vector ?? []), 'equal')
+    assert.ok(version?.state?.blocks.equals(node.blocksOf('three')))
+    assert.deepEqual(livePaths(node), ['file a'])
   })
 })
