@@ -16,6 +16,8 @@ export class Ledger {
   readonly #owed = new Map<string, Owed>()
   /** Who last replaced or removed a content that they had at a path. */
   readonly #given = new Map<string, Owed>()
+  /** Bytes that changed by themselves, and what they were written as. */
+  readonly #decayed = new Map<string, string>()
   readonly #lastReceivedUs: (by: string, path: string) => number
 
   /** `lastReceivedUs`: when the node of `by` last changed something at a path for the others. */
@@ -37,6 +39,11 @@ export class Ledger {
     this.#known.add(content)
   }
 
+  /** Nobody wrote `after`, which a file that held `before` holds now. */
+  decay(before: string, after: string): void {
+    this.#decayed.set(after, before)
+  }
+
   /**
    * A person made `content` be at `path`. When they only put back what was there, while somebody else who had it as well has replaced it
    * already, and that has not arrived, then all they did was to touch the file: nothing new is owed.
@@ -51,15 +58,18 @@ export class Ledger {
   /**
    * A person replaced or removed `content` at `path`, having it before them. What is owed under another path goes as well, unless it
    * is there on that person's machine (`isStillAt`): it may be what came here as a conflict copy or by somebody else's move. A conflict
-   * copy stands for the content even while the name itself still shows it too: the winner is about to take that.
+   * copy stands for the content even while the name itself still shows it too: the winner is about to take that. Whoever replaces or
+   * removes a file whose bytes changed by themselves gives up what had been written there.
    */
-  discharge(loss: Owed, isStillAt: (path: string) => boolean): void {
+  discharge(loss: Owed, contentAt: (path: string) => string | undefined): void {
     const { path, content } = loss
     this.#owed.delete(keyOf(path, content))
     this.#given.set(keyOf(path, content), loss)
     for (const [key, owed] of this.#owed) {
-      if (owed.content === content && (!isStillAt(owed.path) || isConflictCopy(path, owed.path))) this.#owed.delete(key)
+      if (owed.content === content && (contentAt(owed.path) !== content || isConflictCopy(path, owed.path))) this.#owed.delete(key)
     }
+    const written = this.#decayed.get(content)
+    if (written !== undefined) this.discharge({ ...loss, content: written }, contentAt)
   }
 }
 

@@ -124,7 +124,10 @@ export class Person {
 
   /** Nobody's doing: a byte changes on the device. */
   rot(path: string, offset: number): void {
+    const before = contentAt(this.node, path)
     this.node.user.rot(this.#full(path), offset)
+    const after = contentAt(this.node, path)
+    if (before !== undefined && after !== undefined) this.#ledger.decay(before, after)
   }
 
   #rewrite(path: string, work: (full: string) => void): void {
@@ -146,7 +149,7 @@ export class Person {
     if (isIgnoredName(path)) this.ignored.delete(this.#folded(path))
     else if (this.#isMember) {
       const loss = { path, content, by: this.node.name, atUs: this.#nowUs() }
-      this.#ledger.discharge(loss, (other) => contentAt(this.node, other) === content)
+      this.#ledger.discharge(loss, (other) => contentAt(this.node, other))
     }
   }
 
