@@ -28,7 +28,8 @@ export async function beginSession(parts: StandingParts, signal: AbortSignal): P
   const count = Math.max(known?.mark.count ?? 0, found?.mark.count ?? 0) + 1
   const mark = { count, nonce: toHex(world.random.bytes(nonceBytes)) }
   const isOtherTime = judgement === 'indexIsOlder' || judgement === 'folderIsOlder'
-  const standing: Standing = { mark, before: isOtherTime ? found?.mark : known?.mark, place: undefined }
+  // What the folder has, not what the row says: a session before this one may have begun in the row alone.
+  const standing: Standing = { mark, before: found?.mark, place: undefined }
   index.transactDurably(() => {
     index.folders.setStanding(row, JSON.stringify(standing))
     if (isOtherTime) index.folders.setIncarnation(row, world.random.bytes(incarnationBytes))

@@ -25,13 +25,16 @@ export interface FoundSession extends SessionPlace {
   readonly mark: SessionMark
 }
 
-/** undefined when there is none that can be understood. Throws FilesError. */
-export function readSession(input: { readonly root: string }, { files }: JobWorld): JobResult<FoundSession | undefined> {
-  const path = `${input.root}/${folderDirectoryName}/${sessionName}`
+/** undefined when there is none that can be understood. What is given is durable: no power cut brings an earlier one back. Throws FilesError. */
+export async function readSession(input: { readonly root: string }, { files }: JobWorld): Promise<JobResult<FoundSession | undefined>> {
+  const directory = `${input.root}/${folderDirectoryName}`
+  const path = `${directory}/${sessionName}`
   const stat = files.lstat(path)
   if (stat?.kind !== 'file') return { output: undefined }
   const mark = parseMark(readText(files, path))
-  return { output: mark === undefined ? undefined : { mark, ctimeUs: stat.ctimeUs } }
+  if (mark === undefined) return { output: undefined }
+  await files.syncDirectory(directory)
+  return { output: { mark, ctimeUs: stat.ctimeUs } }
 }
 
 /** Durable when it resolves. Throws FilesError. */
