@@ -59,8 +59,8 @@ export class Archive {
   readonly #parts: ArchiveParts
   readonly #wakeup = new Wakeup()
   readonly #rounds = new Semaphore(1)
-  /** Of the last round. */
-  #hasStale = false
+  /** How long what the last round could not settle is left alone; undefined when it can be tried at once. */
+  #pauseMs: number | undefined
 
   constructor(parts: ArchiveParts) {
     this.#parts = parts
@@ -83,7 +83,8 @@ export class Archive {
         log.warn('could not archive replaced content', { error: messageOf(error) })
         if (errorCodeOf(error) === 'NO_SPACE') events.stored(true)
       }
-      if (isStuck || this.#hasStale) await waitAtMost(this.#wakeup, clock, isStuck ? retryMs : staleRetryMs, signal)
+      const pauseMs = isStuck ? retryMs : this.#pauseMs
+      if (pauseMs !== undefined) await waitAtMost(this.#wakeup, clock, pauseMs, signal)
       else await this.#wakeup.wait(signal)
       await clock.sleep(settleMs, signal)
     }
@@ -101,7 +102,7 @@ export class Archive {
 
   async #round(signal: AbortSignal): Promise<boolean> {
     const { index, jobs, handle, events } = this.#parts
-    this.#hasStale = false
+    this.#pauseMs = undefined
     const versions = index.history.parked(handle.row, versionsPerRound)
     if (versions.length === 0) return false
     const differing = await this.#store(versions, signal)
@@ -117,10 +118,11 @@ export class Archive {
     })
     if (differing.size > 0) await events.strayed(signal)
     events.stored(false)
-    // What is not settled is tried again after a pause: files of the folder are on the move.
-    const isSettled = stored.length + differing.size === versions.length
-    if (!isSettled && !this.#hasStale) this.#wakeup.wake()
-    return isSettled
+    // What is not settled is tried again after a pause: files of the folder are on the move, or a drive is in trouble. It keeps nobody else up.
+    const settled = stored.length + differing.size
+    const isSettled = settled === versions.length
+    if (!isSettled && this.#pauseMs === undefined) this.#wakeup.wake()
+    return isSettled || (settled > 0 && versions.length === versionsPerRound)
   }
 
   /**
@@ -145,8 +147,10 @@ export class Archive {
         if (finding?.kind !== 'present' || !isAsIndexed(item, finding.stat)) stale.add(item.path)
       }
     }
-    this.#hasStale = stale.size > 0
-    if (this.#hasStale) events.stale([...stale])
+    if (stale.size > 0) {
+      this.#pauseMs ??= staleRetryMs
+      events.stale([...stale])
+    }
     return [...homes].flatMap(([version, files]) => (files.some(({ path }) => stale.has(path)) ? [] : [version]))
   }
 
@@ -162,9 +166,12 @@ export class Archive {
     return [...files.values()]
   }
 
-  /** Stores what no file of the folder holds, many small versions at once; gives those whose parked file is not what was noted. */
+  /**
+   * Stores what no file of the folder holds, many small versions at once; gives those whose parked file is not what was noted. One that
+   * cannot be read is not among them: a drive in trouble for a moment must not cost the version its file.
+   */
   async #store(versions: readonly ParkedVersion[], signal: AbortSignal): Promise<ReadonlySet<ParkedVersion>> {
-    const { jobs, handle, store } = this.#parts
+    const { jobs, handle, store, log } = this.#parts
     const differing = new Set<ParkedVersion>()
     let batch: Unstored[] = []
     let bytes = 0
@@ -174,10 +181,15 @@ export class Archive {
       batch = []
       bytes = 0
       const ranges = unstored.map(({ range }) => range)
-      const { payload, lengths } = await jobs.run('sealRanges', { root: handle.root, sealKey: handle.jobKeys.sealKey, ranges }, { signal })
+      const input = { root: handle.root, sealKey: handle.jobKeys.sealKey, ranges }
+      const { payload, lengths, unread } = await jobs.run('sealRanges', input, { signal })
       // What is still as noted is stored, whatever came of the rest of the file.
       await store.put(cut(payload, lengths, ranges, handle))
-      for (const [at, { version }] of unstored.entries()) if (lengths[at] === 0) differing.add(version)
+      const isUnread = new Set(unread)
+      for (const [at, { version }] of unstored.entries()) if (lengths[at] === 0 && !isUnread.has(at)) differing.add(version)
+      if (unread.length === 0) return
+      this.#pauseMs = retryMs
+      log.warn('parked files cannot be read for now', { ranges: unread.length })
     }
     for (const version of versions) {
       for (const unstored of this.#unstored(version)) {

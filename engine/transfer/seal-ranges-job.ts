@@ -2,7 +2,7 @@
 // block that was asked for. A file that changed simply does not hold the block any more.
 
 import { equalBytes } from '../base/bytes.ts'
-import { FilesError, type Files, type OpenFile } from '../base/files.ts'
+import { FilesError, type Files, type FilesFault, type OpenFile } from '../base/files.ts'
 import type { JobResult, JobWorld } from '../base/jobs.ts'
 import { blockKeyOf, blockOverheadBytes, resealBlockInto } from '../crypto/seal.ts'
 import type { BlockId } from '../model/ids.ts'
@@ -24,8 +24,10 @@ export interface SealRangesInput {
 export interface SealRangesOutput {
   /** The sealed blocks one after the other. */
   readonly payload: Uint8Array
-  /** By range; 0 = the file does not hold the block any more. */
+  /** By range; 0 = the file does not hold the block any more, or could not be read. */
   readonly lengths: readonly number[]
+  /** Ranges that could not be read: what their files hold is not known. */
+  readonly unread: readonly number[]
 }
 
 export function sealRanges(input: SealRangesInput, { files }: JobWorld): JobResult<SealRangesOutput> {
@@ -33,24 +35,37 @@ export function sealRanges(input: SealRangesInput, { files }: JobWorld): JobResu
   const payload = new Uint8Array(room)
   const opener = new RangeOpener(files, input.root)
   const lengths: number[] = []
+  const unread: number[] = []
   let at = 0
   try {
     for (const range of input.ranges) {
-      const plaintext = opener.read(range)
-      const length = plaintext === undefined ? 0 : sealInto(payload, at, input.sealKey, range, plaintext)
+      const plaintext = opener.look(range)
+      if (plaintext === 'unreadable') unread.push(lengths.length)
+      const length = typeof plaintext === 'string' ? 0 : sealInto(payload, at, input.sealKey, range, plaintext)
       lengths.push(length)
       at += length
     }
   } finally {
     opener.close()
   }
-  return { output: { payload: payload.subarray(0, at), lengths }, transfer: [payload.buffer] }
+  return { output: { payload: payload.subarray(0, at), lengths, unread }, transfer: [payload.buffer] }
 }
 
 function sealInto(payload: Uint8Array, at: number, sealKey: Uint8Array, range: SealRange, plaintext: Uint8Array): number {
   if (!equalBytes(blockKeyOf(sealKey, plaintext), range.key)) return 0
   const id = resealBlockInto(payload, at, range.key, plaintext)
   return equalBytes(id, range.id) ? plaintext.length + blockOverheadBytes : 0
+}
+
+interface FileRange {
+  readonly path: string
+  readonly offset: number
+  readonly lengthBytes: number
+}
+
+/** What is at the path is none of the drive's trouble. */
+function isOtherwise(fault: FilesFault): boolean {
+  return fault === 'missing' || fault === 'symlink' || fault === 'isDirectory' || fault === 'notDirectory'
 }
 
 /** Reads ranges; neighbours are nearly always of one file, so the last one stays open. */
@@ -68,15 +83,21 @@ export class RangeOpener {
   }
 
   /** The bytes, valid until the next call; undefined when the file is not there, too short or cannot be read. */
-  read(range: { readonly path: string; readonly offset: number; readonly lengthBytes: number }): Uint8Array | undefined {
+  read(range: FileRange): Uint8Array | undefined {
+    const found = this.look(range)
+    return typeof found === 'string' ? undefined : found
+  }
+
+  /** As `read`, and why not: the file is gone, too short or no file; or it cannot be read now, which says nothing about it. */
+  look(range: FileRange): Uint8Array | 'otherwise' | 'unreadable' {
     try {
       const file = this.#open(range.path)
-      if (file === undefined) return undefined
+      if (file === undefined) return 'unreadable' // its directory is gone: perhaps the drive
       if (this.#scratch.length < range.lengthBytes) this.#scratch = new Uint8Array(range.lengthBytes)
       const target = this.#scratch.subarray(0, range.lengthBytes)
-      return file.read(target, range.offset) === range.lengthBytes ? target : undefined
+      return file.read(target, range.offset) === range.lengthBytes ? target : 'otherwise'
     } catch (error) {
-      if (error instanceof FilesError) return undefined // whatever it is, the block cannot be had here now
+      if (error instanceof FilesError) return isOtherwise(error.fault) ? 'otherwise' : 'unreadable'
       throw error
     }
   }

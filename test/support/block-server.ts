@@ -41,7 +41,7 @@ export function openServer(): Server {
       const { id: now, sealed } = sealBlock(sealKey, utf8(disk.get(path) ?? ''))
       return equalBytes(now, id) ? sealed : new Uint8Array(0)
     })
-    return await Promise.resolve({ payload: concatBytes(pieces), lengths: pieces.map(({ length }) => length) })
+    return await Promise.resolve({ payload: concatBytes(pieces), unread: [], lengths: pieces.map(({ length }) => length) })
   }
   const parts: ServeParts = {
     index: node.index,
