@@ -91,22 +91,22 @@ function start(
     index,
     care: world.databaseCare,
     onFlushed: () => {
-      for (const runtime of folders.all()) runtime.tellNews()
+      for (const runtime of folders.members()) runtime.tellNews()
     },
   })
-  const members = (): readonly PeerId[] => [...new Set(folders.all().flatMap((runtime) => runtime.peers))]
+  const members = (): readonly PeerId[] => [...new Set(folders.members().flatMap((runtime) => runtime.peers))]
   const keeper = new PeerKeeper({ ...world, index, network, cards, members })
   const refresh = (): void => {
     keeper.refresh(ending.signal)
     folders.save()
-    for (const runtime of folders.all()) runtime.connectionsChanged()
+    for (const runtime of folders.members()) runtime.connectionsChanged()
   }
   const inviter = makeInviter(world, { index, identity, network }, cards, folders)
   folders.open()
   routeChannels({ network, folders, inviter, clock: world.clock, log: world.log }, ending.signal)
   stack.defer(listenToNetwork(world, index, network, keeper, refresh))
   const flushing = flusher.run(ending.signal)
-  for (const runtime of folders.all()) runtime.start()
+  for (const runtime of folders.members()) runtime.start()
   refresh()
 
   stack.defer(async () => {

@@ -7,6 +7,7 @@ import type {
   FolderState,
   FolderStatus,
   History,
+  Keep,
   NodeIdentity,
   NodeStatus,
   OutOfStep,
@@ -54,7 +55,7 @@ export interface Calls {
   verifyFolder: { input: FolderName; output: { readonly files: number; readonly bytes: number; readonly rotten: readonly string[] } }
   share: { input: { readonly folder: string; readonly role?: Role }; output: { readonly link: string; readonly id: string } }
   join: {
-    input: { readonly link: string; readonly path: string }
+    input: { readonly link: string; readonly path?: string; readonly keep?: Keep }
     output: { readonly folder: { readonly id: string; readonly name: string; readonly path: string }; readonly state: 'joined' }
   }
   history: { input: { readonly folder: string; readonly path?: string }; output: History }

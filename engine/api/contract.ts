@@ -59,6 +59,7 @@ const folderStatus = z
     historyBytes: count,
     reasons: z.array(z.object({ reason: z.string(), paths: count })),
     held: z.object({ deleted: count, rewritten: count, files: count, sinceMs: z.number(), examples: z.array(z.string()) }).exactOptional(),
+    stored: z.object({ bytes: count }).exactOptional(),
     progress: progress.exactOptional(),
   })
   .openapi('FolderStatus')
@@ -196,7 +197,11 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
     output: z.object({ link: z.string(), id: z.string() }),
   },
   join: {
-    input: z.strictObject({ link: z.string().min(1).max(linkCharactersMax), path }),
+    input: z.strictObject({
+      link: z.string().min(1).max(linkCharactersMax),
+      path: path.exactOptional(),
+      keep: z.enum(['all', 'share']).exactOptional(),
+    }),
     output: z.object({ folder: z.object({ id: z.string(), name: z.string(), path: z.string() }), state: z.literal('joined') }),
   },
   history: { input: z.strictObject({ folder: folderName, path: path.exactOptional() }), output: history },

@@ -3,6 +3,8 @@
 // Split by subject so that each consumer takes the slice it uses.
 
 export type Role = 'owner' | 'write' | 'read' | 'host'
+/** What a member holds of a folder. */
+export type Keep = 'all' | 'share'
 export type NodeClass = 'always-on' | 'daily' | 'occasional'
 
 export type FolderState =
@@ -77,6 +79,8 @@ export interface FolderStatus {
   /** How many paths are not in step for each reason. */
   readonly reasons: readonly ReasonCount[]
   readonly held?: HeldChanges
+  /** Of a folder that is stored here without being read: sealed bytes. Then `needFiles` counts blocks. */
+  readonly stored?: { readonly bytes: number }
   readonly progress?: Progress
 }
 
@@ -171,9 +175,12 @@ export interface FolderControls {
 export interface SharingControls {
   /** Makes a one-use invitation. `link` is a secret. */
   share(request: { readonly folder: string; readonly role?: Role }): Promise<{ link: string; id: string }>
-  /** `path` is absolute; made when it does not exist (its parent must). */
+  /**
+   * `path` is absolute; made when it does not exist (its parent must). A link for a host comes without: nothing is laid out here. `keep` is
+   * for hosts: the share that placement gives it otherwise. Throws `BAD_ARGUMENT` where path or keep do not fit the link.
+   */
   join(
-    request: { readonly link: string; readonly path: string },
+    request: { readonly link: string; readonly path?: string; readonly keep?: Keep },
     signal: AbortSignal,
   ): Promise<{ folder: { id: string; name: string; path: string }; state: 'joined' }>
 }

@@ -38,6 +38,11 @@ export class MemoryBlockStore implements BlockStore {
     return this.#folders.get(bytesKey(folder))?.has(bytesKey(id)) ?? false
   }
 
+  sizeOf(folder: FolderId, id: BlockId): number | undefined {
+    this.#checkOpen('looking for a block')
+    return this.#folders.get(bytesKey(folder))?.get(bytesKey(id))?.bytes.length
+  }
+
   async remove(folder: FolderId, ids: readonly BlockId[]): Promise<void> {
     this.#checkOpen('removing blocks')
     const held = this.#folders.get(bytesKey(folder))

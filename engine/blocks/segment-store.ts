@@ -134,6 +134,11 @@ class OpenSegmentStore implements SegmentStore {
     return this.#parts.index.locate(folder, id) !== undefined
   }
 
+  sizeOf(folder: FolderId, id: BlockId): number | undefined {
+    this.#checkOpen('looking for a block')
+    return this.#parts.index.locate(folder, id)?.payloadBytes
+  }
+
   async remove(folder: FolderId, ids: readonly BlockId[]): Promise<void> {
     this.#checkOpen('removing blocks')
     this.#checkWritable()

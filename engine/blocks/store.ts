@@ -34,6 +34,8 @@ export interface BlockStore extends AsyncDisposable {
   get(folder: FolderId, id: BlockId): Promise<Uint8Array | undefined>
   /** Synchronous: answered from the store's index. */
   has(folder: FolderId, id: BlockId): boolean
+  /** How long its sealed bytes are; undefined when the block is not here. Synchronous. */
+  sizeOf(folder: FolderId, id: BlockId): number | undefined
   /** Forgets blocks (a durable tombstone); absent ones are no error. Works on a full disk. */
   remove(folder: FolderId, ids: readonly BlockId[]): Promise<void>
   /** Ids in ascending byte order, a snapshot page: at most `limit` after `after`. */

@@ -1,21 +1,22 @@
 // What the API can ask of this node, put together from its parts.
 
-import type { Controls, FolderStatus, NodeStatus, PeerStatus, Problem } from '../api/controls.ts'
+import type { Controls, FolderStatus, Keep, NodeStatus, PeerStatus, Problem } from '../api/controls.ts'
 import { EngineError } from '../base/errors.ts'
 import { Broadcast } from '../base/queue.ts'
 import { allSettings, parseSetting, settingNames } from '../model/folder-settings.ts'
 import { folderIdText, type PeerId } from '../model/ids.ts'
 import type { Inviter } from '../share/invite.ts'
-import { askToJoinInTime } from '../share/join.ts'
-import { parseLink } from '../share/link.ts'
+import { askToJoinInTime, type Joined } from '../share/join.ts'
+import { parseLink, type Link } from '../share/link.ts'
 import { decideConflict, describeConflicts } from './conflict-desk.ts'
-import { createFolder, enterFolder, type BirthParts } from './folder-birth.ts'
+import { createFolder, enterFolder, enterHosted, type BirthParts } from './folder-birth.ts'
 import type { Traffic } from '../net/network.ts'
 import { accept, reject } from './decide.ts'
 import { refusePaused, stoppedError } from './folder-readiness.ts'
 import type { FolderRegistry } from './folder-registry.ts'
 import { listOutOfStep } from './folder-needs.ts'
 import type { FolderRuntime } from './folder-runtime.ts'
+import type { MemberRuntime } from './member-runtime.ts'
 
 export interface ControlParts extends BirthParts {
   readonly inviter: Inviter
@@ -41,10 +42,10 @@ export function makeControls(parts: ControlParts): Controls {
       return () => void parts.listeners.delete(listener)
     },
     addFolder: (request) => createFolder(parts, request),
-    folders: () => folders.all().map((runtime) => runtime.status()),
-    removeFolder: (folder) => folders.remove(folders.find(folder)),
-    pauseFolder: (folder) => folders.find(folder).pause(),
-    resumeFolder: async (folder) => folders.find(folder).resume(),
+    folders: () => folders.members().map((runtime) => runtime.status()),
+    removeFolder: (folder) => folders.remove(folders.findMember(folder)),
+    pauseFolder: (folder) => folders.findMember(folder).pause(),
+    resumeFolder: async (folder) => folders.findMember(folder).resume(),
     rescanFolder: (folder, signal) => rescan(parts, folders.find(folder), signal),
     verifyFolder: (folder, signal) => verify(parts, folders.find(folder), signal),
     setFolder: async (folder, settings) => setFolder(parts, folders.find(folder), settings),
@@ -63,31 +64,61 @@ export function makeControls(parts: ControlParts): Controls {
       if (to !== undefined) folders.refuseSynced(to)
       return folders.find(folder).past.rollback(path, atMs, to, AbortSignal.any([signal, parts.signal]))
     },
-    waitSynced: (folder, signal) => waitSynced(parts, folder === undefined ? undefined : folders.find(folder), signal),
+    waitSynced: (folder, signal) => waitSynced(parts, folder === undefined ? undefined : folders.findMember(folder), signal),
     conflicts: (folder) => {
       const runtimes = folder === undefined ? folders.all() : [folders.find(folder)]
       return runtimes.flatMap((runtime) => describeConflicts(parts, runtime))
     },
     resolveConflict: async ({ folder, path, keep }) => decideConflict(parts, folders.find(folder), path, keep),
     share: async ({ folder, role }) => parts.inviter.makeLink(folders.find(folder), role ?? 'write'),
-    join: async ({ link: text, path }, signal) => {
-      const link = parseLink(text)
-      const revived = folders.revivedAt(path)
-      const place = revived === undefined ? await folders.checkPlace(path, true) : { path: revived.record.path, isMissing: false }
-      const both = AbortSignal.any([signal, parts.signal])
-      const joined = await askToJoinInTime(world.clock, joinTimeoutMs, network, link, world.name, both)
-      // Whoever joins again after the index was lost finds the folder opened already.
-      if (revived !== undefined && folderIdText(revived.record.id) === folderIdText(joined.folder)) {
-        const { name, path: revivedPath } = revived.record
-        return { folder: { id: folderIdText(joined.folder), name, path: revivedPath }, state: 'joined' }
-      }
-      if (folders.all().some((runtime) => folderIdText(runtime.record.id) === folderIdText(joined.folder))) {
-        throw new EngineError('FOLDER_EXISTS', `this node is a member of ${joined.folderName} already`)
-      }
-      const folder = await enterFolder(parts, joined, link, place)
-      return { folder, state: 'joined' }
-    },
+    join: (request, signal) => join(parts, request, signal),
   }
+}
+
+async function join(
+  parts: ControlParts,
+  { link: text, path, keep }: Parameters<Controls['join']>[0],
+  signal: AbortSignal,
+): ReturnType<Controls['join']> {
+  const { world, network, folders } = parts
+  const link = parseLink(text)
+  refuseMisfit(link, path, keep)
+  const revived = path === undefined ? undefined : folders.revivedAt(path)
+  const place = path === undefined || revived !== undefined ? undefined : await folders.checkPlace(path, true)
+  const both = AbortSignal.any([signal, parts.signal])
+  const joined = await askToJoinInTime(world.clock, joinTimeoutMs, network, link, world.name, both)
+  // Whoever joins again after the index was lost finds the folder opened already.
+  if (revived !== undefined && folderIdText(revived.record.id) === folderIdText(joined.folder)) {
+    const { name, path: revivedPath } = revived.record
+    return { folder: { id: folderIdText(joined.folder), name, path: revivedPath }, state: 'joined' }
+  }
+  const known = folders.members().find(({ record }) => folderIdText(record.id) === folderIdText(joined.folder))
+  if (known !== undefined) throw knownFolderError(known, joined)
+  if (joined.role === 'host') return { folder: enterHosted(parts, joined, link, keep ?? 'share'), state: 'joined' }
+  if (path === undefined) throw new EngineError('BAD_ARGUMENT', `${joined.folderName} is to be read here: give the directory for its files`)
+  return { folder: await enterFolder(parts, joined, link, place ?? (await folders.checkPlace(path, true))), state: 'joined' }
+}
+
+/** Before anybody is asked: a link that was used is used up. */
+function refuseMisfit(link: Link, path: string | undefined, keep: Keep | undefined): void {
+  if (link.role === 'host' && path !== undefined) {
+    throw new EngineError('BAD_ARGUMENT', 'the link is for a host, which stores a folder without being able to read it: leave the path out')
+  }
+  if (link.role !== 'host' && path === undefined) {
+    throw new EngineError('BAD_ARGUMENT', `the link is for ${link.folderName} with its files: give the directory they are to come to`)
+  }
+  if (link.role !== 'host' && keep !== undefined && keep !== 'all') {
+    throw new EngineError('BAD_ARGUMENT', 'a node with the files of a folder keeps all of it: leave --keep out')
+  }
+}
+
+function knownFolderError(known: MemberRuntime, joined: Joined): EngineError {
+  const { name } = known.record
+  if ('path' in known.record || joined.role === 'host') return new EngineError('FOLDER_EXISTS', `this node is a member of ${name} already`)
+  return new EngineError(
+    'FOLDER_EXISTS',
+    `${name} is stored on this node already, sealed: take it off with 'holdfast folder remove', then open the same link again to have its files here`,
+  )
 }
 
 /** Settings of this node alone: another node's disk is another size. */
@@ -135,10 +166,13 @@ async function walkUnlessStopped(folders: FolderRegistry, runtime: FolderRuntime
 }
 
 /** Walks first: what a person wrote a moment ago counts, whether the watcher has seen it or not. */
-async function waitSynced(parts: ControlParts, only: FolderRuntime | undefined, signal: AbortSignal): Promise<void> {
+async function waitSynced(parts: ControlParts, only: MemberRuntime | undefined, signal: AbortSignal): Promise<void> {
   const both = AbortSignal.any([signal, parts.signal])
-  const wanted = (): readonly FolderRuntime[] => (only === undefined ? parts.folders.all() : [only])
-  for (const runtime of wanted()) if (!runtime.isPaused && !runtime.isStopped) await walkUnlessStopped(parts.folders, runtime, both)
+  const wanted = (): readonly MemberRuntime[] => (only === undefined ? parts.folders.members() : [only])
+  for (const { handle, isPaused, isStopped } of wanted()) {
+    const runtime = parts.folders.byRow(handle.row)
+    if (runtime !== undefined && !isPaused && !isStopped) await walkUnlessStopped(parts.folders, runtime, both)
+  }
   const changed = new Broadcast()
   const listener = (): void => changed.announce()
   parts.listeners.add(listener)
@@ -158,47 +192,17 @@ async function waitSynced(parts: ControlParts, only: FolderRuntime | undefined, 
 
 function nodeStatus(parts: ControlParts): NodeStatus {
   const { world, network, folders, signal } = parts
-  const problems = [...parts.nodeProblems(), ...folders.all().flatMap((runtime) => folderProblems(parts, runtime))]
+  const problems = [...parts.nodeProblems(), ...folders.members().flatMap((runtime) => runtime.problemList())]
   const isDegraded = problems.some((problem) => problem.severity === 'error')
   return {
     peerId: network.self,
     name: world.name,
     version: world.version,
     state: signal.aborted ? 'stopping' : isDegraded ? 'degraded' : 'ok',
-    folders: folders.all().map((runtime): FolderStatus => runtime.status()),
+    folders: folders.members().map((runtime): FolderStatus => runtime.status()),
     peers: peerStatuses(parts),
     problems,
     traffic: parts.traffic(),
-  }
-}
-
-function folderProblems(parts: ControlParts, runtime: FolderRuntime): readonly Problem[] {
-  const folder = runtime.record.name
-  const problems = runtime.problems.all().map((problem): Problem => ({ ...problem, folder }))
-  const copies = parts.index.items.countConflictCopies(runtime.handle.row)
-  if (copies > 0) problems.push(conflictsProblem(folder, copies))
-  if (runtime.pull.isBusy) return problems // and the look at every need is saved while there may be many
-  const waiting = parts.index.needs.reasons(runtime.handle.row).find(({ reason }) => reason === 'NO_SOURCE')
-  if (waiting === undefined) return problems
-  return [
-    ...problems,
-    {
-      code: 'NO_SOURCE',
-      severity: 'warning',
-      folder,
-      text: `${waiting.paths} ${waiting.paths === 1 ? 'path waits' : 'paths wait'} for content that no member reachable now has`,
-      next: 'Start the machine that has it, or wait until it has finished its own transfer.',
-    },
-  ]
-}
-
-function conflictsProblem(folder: string, copies: number): Problem {
-  return {
-    code: 'CONFLICTS',
-    severity: 'warning',
-    folder,
-    text: `${copies === 1 ? 'one conflict copy stands' : `${copies} conflict copies stand`} beside files that were changed in two places at once`,
-    next: "'holdfast conflicts' shows both versions, 'holdfast resolve' decides.",
   }
 }
 
@@ -206,7 +210,7 @@ function peerStatuses(parts: ControlParts): readonly PeerStatus[] {
   const { index, network, folders, keeper, cards } = parts
   const connected = network.connectedPeers()
   const members = new Map<PeerId, { name: string; folders: string[] }>()
-  for (const runtime of folders.all()) {
+  for (const runtime of folders.members()) {
     for (const member of runtime.log.members) {
       if (member.peer === network.self) continue
       const known = members.get(member.peer)

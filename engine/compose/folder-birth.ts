@@ -5,17 +5,17 @@ import { EngineError } from '../base/errors.ts'
 import { nameOf } from '../model/item.ts'
 import { incarnationBytes, targetCopiesMax } from '../model/limits.ts'
 import { folderIdText } from '../model/ids.ts'
-import type { FolderRecord } from '../model/folder.ts'
+import type { FolderRecord, HostedRecord, Keep } from '../model/folder.ts'
 import { folderIdOf, signEntry } from '../share/admin-log.ts'
 import { encodeEntry } from '../share/folder-log.ts'
-import type { Joined } from '../share/join.ts'
+import type { Joined, JoinedHost, JoinedReader } from '../share/join.ts'
 import type { Link } from '../share/link.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { Index } from '../index/index-store.ts'
 import type { Network } from '../net/network.ts'
 import type { CardShelf } from './card-box.ts'
 import type { FolderRegistry } from './folder-registry.ts'
-import type { FolderRuntime } from './folder-runtime.ts'
+import type { MemberRuntime } from './member-runtime.ts'
 import type { EngineWorld } from './parts.ts'
 import type { PeerKeeper } from './peer-keeper.ts'
 
@@ -74,7 +74,7 @@ export async function createFolder(
 /** Writes down a folder that was joined, and begins. */
 export async function enterFolder(
   parts: BirthParts,
-  joined: Joined,
+  joined: JoinedReader,
   link: Link,
   place: { readonly path: string; readonly isMissing: boolean },
 ): Promise<{ id: string; name: string; path: string }> {
@@ -90,9 +90,7 @@ export async function enterFolder(
   const incarnation = world.random.bytes(incarnationBytes)
   const runtime = folders.add((): FolderRecord => {
     const record = index.folders.insert({ id, name, path: place.path, secrets, incarnation, createdMs: joined.createdMs, targetCopies })
-    joined.log.forEach((entry, position) => index.folders.appendLog(record.row, position, encodeEntry(entry)))
-    index.peers.ensure(link.inviter, '')
-    index.peers.setAddresses(link.inviter, link.addresses)
+    writeJoined(index, record.row, joined, link)
     return record
   })
   for (const card of joined.cards) cards.take(card, [...runtime.peers, network.self])
@@ -100,7 +98,29 @@ export async function enterFolder(
   return { id: folderIdText(id), name, path: place.path }
 }
 
-function begin(parts: BirthParts, runtime: FolderRuntime): void {
+/** As `enterFolder`, for a folder that is only stored here. */
+export function enterHosted(parts: BirthParts, joined: JoinedHost, link: Link, keep: Keep): { id: string; name: string; path: string } {
+  const { world, index, network, folders, cards } = parts
+  const name = folders.freeName(joined.folderName)
+  const { folder: id, secrets, targetCopies, createdMs } = joined
+  const incarnation = world.random.bytes(incarnationBytes)
+  const runtime = folders.addHosted((): HostedRecord => {
+    const record = index.folders.insertHosted({ id, name, ...secrets, keep, incarnation, createdMs, targetCopies })
+    writeJoined(index, record.row, joined, link)
+    return record
+  })
+  for (const card of joined.cards) cards.take(card, [...runtime.peers, network.self])
+  begin(parts, runtime)
+  return { id: folderIdText(id), name, path: '' }
+}
+
+function writeJoined(index: Index, row: number, joined: Joined, link: Link): void {
+  joined.log.forEach((entry, position) => index.folders.appendLog(row, position, encodeEntry(entry)))
+  index.peers.ensure(link.inviter, '')
+  index.peers.setAddresses(link.inviter, link.addresses)
+}
+
+function begin(parts: BirthParts, runtime: MemberRuntime): void {
   runtime.start()
   parts.keeper.refresh(parts.signal)
   runtime.connectionsChanged()

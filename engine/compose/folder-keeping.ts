@@ -6,7 +6,7 @@ import { messageOf } from '../base/errors.ts'
 import type { Files } from '../base/files.ts'
 import type { Log } from '../base/log.ts'
 import type { Index } from '../index/index-store.ts'
-import type { FolderRecord } from '../model/folder.ts'
+import type { FolderRecord, HostedRecord, MemberRecord } from '../model/folder.ts'
 import { folderIdText, parseFolderId, parsePeerId, type PeerId } from '../model/ids.ts'
 
 const schema = 1
@@ -15,7 +15,7 @@ const directoryMode = 0o700
 const fileBytesMax = 64 * 1024 * 1024
 
 export interface KeptFolder {
-  readonly folder: Omit<FolderRecord, 'row' | 'isPaused' | 'incarnation'>
+  readonly folder: Omit<FolderRecord, 'row' | 'isPaused' | 'incarnation'> | Omit<HostedRecord, 'row' | 'isPaused' | 'incarnation'>
   readonly isPaused: boolean
   /** Signed entries of the admin log, encoded. */
   readonly log: readonly Uint8Array[]
@@ -60,7 +60,7 @@ export class FolderKeeping {
   }
 
   /** Resolves when the file says what the index does. Never throws: the index has it all. */
-  async save(record: FolderRecord, peers: readonly PeerId[]): Promise<void> {
+  async save(record: FolderRecord | HostedRecord, peers: readonly PeerId[]): Promise<void> {
     const id = folderIdText(record.id)
     const text = this.#textOf(record, peers)
     if (this.#written.get(id) === text) return
@@ -70,7 +70,7 @@ export class FolderKeeping {
   }
 
   /** Before the folder's rows go: a file without rows would bring it back. Throws FilesError. */
-  async forget(record: FolderRecord): Promise<void> {
+  async forget(record: MemberRecord): Promise<void> {
     const { directory, world } = this.#parts
     const { files } = world
     const path = `${directory}/${folderIdText(record.id)}${suffix}`
@@ -102,20 +102,16 @@ export class FolderKeeping {
     }
   }
 
-  #textOf(record: FolderRecord, peers: readonly PeerId[]): string {
+  #textOf(record: FolderRecord | HostedRecord, peers: readonly PeerId[]): string {
     const { index } = this.#parts
-    const { secrets } = record
     return `${JSON.stringify({
       schema,
       id: toHex(record.id),
       name: record.name,
-      path: record.path,
       isPaused: record.isPaused,
       createdMs: record.createdMs,
       targetCopies: record.targetCopies,
-      accessSecret: toHex(secrets.accessSecret),
-      folderSecret: toHex(secrets.folderSecret),
-      epochs: secrets.epochs.map(({ epoch, secret }) => ({ epoch, secret: toHex(secret) })),
+      ...('path' in record ? treeFields(record) : { keep: record.keep, accessSecret: toHex(record.accessSecret) }),
       log: index.folders.log(record.row).map(toHex),
       peers: peers.map((peer) => ({ peer, addresses: index.peers.get(peer)?.addresses ?? [] })),
     })}\n`
@@ -138,13 +134,8 @@ function readText(files: Files, path: string): string {
 export function parseKept(text: string): KeptFolder | undefined {
   const value = recordOf(parseJson(text))
   const id = parseFolderId(hexOf(value['id']) ?? new Uint8Array(0))
-  const [accessSecret, folderSecret] = [hexOf(value['accessSecret']), hexOf(value['folderSecret'])]
-  const { name, path, createdMs, targetCopies } = value
-  const epochs = arrayOf(value['epochs']).flatMap((item) => {
-    const { epoch, secret } = recordOf(item)
-    const bytes = hexOf(secret)
-    return typeof epoch === 'number' && bytes !== undefined ? [{ epoch, secret: bytes }] : []
-  })
+  const { name, createdMs, targetCopies } = value
+  const own = parseTree(value) ?? parseHosted(value)
   const log = arrayOf(value['log']).map(hexOf)
   const peers = arrayOf(value['peers']).flatMap((item) => {
     const known = recordOf(item)
@@ -152,14 +143,41 @@ export function parseKept(text: string): KeptFolder | undefined {
     const addresses = arrayOf(known['addresses']).filter((address) => typeof address === 'string')
     return peer === undefined ? [] : [{ peer, addresses }]
   })
-  const isText = typeof name === 'string' && typeof path === 'string'
-  if (value['schema'] !== schema || id === undefined || accessSecret === undefined || folderSecret === undefined || !isText)
-    return undefined
-  if (typeof createdMs !== 'number' || typeof targetCopies !== 'number' || epochs.length === 0 || log.length === 0) return undefined
+  if (value['schema'] !== schema || id === undefined || own === undefined || typeof name !== 'string') return undefined
+  if (typeof createdMs !== 'number' || typeof targetCopies !== 'number' || log.length === 0) return undefined
   const entries = log.filter((entry) => entry !== undefined)
   if (entries.length !== log.length) return undefined
-  const folder = { id, name, path, secrets: { accessSecret, folderSecret, epochs }, createdMs, targetCopies }
+  const folder = { id, name, createdMs, targetCopies, ...own }
   return { folder, isPaused: value['isPaused'] === true, log: entries, peers }
+}
+
+function treeFields({ path, secrets }: FolderRecord): object {
+  return {
+    path,
+    accessSecret: toHex(secrets.accessSecret),
+    folderSecret: toHex(secrets.folderSecret),
+    epochs: secrets.epochs.map(({ epoch, secret }) => ({ epoch, secret: toHex(secret) })),
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+function parseTree(value: Fields): Pick<FolderRecord, 'path' | 'secrets'> | undefined {
+  const [accessSecret, folderSecret] = [hexOf(value['accessSecret']), hexOf(value['folderSecret'])]
+  const { path } = value
+  const epochs = arrayOf(value['epochs']).flatMap((item) => {
+    const { epoch, secret } = recordOf(item)
+    const bytes = hexOf(secret)
+    return typeof epoch === 'number' && bytes !== undefined ? [{ epoch, secret: bytes }] : []
+  })
+  if (accessSecret === undefined || folderSecret === undefined || typeof path !== 'string' || epochs.length === 0) return undefined
+  return { path, secrets: { accessSecret, folderSecret, epochs } }
+}
+
+function parseHosted(value: Fields): Pick<HostedRecord, 'keep' | 'accessSecret'> | undefined {
+  const accessSecret = hexOf(value['accessSecret'])
+  const { keep } = value
+  return accessSecret === undefined || (keep !== 'all' && keep !== 'share') ? undefined : { keep, accessSecret }
 }
 
 function parseJson(text: string): unknown {

@@ -27,7 +27,7 @@ export function listOutOfStep(
   const needs = index.needs.first(handle.row, limit - items.length)
   for (const { pathKey, reason: stored, bytes } of needs) {
     const reason = parseNeedReason(stored)
-    const [version] = openVersions(handle.metaKeys, index.entries.siblingsByKey(handle.row, pathKey))
+    const [version] = openVersions(handle.reading.metaKeys, index.entries.siblingsByKey(handle.row, pathKey))
     if (version !== undefined) items.push({ path: version.meta.path, direction: 'in', reason, ...needReasons[reason], bytes })
   }
   return { items, total: keptBack.length + index.needs.count(handle.row) }

@@ -1,15 +1,18 @@
-// The folders of this node: finding one by what a person typed, adding and removing, and refusing places that cannot be one.
+// The folders of this node, those with a tree and those that are only stored: finding one by what a person typed, adding and removing, and
+// refusing places that cannot be one.
 
 import { assert } from '../base/assert.ts'
 import { equalBytes } from '../base/bytes.ts'
 import { EngineError, messageOf } from '../base/errors.ts'
-import type { FolderRecord } from '../model/folder.ts'
+import type { FolderRecord, HostedRecord } from '../model/folder.ts'
 import { folderIdText, type FolderId } from '../model/ids.ts'
 import { isFolderDirectory } from '../model/path.ts'
 import type { PlaceState } from '../disk/folder-jobs.ts'
 import { incarnationBytes } from '../model/limits.ts'
 import { FolderKeeping, type KeptFolder } from './folder-keeping.ts'
 import { FolderRuntime, type RuntimeParts } from './folder-runtime.ts'
+import { HostedRuntime } from './hosted-runtime.ts'
+import type { MemberRuntime } from './member-runtime.ts'
 
 const idPrefixLettersMin = 4
 const nameUnitsMax = 128
@@ -19,6 +22,7 @@ const idsPerPage = 1000
 export class FolderRegistry {
   readonly #parts: RuntimeParts
   readonly #folders = new Map<number, FolderRuntime>()
+  readonly #hosted = new Map<number, HostedRuntime>()
   readonly #keeping: FolderKeeping
   readonly #revived = new Set<number>()
   /** Folders that are being removed: they are neither written down nor opened again. */
@@ -34,39 +38,49 @@ export class FolderRegistry {
   /** Opens every folder in the index, and those that were kept beside it and are not in it any more; `start` begins their work. */
   open(): void {
     const { index, world } = this.#parts
-    const known = new Set(index.folders.all().map(({ id }) => folderIdText(id)))
+    const known = new Set([...index.folders.all(), ...index.folders.hosted()].map(({ id }) => folderIdText(id)))
     const lost = this.#keeping.load().filter(({ folder }) => !known.has(folderIdText(folder.id)))
-    for (const kept of lost) this.#revived.add(this.#revive(kept).row)
+    for (const kept of lost) this.#revived.add(this.#revive(kept))
     for (const record of index.folders.all()) {
       this.#folders.set(record.row, new FolderRuntime(this.#parts, record, this.#revived.has(record.row)))
     }
+    for (const record of index.folders.hosted()) this.#hosted.set(record.row, new HostedRuntime(this.#parts, record))
     if (lost.length > 0) world.log.warn('folders that the index had lost were opened again', { folders: lost.length })
     this.save()
   }
 
   /** Writes down beside the index what has changed of what is kept there. */
   save(): void {
-    for (const runtime of this.all()) {
+    for (const runtime of this.members()) {
       if (!this.#leaving.has(runtime.handle.row)) void this.#keeping.save(runtime.record, runtime.peers)
     }
   }
 
-  #revive({ folder, isPaused, log, peers }: KeptFolder): FolderRecord {
+  /** Gives its row. */
+  #revive({ folder, isPaused, log, peers }: KeptFolder): number {
     const { index, world } = this.#parts
     return index.transactDurably(() => {
-      const record = index.folders.insert({ ...folder, incarnation: world.random.bytes(incarnationBytes) })
-      log.forEach((entry, position) => index.folders.appendLog(record.row, position, entry))
+      const incarnation = world.random.bytes(incarnationBytes)
+      const { row } =
+        'path' in folder ? index.folders.insert({ ...folder, incarnation }) : index.folders.insertHosted({ ...folder, incarnation })
+      log.forEach((entry, position) => index.folders.appendLog(row, position, entry))
       for (const { peer, addresses } of peers) {
         index.peers.ensure(peer, '')
         index.peers.setAddresses(peer, addresses)
       }
-      if (isPaused) index.folders.setPaused(record.row, true)
-      return record
+      if (isPaused) index.folders.setPaused(row, true)
+      return row
     })
   }
 
+  /** Those with a tree here. */
   all(): readonly FolderRuntime[] {
     return [...this.#folders.values()]
+  }
+
+  /** All, those that are only stored here among them. */
+  members(): readonly MemberRuntime[] {
+    return [...this.#folders.values(), ...this.#hosted.values()]
   }
 
   byRow(row: number): FolderRuntime | undefined {
@@ -79,17 +93,28 @@ export class FolderRegistry {
     return this.all().find((runtime) => this.#revived.has(runtime.handle.row) && runtime.record.path === clean)
   }
 
-  /** By name, path or id prefix. Throws `UNKNOWN_FOLDER`, `AMBIGUOUS_FOLDER`. */
+  /** As `findMember`, for what needs the folder's tree: throws `NOT_ALLOWED` where it is only stored. */
   find(text: string): FolderRuntime {
+    const found = this.findMember(text)
+    const runtime = this.#folders.get(found.handle.row)
+    if (runtime !== undefined) return runtime
+    throw new EngineError(
+      'NOT_ALLOWED',
+      `${found.record.name} is only stored on this node, sealed: ask a node that has the files for this, or see 'holdfast status'`,
+    )
+  }
+
+  /** By name, path or id prefix. Throws `UNKNOWN_FOLDER`, `AMBIGUOUS_FOLDER`. */
+  findMember(text: string): MemberRuntime {
     const path = text.length > 1 && text.endsWith('/') ? text.slice(0, -1) : text
-    const byId = (runtime: FolderRuntime): boolean =>
+    const byId = (runtime: MemberRuntime): boolean =>
       text.length >= idPrefixLettersMin && folderIdText(runtime.record.id).startsWith(text.toLowerCase())
     for (const fits of [
-      (runtime: FolderRuntime) => runtime.record.name === text,
-      (runtime: FolderRuntime) => runtime.record.path === path,
+      (runtime: MemberRuntime) => runtime.record.name === text,
+      (runtime: MemberRuntime) => this.#folders.get(runtime.handle.row)?.record.path === path,
       byId,
     ]) {
-      const found = this.all().filter(fits)
+      const found = this.members().filter(fits)
       if (found.length > 1) {
         throw new EngineError(
           'AMBIGUOUS_FOLDER',
@@ -106,6 +131,15 @@ export class FolderRegistry {
     const record = this.#parts.index.transactDurably(insert)
     const runtime = new FolderRuntime(this.#parts, record)
     this.#folders.set(record.row, runtime)
+    void this.#keeping.save(runtime.record, runtime.peers)
+    return runtime
+  }
+
+  /** As `add`, for a folder that is only stored here. */
+  addHosted(insert: () => HostedRecord): HostedRuntime {
+    const record = this.#parts.index.transactDurably(insert)
+    const runtime = new HostedRuntime(this.#parts, record)
+    this.#hosted.set(record.row, runtime)
     void this.#keeping.save(runtime.record, runtime.peers)
     return runtime
   }
@@ -139,11 +173,11 @@ export class FolderRegistry {
   /** Stops them all; none is opened after this. */
   async close(): Promise<void> {
     this.#isClosed = true
-    await Promise.all(this.all().map((runtime) => runtime.stop()))
+    await Promise.all(this.members().map((runtime) => runtime.stop()))
   }
 
   /** Stops the folder and forgets it; its files stay. */
-  async remove(runtime: FolderRuntime): Promise<void> {
+  async remove(runtime: MemberRuntime): Promise<void> {
     const { row } = runtime.handle
     this.#leaving.add(row)
     try {
@@ -163,6 +197,7 @@ export class FolderRegistry {
   #forgetRows(row: number): void {
     const { index } = this.#parts
     this.#folders.delete(row)
+    this.#hosted.delete(row)
     this.#revived.delete(row)
     index.transactDurably(() => {
       index.items.removeAllHomes(row)
@@ -175,7 +210,7 @@ export class FolderRegistry {
   /** Past versions went with the folder's rows, and the keys with them: what is stored is of no more use. */
   async #forgetBlocks(folder: FolderId): Promise<void> {
     const { store } = this.#parts
-    const isBack = (): boolean => this.all().some(({ record }) => equalBytes(record.id, folder))
+    const isBack = (): boolean => this.members().some(({ record }) => equalBytes(record.id, folder))
     let isAny = false
     for (;;) {
       // Nothing is awaited between the look and the call: the folder may be joined again meanwhile.
@@ -236,14 +271,14 @@ export class FolderRegistry {
     if (name === '' || name.length > nameUnitsMax || /[\p{Cc}/]/u.test(name)) {
       throw new EngineError('BAD_ARGUMENT', `a folder's name has 1 to ${nameUnitsMax} characters and no slash: give another with --name`)
     }
-    if (this.all().some((runtime) => runtime.record.name === name)) {
+    if (this.members().some((runtime) => runtime.record.name === name)) {
       throw new EngineError('FOLDER_EXISTS', `there is a folder named ${name} on this node already: give another with --name`)
     }
   }
 
   /** A name that is free here, from the one wanted. */
   freeName(wanted: string): string {
-    const names = new Set(this.all().map((runtime) => runtime.record.name))
+    const names = new Set(this.members().map((runtime) => runtime.record.name))
     for (let number = 2; ; number++) {
       const name = number === 2 && !names.has(wanted) ? wanted : `${wanted} (${number})`
       if (!names.has(name)) return name

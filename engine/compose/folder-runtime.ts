@@ -1,16 +1,14 @@
 // One folder at work: its flows wired to each other by wake-ups, started and stopped together. What a flow throws stops this
 // folder only.
 
-import type { FolderStatus } from '../api/controls.ts'
+import type { FolderStatus, Problem } from '../api/controls.ts'
 import { EngineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { abortable, Coalescer, runTogether } from '../base/queue.ts'
-import type { Identity } from '../crypto/identity.ts'
-import type { Index } from '../index/index-store.ts'
 import type { FolderRecord } from '../model/folder.ts'
 import type { Platform } from '../model/path.ts'
 import type { PeerId } from '../model/ids.ts'
-import type { Channel, Network } from '../net/network.ts'
+import type { Channel } from '../net/network.ts'
 import { FolderLog } from '../share/folder-log.ts'
 import { FolderNews } from '../sync/announce.ts'
 import { AppendMerge } from '../sync/append-merge.ts'
@@ -20,7 +18,6 @@ import { openFolderHandle, type FolderHandle } from '../sync/folder-handle.ts'
 import { Ingest } from '../sync/ingest.ts'
 import { largeTemporaryPrefix } from '../sync/large-file-job.ts'
 import { FolderProblems } from '../sync/problems.ts'
-import { faultKeptMs } from '../sync/receive.ts'
 import { LargeTidy } from '../sync/large-tidy.ts'
 import type { HistoryStore } from '../sync/history-care.ts'
 import { ParkedHomes } from '../sync/parked-homes.ts'
@@ -31,45 +28,36 @@ import { Fetcher } from '../transfer/fetch.ts'
 import type { Lanes } from '../transfer/lanes.ts'
 import { serveBlocks } from '../transfer/serve.ts'
 import type { Hello } from '../model/wire/exchange_pb.ts'
-import { cardBoxOf, type CardShelf } from './card-box.ts'
+import { cardBoxOf } from './card-box.ts'
 import { FolderHistory } from './folder-history.ts'
 import { FolderPast } from './folder-past.ts'
 import { FolderLife } from './folder-life.ts'
 import { refuseUnwritable } from './folder-readiness.ts'
 import { FolderSelf, meetMembers } from './folder-self.ts'
+import { describeProblems } from './folder-problems.ts'
 import { describeFolder } from './folder-status.ts'
 import { FolderWatch } from './folder-watch.ts'
 import { keepParked } from './keep-parked.ts'
-import type { EngineWorld } from './parts.ts'
+import { noteLie, type MemberListener, type MemberParts, type MemberRuntime } from './member-runtime.ts'
 import { Subscriptions } from './subscriptions.ts'
 
-export interface RuntimeParts {
-  readonly world: EngineWorld
-  readonly index: Index
-  readonly network: Network
-  readonly identity: Identity
+export interface RuntimeParts extends MemberParts {
   readonly store: HistoryStore
-  readonly cards: CardShelf
   /** Of the world's lane thread; absent where it has none. */
   readonly lanes: Lanes | undefined
   readonly events: RuntimeListener
 }
 
-export interface RuntimeListener {
-  changed(): void
-  /** Entries were written to the index: they can be told once they are flushed. */
-  written(): void
+export interface RuntimeListener extends MemberListener {
   /** Members knew changes of this folder in the node's name that it did not have. */
   ownPastMet(folder: string): void
   /** The folder is to be opened anew: this node is another author in it. */
   renewed(runtime: FolderRuntime): void
-  /** The folder's members changed. */
-  membersChanged(): void
 }
 
 const haveIntervalMs = 150
 
-export class FolderRuntime {
+export class FolderRuntime implements MemberRuntime {
   readonly handle: FolderHandle
   readonly log: FolderLog
   readonly problems: FolderProblems
@@ -110,7 +98,7 @@ export class FolderRuntime {
     this.problems = new FolderProblems(() => this.#noteChange(), clock)
     this.#have = new Coalescer(clock, haveIntervalMs, this.#ending.signal, () => this.#news.ringHave())
     const lanes = parts.lanes === undefined ? undefined : { lanes: parts.lanes, sealKey: handle.jobKeys.sealKey }
-    this.#fetcher = new Fetcher({ network, accessKey: handle.accessKey, clock, random, lanes }, (peer) => this.#noteLie(peer))
+    this.#fetcher = new Fetcher({ network, accessKey: handle.accessKey, clock, random, lanes }, (peer) => noteLie(this.problems, peer))
     const shared = { index, handle, clock, log: this.#logger, problems: this.problems }
     this.guard = new ChangeGuard(shared)
     this.#self = new FolderSelf({ ...shared, world, guard: this.guard, becameAnother: () => this.#becameAnother() })
@@ -151,6 +139,7 @@ export class FolderRuntime {
       ),
       news: this.#news,
       ownPastFound: (seq) => this.#self.meetOwnPast(seq),
+      needs: () => index.needs.count(record.row),
       events: this.#exchangeEvents(),
     })
     this.past = new FolderPast({ ...shared, jobs, store, fetcher: this.#fetcher, random, folder: this.#folderAtWork() })
@@ -185,6 +174,10 @@ export class FolderRuntime {
       self: this.#parts.network.self,
       nowMs: this.#parts.world.clock.monotonicMs(),
     })
+  }
+
+  problemList(): readonly Problem[] {
+    return describeProblems(this.#parts.index, this)
   }
 
   /** Entries in this node's name were written to the index, with needs here. */
@@ -278,16 +271,14 @@ export class FolderRuntime {
   async serveBlocks(channel: Channel, signal: AbortSignal): Promise<void> {
     const { index, store, world } = this.#parts
     const { handle } = this
-    const parts = {
-      index,
-      store,
+    const tree = {
       jobs: world.jobs,
-      folder: handle.record,
+      root: handle.root,
       sealKey: handle.jobKeys.sealKey,
       lanes: this.#parts.lanes,
       onStale: (path: string) => void this.verifier.suspect(path, this.#whileActive(signal)),
     }
-    await serveBlocks(channel, parts, this.#whileActive(signal))
+    await serveBlocks(channel, { index, store, folder: handle.record, tree }, this.#whileActive(signal))
   }
 
   #whileActive(signal: AbortSignal): AbortSignal {
@@ -442,19 +433,6 @@ export class FolderRuntime {
     const { index } = this.#parts
     index.transact(() => index.folders.setPaused(this.handle.row, isPaused))
     this.#noteChange()
-  }
-
-  #noteLie(peer: PeerId): void {
-    this.problems.note(
-      {
-        code: 'BAD_BLOCK',
-        severity: 'warning',
-        path: peer,
-        text: `${peer} sent content that is not what its id says; it was dropped, and other members are asked instead for a while`,
-        next: 'Check the disk and the memory of that machine, and update Holdfast on it; if it stays, remove the member.',
-      },
-      faultKeptMs,
-    )
   }
 
   #noteChange(): void {

@@ -12,7 +12,7 @@ import { indexProtocol, receiveIndexFrame } from '../sync/exchange-frames.ts'
 import { blocksProtocol, receiveBlocksFrame, sendBlocksFrame } from '../transfer/blocks-frames.ts'
 import { isProof, proofNonceBytes, proveMembership } from '../transfer/membership-proof.ts'
 import type { FolderRegistry } from './folder-registry.ts'
-import type { FolderRuntime } from './folder-runtime.ts'
+import type { MemberRuntime } from './member-runtime.ts'
 
 export interface RouterParts {
   readonly network: Network
@@ -73,10 +73,10 @@ async function serveBlocks(parts: RouterParts, channel: Channel, signal: AbortSi
   await runtime.serveBlocks(channel, signal)
 }
 
-function recognise(parts: RouterParts, channel: Channel, hello: Hello): FolderRuntime | undefined {
+function recognise(parts: RouterParts, channel: Channel, hello: Hello): MemberRuntime | undefined {
   if (hello.version !== protocolVersion || hello.nonce.length !== proofNonceBytes) return undefined
   const context = { protocol: channel.protocol, prover: channel.peer, verifier: parts.network.self, nonce: hello.nonce }
-  return parts.folders.all().find((runtime) => isProof(runtime.handle.accessKey, context, hello.proof))
+  return parts.folders.members().find((runtime) => isProof(runtime.handle.accessKey, context, hello.proof))
 }
 
 /** The first frame has to come soon: a channel that says nothing costs a place. */

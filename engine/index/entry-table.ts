@@ -58,6 +58,7 @@ export class EntryTable {
   readonly #lowerHead: StatementSync
   readonly #saveCounter: StatementSync
   readonly #lastOf: StatementSync
+  readonly #hasRow: StatementSync
   #rowSeq: number
   #rowSeqReserved: number
   #flushedRowSeq = 0
@@ -85,6 +86,7 @@ export class EntryTable {
     this.#removeSets = database.prepare('delete from change_set where author = ? and first_seq > ?')
     this.#lowerHead = database.prepare('update author set head = ? where id = ? and head > ?')
     this.#lastOf = database.prepare('select row_seq from entry where +folder = ? order by row_seq desc limit 1')
+    this.#hasRow = database.prepare('select 1 from entry where row_seq = ?')
     this.#saveCounter = database.prepare('insert into fact (name, value) values (?, ?) on conflict do update set value = excluded.value')
     this.#rowSeqReserved = this.#readReserved()
     this.#rowSeq = this.#rowSeqReserved
@@ -165,6 +167,11 @@ export class EntryTable {
   lastRowOf(folderRow: number): number {
     const row = this.#lastOf.get(folderRow)?.['row_seq']
     return typeof row === 'number' ? row : 0
+  }
+
+  /** Whether the entry with this row number is current still. */
+  hasRow(rowSeq: number): boolean {
+    return this.#hasRow.get(rowSeq) !== undefined
   }
 
   authors(folderRow: number): readonly AuthorRow[] {

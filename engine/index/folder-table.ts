@@ -3,7 +3,7 @@
 import type { StatementSync } from 'node:sqlite'
 import { assert } from '../base/assert.ts'
 import { concatBytes } from '../base/bytes.ts'
-import type { EpochSecret, FolderRecord, Role } from '../model/folder.ts'
+import type { EpochSecret, FolderRecord, FolderSecrets, HostedRecord, Keep, MemberRecord, Role } from '../model/folder.ts'
 import { parseFolderId, type FolderId, type PeerId } from '../model/ids.ts'
 import { bytesOf, numberOf, optionalTextOf, textOf } from './columns.ts'
 import type { Database, Row } from './database.ts'
@@ -21,7 +21,8 @@ const epochBytes = 36
 
 export class FolderTable {
   readonly #insert: StatementSync
-  readonly #all: StatementSync
+  readonly #trees: StatementSync
+  readonly #hosted: StatementSync
   readonly #setPaused: StatementSync
   readonly #caution: StatementSync
   readonly #setCaution: StatementSync
@@ -44,10 +45,11 @@ export class FolderTable {
 
   constructor(database: Database) {
     this.#insert = database.prepare(
-      `insert into folder (folder_id, name, path, access_secret, folder_secret, epochs, incarnation, created_ms, target_copies)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `insert into folder (folder_id, name, path, access_secret, folder_secret, epochs, incarnation, created_ms, target_copies, keep)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
-    this.#all = database.prepare('select * from folder order by id')
+    this.#trees = database.prepare("select * from folder where path <> '' order by id")
+    this.#hosted = database.prepare("select * from folder where path = '' order by id")
     this.#setPaused = database.prepare('update folder set is_paused = ? where id = ?')
     this.#caution = database.prepare('select caution from folder where id = ?')
     this.#setCaution = database.prepare('update folder set caution = ? where id = ?')
@@ -73,23 +75,31 @@ export class FolderTable {
 
   /** Its row number is the result's `row`. */
   insert(folder: Omit<FolderRecord, 'row' | 'isPaused'>): FolderRecord {
-    const { secrets } = folder
-    const done = this.#insert.run(
-      folder.id,
-      folder.name,
-      folder.path,
-      secrets.accessSecret,
-      secrets.folderSecret,
-      packEpochs(secrets.epochs),
-      folder.incarnation,
-      folder.createdMs,
-      folder.targetCopies,
-    )
-    return { ...folder, row: Number(done.lastInsertRowid), isPaused: false }
+    return { ...folder, row: this.#insertRow(folder, folder.path, folder.secrets, 'all'), isPaused: false }
   }
 
+  /** As `insert`, for a folder that is stored here without its keys. */
+  insertHosted(folder: Omit<HostedRecord, 'row' | 'isPaused'>): HostedRecord {
+    const secrets = { accessSecret: folder.accessSecret, folderSecret: new Uint8Array(0), epochs: [] }
+    return { ...folder, row: this.#insertRow(folder, '', secrets, folder.keep), isPaused: false }
+  }
+
+  #insertRow(folder: Omit<MemberRecord, 'row' | 'isPaused'>, path: string, secrets: FolderSecrets, keep: Keep): number {
+    const { accessSecret, folderSecret, epochs } = secrets
+    const { id, name, incarnation, createdMs, targetCopies } = folder
+    const packed = packEpochs(epochs)
+    const done = this.#insert.run(id, name, path, accessSecret, folderSecret, packed, incarnation, createdMs, targetCopies, keep)
+    return Number(done.lastInsertRowid)
+  }
+
+  /** Folders whose trees are on this node. */
   all(): readonly FolderRecord[] {
-    return this.#all.all().map(parseFolder)
+    return this.#trees.all().map(parseFolder)
+  }
+
+  /** Folders that are only stored here. */
+  hosted(): readonly HostedRecord[] {
+    return this.#hosted.all().map(parseHosted)
   }
 
   setPaused(row: number, isPaused: boolean): void {
@@ -218,24 +228,33 @@ function parseEpochs(bytes: Uint8Array): readonly EpochSecret[] {
   return epochs
 }
 
-function parseFolder(row: Row): FolderRecord {
+function parseMember(row: Row): MemberRecord {
   const id: FolderId | undefined = parseFolderId(bytesOf(row, 'folder_id'))
   assert(id !== undefined, 'a stored folder id is one')
   return {
     row: numberOf(row, 'id'),
     id,
     name: textOf(row, 'name'),
-    path: textOf(row, 'path'),
     isPaused: numberOf(row, 'is_paused') === 1,
-    secrets: {
-      accessSecret: bytesOf(row, 'access_secret'),
-      folderSecret: bytesOf(row, 'folder_secret'),
-      epochs: parseEpochs(bytesOf(row, 'epochs')),
-    },
     incarnation: bytesOf(row, 'incarnation'),
     createdMs: numberOf(row, 'created_ms'),
     targetCopies: numberOf(row, 'target_copies'),
   }
+}
+
+function parseFolder(row: Row): FolderRecord {
+  const secrets = {
+    accessSecret: bytesOf(row, 'access_secret'),
+    folderSecret: bytesOf(row, 'folder_secret'),
+    epochs: parseEpochs(bytesOf(row, 'epochs')),
+  }
+  return { ...parseMember(row), path: textOf(row, 'path'), secrets }
+}
+
+function parseHosted(row: Row): HostedRecord {
+  const keep = textOf(row, 'keep')
+  assert(keep === 'all' || keep === 'share', 'a stored way of keeping is one')
+  return { ...parseMember(row), keep, accessSecret: bytesOf(row, 'access_secret') }
 }
 
 function parseLink(row: Row): LinkRecord {

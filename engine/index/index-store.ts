@@ -1,6 +1,7 @@
 // The index: every table over one database. Flows are handed this and use the tables they need.
 
 import type { Random } from '../base/clock.ts'
+import { BlockNeedTable } from './block-need-table.ts'
 import { openDatabase, type Database } from './database.ts'
 import { EntryTable } from './entry-table.ts'
 import { FolderTable } from './folder-table.ts'
@@ -18,6 +19,7 @@ export interface Index extends Disposable {
   readonly entries: EntryTable
   readonly items: ItemTable
   readonly needs: NeedTable
+  readonly blockNeeds: BlockNeedTable
   readonly peers: PeerTable
   readonly history: HistoryTable
   /** One transaction per fact; `work` cannot await. What it threw is thrown on, and nothing of it stays. */
@@ -38,10 +40,12 @@ export function openIndex(path: string, random: Random, onFlushed?: () => void):
   const database = openDatabase(path, onFlushed)
   const entries = new EntryTable(database)
   const needs = new NeedTable(database)
+  const blockNeeds = new BlockNeedTable(database)
   const items = new ItemTable(database)
   const forgetCaches = (): void => {
     entries.forgetCaches()
     needs.forgetCaches()
+    blockNeeds.forgetCaches()
     items.forgetCaches()
   }
   const attempt = <T>(work: () => T): T => {
@@ -66,6 +70,7 @@ export function openIndex(path: string, random: Random, onFlushed?: () => void):
     entries,
     items,
     needs,
+    blockNeeds,
     peers: new PeerTable(database),
     history: new HistoryTable(database),
     settleLog: () => database.settleLog(),

@@ -213,4 +213,40 @@ export const migrations: readonly string[] = [
   alter table folder add column told_seq integer not null default 0;
   update folder set told_seq = next_seq - 1;
   `,
+  /* 7 */ `
+  -- Folders that are only stored here have an empty path and no secrets but the access secret.
+  alter table folder add column keep text not null default 'all'; -- what of the folder's blocks: all, or the share of placement
+  -- Where the look for blocks that are to be held here has come to: the last row seen, and the layout by which it looked.
+  alter table folder add column held_row integer not null default 0;
+  alter table folder add column held_layout blob not null default x'';
+
+  -- Blocks that are to be held here and are not, one row for each entry that names them.
+  create table block_need (
+    folder integer not null references folder(id) on delete cascade,
+    rank integer not null,         -- the lower, the sooner
+    block_id blob not null,
+    entry_row integer not null,
+    stored_bytes integer not null,
+    primary key (folder, rank, block_id, entry_row)
+  ) without rowid;
+  create index block_need_id on block_need (folder, block_id);
+
+  -- Each member's latest word for what it holds.
+  create table receipt (
+    folder integer not null references folder(id) on delete cascade,
+    peer_id text not null,
+    edition integer not null,
+    bytes blob not null,
+    primary key (folder, peer_id)
+  ) without rowid;
+
+  -- What placement was computed from, by its digest: receipts name layouts of a while ago.
+  create table layout (
+    folder integer not null references folder(id) on delete cascade,
+    digest blob not null,
+    bytes blob not null,
+    seen_ms integer not null,
+    primary key (folder, digest)
+  ) without rowid;
+  `,
 ]

@@ -28,9 +28,9 @@ export interface EpochSecret {
   readonly secret: Uint8Array
 }
 
-/** What is secret about a folder. Hosts have the access secret only. */
+/** What is secret about a folder, as readers have it. Hosts have the access secret only. */
 export interface FolderSecrets {
-  /** The key that proves membership derives from it; 32 bytes, hosts have it too. */
+  /** The key that proves membership derives from it; 32 bytes. */
   readonly accessSecret: Uint8Array
   /** Names and boundaries derive from it; it never changes, 32 bytes. */
   readonly folderSecret: Uint8Array
@@ -38,18 +38,31 @@ export interface FolderSecrets {
   readonly epochs: readonly EpochSecret[]
 }
 
-/** A folder as this node has it. */
-export interface FolderRecord {
+/** What a member holds of a folder: all of it, or the share that placement gives it. */
+export type Keep = 'all' | 'share'
+
+/** A folder as this node has it, whatever its role. */
+export interface MemberRecord {
   /** Row number in the index: cheap to refer to. */
   readonly row: number
   readonly id: FolderId
   readonly name: string
-  /** Absolute path of the tree. */
-  readonly path: string
   readonly isPaused: boolean
-  readonly secrets: FolderSecrets
   /** 8 random bytes: with the node's key, the author id under which this node writes here. */
   readonly incarnation: Uint8Array
   readonly createdMs: number
   readonly targetCopies: number
+}
+
+/** A folder whose tree is on this node. */
+export interface FolderRecord extends MemberRecord {
+  /** Absolute path of the tree. */
+  readonly path: string
+  readonly secrets: FolderSecrets
+}
+
+/** A folder whose blocks this node stores without being able to read them. */
+export interface HostedRecord extends MemberRecord {
+  readonly keep: Keep
+  readonly accessSecret: Uint8Array
 }

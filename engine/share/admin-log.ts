@@ -8,6 +8,7 @@ import { blake3 } from '../crypto/hash.ts'
 import { peerIdOf } from '../crypto/identity.ts'
 import { verify, type Signer } from '../crypto/sign.ts'
 import { parseRoleNumber, roleNumbers, type Member, type Role } from '../model/folder.ts'
+import { targetCopiesMax } from '../model/limits.ts'
 import { hashIdBytes, idVersion, parseFolderId, type FolderId } from '../model/ids.ts'
 import { LogBodySchema, type LogBody } from '../model/wire/entry_pb.ts'
 import { present } from '../base/assert.ts'
@@ -47,6 +48,7 @@ export type LogFact =
       readonly nodeName: string
       readonly linkId: Uint8Array
     }
+  | { readonly kind: 'settingsChanged'; readonly targetCopies: number }
 
 const logContext = 'admin-log'
 const logVersion = 1
@@ -92,6 +94,10 @@ function factMessage(fact: LogFact): LogBody['fact'] {
       const { nodeKey, nodeName, linkId } = fact
       const value = { $typeName: 'holdfast.v1.MemberAdded' as const, nodeKey, role: roleNumbers[fact.role], nodeName, linkId }
       return { case: 'memberAdded', value }
+    }
+    case 'settingsChanged': {
+      const value = { $typeName: 'holdfast.v1.SettingsChanged' as const, targetCopies: fact.targetCopies }
+      return { case: 'settingsChanged', value }
     }
   }
 }
@@ -142,6 +148,8 @@ function extendState(state: LogState, entry: SignedEntry, body: LogBody): LogSta
       const others = state.members.filter((member) => !equalBytes(member.nodeKey, nodeKey))
       return { ...next, members: [...others, { peer: peerIdOf(nodeKey), nodeKey, role, name }] }
     }
+    case 'settingsChanged':
+      return { ...next, targetCopies: checkCopies(body.fact.value.targetCopies ?? state.targetCopies) }
     case 'created':
       throw refused('the folder is created twice')
     default:
@@ -166,6 +174,11 @@ function decodeBody(entry: SignedEntry): LogBody {
   }
   if (body.authorKey.length !== nodeKeyBytes) throw refused('an entry is malformed')
   return body
+}
+
+function checkCopies(copies: number): number {
+  if (copies < 1 || copies > targetCopiesMax) throw refused('a number of copies is out of bounds')
+  return copies
 }
 
 function checkName(name: string): void {

@@ -9,7 +9,7 @@ import { publicKeyOf } from '../crypto/identity.ts'
 import type { Signer } from '../crypto/sign.ts'
 import type { LinkRecord } from '../index/folder-table.ts'
 import type { Index } from '../index/index-store.ts'
-import type { FolderRecord, Role } from '../model/folder.ts'
+import type { FolderRecord, FolderSecrets, Role } from '../model/folder.ts'
 import { roleNumbers } from '../model/folder.ts'
 import type { PeerId } from '../model/ids.ts'
 import { CardSchema, type AcceptedSchema, type JoinRequest } from '../model/wire/exchange_pb.ts'
@@ -54,8 +54,8 @@ export class Inviter {
     if (folder.log.roleOf(network.self) !== 'owner') {
       throw new EngineError('NOT_ALLOWED', `only an owner can share ${folder.record.name}: ask an owner for a link`)
     }
-    if (role !== 'owner' && role !== 'write') {
-      throw new EngineError('NOT_ALLOWED', `the role ${role} cannot be given by a link yet: use --role write or --role owner`)
+    if (role === 'read') {
+      throw new EngineError('NOT_ALLOWED', `the role ${role} cannot be given by a link yet: use --role write, owner or host`)
     }
     const linkId = random.bytes(linkIdBytes)
     const secret = random.bytes(linkSecretBytes)
@@ -68,6 +68,7 @@ export class Inviter {
       inviter: network.self,
       addresses: dialable(network.addresses()),
       folderName: folder.record.name,
+      role,
     })
     return { link, id: toHex(linkId) }
   }
@@ -137,14 +138,17 @@ export class Inviter {
       role: roleNumbers[role],
       log: log.entriesFrom(0).map(({ body, signature }) => ({ body, signature })),
       accessSecret: secrets.accessSecret,
-      folderSecret: secrets.folderSecret,
-      epochs: secrets.epochs.map(({ epoch, secret }) => ({ epoch, secret })),
+      ...(role === 'host' ? {} : readingSecrets(secrets)),
       cards: this.#parts
         .cards(record.row)
         .slice(0, cardsMax)
         .map((card) => fromBinary(CardSchema, card)),
     }
   }
+}
+
+function readingSecrets({ folderSecret, epochs }: FolderSecrets): Pick<MessageInitShape<typeof AcceptedSchema>, 'folderSecret' | 'epochs'> {
+  return { folderSecret, epochs: epochs.map(({ epoch, secret }) => ({ epoch, secret })) }
 }
 
 /** Loopback last: it helps only on the same machine. */

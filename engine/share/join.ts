@@ -14,13 +14,28 @@ import { replayLog, type SignedEntry } from './admin-log.ts'
 import { joinProtocol, receiveJoinAnswer, sendJoinRequest } from './join-frames.ts'
 import { proveLink, type Link } from './link.ts'
 
+/** All that a host gets to know. */
+export interface HostSecrets {
+  readonly accessSecret: Uint8Array
+}
+
 /** What a node has to write down when it has joined. */
-export interface Joined {
+export type Joined = JoinedReader | JoinedHost
+
+export interface JoinedReader extends JoinedFolder {
+  readonly role: Exclude<Role, 'host'>
+  readonly secrets: FolderSecrets
+}
+
+export interface JoinedHost extends JoinedFolder {
+  readonly role: 'host'
+  readonly secrets: HostSecrets
+}
+
+interface JoinedFolder {
   readonly folder: FolderId
   readonly folderName: string
-  readonly role: Role
   readonly log: readonly SignedEntry[]
-  readonly secrets: FolderSecrets
   readonly targetCopies: number
   /** When the folder was made, milliseconds since 1970. */
   readonly createdMs: number
@@ -77,16 +92,22 @@ function checkAcceptance(network: Network, accepted: Accepted): Joined {
   if (!equalBytes(state.folder, folder)) throw bad('its admin log is of another folder')
   const self = state.members.find((member) => member.peer === network.self)
   if (self?.role !== role) throw bad('its admin log does not name this node as a member')
-  const epochs = accepted.epochs.map(({ epoch, secret }) => ({ epoch, secret }))
-  const areSecretsSound =
-    accepted.accessSecret.length === secretBytes &&
-    accepted.folderSecret.length === secretBytes &&
-    epochs.length > 0 &&
-    epochs.every(({ secret }) => secret.length === secretBytes)
-  if (!areSecretsSound) throw bad('its keys are malformed')
-  const secrets = { accessSecret: accepted.accessSecret, folderSecret: accepted.folderSecret, epochs }
   const cards = accepted.cards.map((card) => toBinary(CardSchema, card))
-  return { folder, folderName: state.folderName, role, log, secrets, targetCopies: state.targetCopies, createdMs: state.createdMs, cards }
+  const { folderName, targetCopies, createdMs } = state
+  const joined = { folder, folderName, log, targetCopies, createdMs, cards }
+  if (role !== 'host') return { ...joined, role, secrets: checkSecrets(accepted) }
+  if (accepted.accessSecret.length !== secretBytes) throw bad('its keys are malformed')
+  return { ...joined, role, secrets: { accessSecret: accepted.accessSecret } } // what it was given beside is not taken
+}
+
+function checkSecrets(accepted: Accepted): FolderSecrets {
+  const { accessSecret, folderSecret } = accepted
+  const epochs = accepted.epochs.map(({ epoch, secret }) => ({ epoch, secret }))
+  const isShort = accessSecret.length !== secretBytes || folderSecret.length !== secretBytes
+  if (isShort || epochs.length === 0 || epochs.some(({ secret }) => secret.length !== secretBytes)) {
+    throw bad('its keys are malformed')
+  }
+  return { accessSecret, folderSecret, epochs }
 }
 
 function bad(what: string): EngineError {

@@ -6,6 +6,7 @@ import { concatBytes, equalBytes, fromBase32, fromUtf8, toBase32, utf8 } from '.
 import { EngineError } from '../base/errors.ts'
 import { blake3, blake3Keyed } from '../crypto/hash.ts'
 import { publicKeyOf, peerIdOf } from '../crypto/identity.ts'
+import { parseRoleNumber, roleNumbers, type Role } from '../model/folder.ts'
 import type { PeerId } from '../model/ids.ts'
 import { LinkBodySchema } from '../model/wire/exchange_pb.ts'
 
@@ -17,6 +18,8 @@ export interface Link {
   readonly inviter: PeerId
   readonly addresses: readonly string[]
   readonly folderName: string
+  /** What the joiner becomes; undefined in links of before this was said. */
+  readonly role: Role | undefined
 }
 
 export const linkIdBytes = 8
@@ -37,6 +40,7 @@ export function formatLink(link: Link): string {
       nodeKey: publicKeyOf(link.inviter) ?? new Uint8Array(0),
       addresses: link.addresses.slice(0, addressesMax).map((address) => utf8(address)),
       folderName: link.folderName,
+      role: link.role === undefined ? 0 : roleNumbers[link.role],
     }),
   )
   return prefix + toBase32(concatBytes([body, checksumOf(body)]))
@@ -73,7 +77,8 @@ function parseBody(bytes: Uint8Array): Link {
       body.secret.length === linkSecretBytes &&
       body.nodeKey.length === 32
     ) {
-      return { linkId: body.linkId, secret: body.secret, inviter: peerIdOf(body.nodeKey), addresses, folderName: body.folderName }
+      const { linkId, secret, nodeKey, folderName } = body
+      return { linkId, secret, inviter: peerIdOf(nodeKey), addresses, folderName, role: parseRoleNumber(body.role) }
     }
   } catch (error) {
     throw new EngineError('BAD_LINK', 'the link cannot be read: ask for a new one', { cause: error })

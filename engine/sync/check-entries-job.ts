@@ -1,5 +1,5 @@
 // Worker job that checks a batch of entries from a peer: the authors' signatures, the hashes under them, and for readers
-// that the sealed part opens and is sound. What passes is safe to store.
+// that the sealed part opens and is sound. Whoever only stores a folder cannot look there. What passes is safe to store.
 
 import { equalBytes } from '../base/bytes.ts'
 import type { JobResult } from '../base/jobs.ts'
@@ -11,7 +11,7 @@ import { decodeEntry } from '../model/entry.ts'
 import type { FolderId } from '../model/ids.ts'
 import { normalisePath } from '../model/path.ts'
 import { changeSetContext } from './author.ts'
-import type { MetaKey } from './folder-handle.ts'
+import type { ReadingKeys } from './folder-handle.ts'
 import { openEntryMeta } from './versions.ts'
 
 export interface IncomingEntry {
@@ -23,14 +23,15 @@ export interface IncomingEntry {
 
 export interface CheckEntriesInput {
   readonly folder: FolderId
-  readonly nameKey: Uint8Array
-  readonly metaKeys: readonly MetaKey[]
+  readonly reading: ReadingKeys | undefined
   readonly sets: readonly ChangeSet[]
   readonly entries: readonly IncomingEntry[]
 }
 
 export type EntryVerdict =
   | { readonly kind: 'sound'; readonly depth: number; readonly sizeBytes: number }
+  /** As far as can be seen without the keys. */
+  | { readonly kind: 'sealed' }
   /** Signed by its author and still not usable: the author's doing, not the sender's. */
   | { readonly kind: 'unusable'; readonly reason: string }
 
@@ -52,17 +53,18 @@ export function checkEntries(input: CheckEntriesInput): JobResult<CheckEntriesOu
     if (hash === undefined || !equalBytes(hash, blake3(entry.bytes))) {
       return { output: { kind: 'forged', reason: 'an entry is not one that its author signed' } }
     }
-    verdicts.push(judgeEntry(entry.bytes, input))
+    verdicts.push(judgeEntry(entry.bytes, input.reading))
   }
   return { output: { kind: 'checked', verdicts } }
 }
 
-function judgeEntry(bytes: Uint8Array, input: CheckEntriesInput): EntryVerdict {
+function judgeEntry(bytes: Uint8Array, reading: ReadingKeys | undefined): EntryVerdict {
   const entry = decodeEntry(bytes)
   if (entry === undefined) return { kind: 'unusable', reason: 'it is malformed or of a newer format' }
-  const meta = openEntryMeta(input.metaKeys, entry)
+  if (reading === undefined) return { kind: 'sealed' }
+  const meta = openEntryMeta(reading.metaKeys, entry)
   if (meta === undefined) return { kind: 'unusable', reason: 'its private part does not open, or names a path that is not allowed' }
-  if (!equalBytes(entryIdOf(input.nameKey, normalisePath(meta.path)), entry.entryId)) {
+  if (!equalBytes(entryIdOf(reading.nameKey, normalisePath(meta.path)), entry.entryId)) {
     return { kind: 'unusable', reason: 'its path is not the one its id was made from' }
   }
   return { kind: 'sound', depth: meta.path.split('/').length - 1, sizeBytes: meta.sizeBytes }

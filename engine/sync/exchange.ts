@@ -22,6 +22,8 @@ export interface ExchangeParts extends ReceiveParts {
   readonly folderLog: FolderLog
   readonly cards: CardBox
   readonly news: FolderNews
+  /** How many are still to be applied here: what subscribers are told. */
+  readonly needs: () => number
   readonly events: ExchangeEvents
 }
 
@@ -193,13 +195,12 @@ export class Exchange {
   }
 
   async #sendAcks(channel: Channel, cursorNow: () => number, signal: AbortSignal): Promise<void> {
-    const { index, handle } = this.#parts
     let sent = ''
     for (;;) {
       const changed = this.#needsChanged.wait(signal)
       changed.catch(() => undefined) // awaited below unless the send fails first
       const cursor = cursorNow()
-      const needs = index.needs.count(handle.row)
+      const needs = this.#parts.needs()
       if (sent !== `${cursor}/${needs}`) {
         sent = `${cursor}/${needs}`
         await sendIndexFrame(channel, { case: 'ack', value: { cursor: BigInt(cursor), needs: BigInt(needs) } }, signal)

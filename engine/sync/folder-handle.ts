@@ -6,7 +6,7 @@ import type { Identity } from '../crypto/identity.ts'
 import { concatBytes } from '../base/bytes.ts'
 import { assert, present } from '../base/assert.ts'
 import { authorIdBytes, idVersion, parseAuthorId, type AuthorId, type EntryId } from '../model/ids.ts'
-import type { EpochSecret, FolderRecord } from '../model/folder.ts'
+import type { EpochSecret, FolderRecord, HostedRecord, MemberRecord } from '../model/folder.ts'
 import type { Index } from '../index/index-store.ts'
 import { baseNameOf, joinPath, normalisePath, parentOf, type RelativePath } from '../model/path.ts'
 import type { JobKeys } from './job-keys.ts'
@@ -16,19 +16,32 @@ export interface MetaKey {
   readonly metaKey: Uint8Array
 }
 
-export interface FolderHandle {
-  readonly record: FolderRecord
+/** What opens the private part of entries. */
+export interface ReadingKeys {
+  readonly nameKey: Uint8Array
+  /** Of every epoch. */
+  readonly metaKeys: readonly MetaKey[]
+}
+
+/** A folder as whoever exchanges its entries works on it. */
+export interface MemberHandle {
+  readonly record: MemberRecord
   /** Row number in the index. */
   readonly row: number
-  /** Absolute path of the tree. */
-  readonly root: string
   readonly identity: Identity
   readonly authorId: AuthorId
   readonly accessKey: Uint8Array
+  /** Absent where the folder is stored without being read. */
+  readonly reading: ReadingKeys | undefined
+}
+
+export interface FolderHandle extends MemberHandle {
+  readonly record: FolderRecord
+  readonly reading: ReadingKeys
+  /** Absolute path of the tree. */
+  readonly root: string
   /** For worker jobs that read and write content, of the current epoch. */
   readonly jobKeys: JobKeys
-  /** Of every epoch, for opening what others sealed. */
-  readonly metaKeys: readonly MetaKey[]
 }
 
 export function openFolderHandle(record: FolderRecord, identity: Identity): FolderHandle {
@@ -36,16 +49,23 @@ export function openFolderHandle(record: FolderRecord, identity: Identity): Fold
   const latest: EpochSecret = present(record.secrets.epochs.at(-1), 'a reader has the secret of an epoch')
   const epochKeys = record.secrets.epochs.map(({ epoch, secret }) => ({ epoch, keys: deriveEpochKeys(secret) }))
   const current = present(epochKeys.at(-1), 'a reader has the secret of an epoch').keys
+  const metaKeys = epochKeys.map(({ epoch, keys }) => ({ epoch, metaKey: keys.metaKey }))
   return {
+    ...memberHandle(record, record.secrets.accessSecret, identity),
     record,
-    row: record.row,
     root: record.path,
-    identity,
-    authorId: authorIdOf(identity.publicKey, record.incarnation),
-    accessKey: deriveAccessKey(record.secrets.accessSecret),
+    reading: { nameKey, metaKeys },
     jobKeys: { nameKey, gearMaterial: expandGearKey(gearKey), epoch: latest.epoch, sealKey: current.sealKey, metaKey: current.metaKey },
-    metaKeys: epochKeys.map(({ epoch, keys }) => ({ epoch, metaKey: keys.metaKey })),
   }
+}
+
+export function openHostedHandle(record: HostedRecord, identity: Identity): MemberHandle {
+  return { ...memberHandle(record, record.accessSecret, identity), reading: undefined }
+}
+
+function memberHandle(record: MemberRecord, accessSecret: Uint8Array, identity: Identity): Omit<MemberHandle, 'reading'> {
+  const authorId = authorIdOf(identity.publicKey, record.incarnation)
+  return { record, row: record.row, identity, authorId, accessKey: deriveAccessKey(accessSecret) }
 }
 
 /** The author that a node's key and an incarnation make. */

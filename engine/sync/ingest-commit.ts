@@ -122,7 +122,7 @@ export function isRewrite({ item, found }: FoundPath): boolean {
 /** True when what was found is a version that members told of: nobody's edit. */
 export function isKnownVersion(index: Index, handle: FolderHandle, { path, found }: FoundPath): boolean {
   const siblings = index.entries.siblings(handle.row, entryIdOfPath(handle, path))
-  return openVersions(handle.metaKeys, siblings).some((version) => isFoundVersion(version, found))
+  return openVersions(handle.reading.metaKeys, siblings).some((version) => isFoundVersion(version, found))
 }
 
 export function isStillBase(current: ItemRow | undefined, seen: ItemRow | undefined): boolean {
@@ -159,7 +159,7 @@ function planPath(index: Index, handle: FolderHandle, found: FoundPath, timeMs: 
     return undefined
   }
   const siblings = index.entries.siblings(handle.row, entryId)
-  const opened = siblings.length === 0 ? [] : openVersions(handle.metaKeys, siblings)
+  const opened = siblings.length === 0 ? [] : openVersions(handle.reading.metaKeys, siblings)
   const equal = opened.find((version) => isFoundVersion(version, found.found))
   if (equal !== undefined) {
     adopt(index, handle, found, equal, siblings.length, timeMs)

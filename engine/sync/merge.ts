@@ -80,7 +80,7 @@ function copyOf(index: Index, handle: FolderHandle, path: RelativePath, loser: V
   const mark = blake3(concatBytes([packVector(loser.contentVector), content]))
   const copyPath = conflictPath(path, loser.contentTimeUs, loser.editor, mark)
   if (copyPath === undefined) return undefined
-  const known = openVersions(handle.metaKeys, index.entries.siblings(handle.row, entryIdOfPath(handle, copyPath)))
+  const known = openVersions(handle.reading.metaKeys, index.entries.siblings(handle.row, entryIdOfPath(handle, copyPath)))
   const isWritten = known.some((version) => {
     const order = compareVectors(loser.contentVector, version.vector)
     return order === 'before' || order === 'equal'
@@ -134,7 +134,7 @@ export function writeLoss(index: Index, handle: FolderHandle, version: OpenedVer
 export function reviveDirectory(index: Index, handle: FolderHandle, path: RelativePath, timeMs: number): void {
   index.transact(() => {
     const entryId = entryIdOfPath(handle, path)
-    const siblings = openVersions(handle.metaKeys, index.entries.siblings(handle.row, entryId))
+    const siblings = openVersions(handle.reading.metaKeys, index.entries.siblings(handle.row, entryId))
     const item = index.items.byPath(handle.row, path)
     // Beside what others made of the name meanwhile, not over it: a file there gets its conflict copy by the ordinary rule.
     const isGone = siblings.every((version) => version.state === undefined)

@@ -12,7 +12,7 @@ import type { AuthorId } from '../model/ids.ts'
 import { encodeMeta, type Meta } from '../model/meta.ts'
 import { compareVectors, type VersionVector } from '../model/vector.ts'
 import { writeEntries, type EntryDraft } from './author.ts'
-import { openFolderHandle, type FolderHandle } from './folder-handle.ts'
+import { openFolderHandle, type FolderHandle, type MemberHandle } from './folder-handle.ts'
 import { depthOf } from './ingest-commit.ts'
 import { openEntryMeta } from './versions.ts'
 
@@ -40,7 +40,7 @@ function markOf(index: Index, author: number, seq: number): Uint8Array {
 /** The first sequence number that another self of this node gave out, as far as these words of a member show one. */
 export function firstForeignSeq(
   index: Index,
-  handle: FolderHandle,
+  handle: MemberHandle,
   heads: readonly KnownHead[],
   sets: readonly ChangeSet[],
 ): number | undefined {
@@ -77,7 +77,7 @@ export function becomeAnother(index: Index, handle: FolderHandle, incarnation: U
     const own = index.entries.author(handle.row, handle.authorId)
     if (own === undefined) return
     const doubtful = index.entries.ofAuthorAfter(own.row, floor).flatMap((row) => {
-      const meta = openEntryMeta(handle.metaKeys, row.entry)
+      const meta = openEntryMeta(handle.reading.metaKeys, row.entry)
       return meta === undefined ? [] : [{ row, meta }]
     })
     const lowered = (vector: VersionVector): VersionVector => lowerVector(vector, handle.authorId, floor)

@@ -83,7 +83,7 @@ export class PullPlanner {
   }
 
   #planPath(siblings: readonly EntryRow[]): PathPlan {
-    const versions = openVersions(this.#handle.metaKeys, siblings)
+    const versions = openVersions(this.#handle.reading.metaKeys, siblings)
     const [version] = versions
     if (version === undefined) return { kind: 'settled' }
     if (versions.length > 1) return { kind: 'merge', versions }
@@ -154,7 +154,7 @@ export class PullPlanner {
 
   #planParent(parent: RelativePath): PathPlan {
     const entryId = entryIdOfPath(this.#handle, parent)
-    const siblings = openVersions(this.#handle.metaKeys, this.#index.entries.siblings(this.#handle.row, entryId))
+    const siblings = openVersions(this.#handle.reading.metaKeys, this.#index.entries.siblings(this.#handle.row, entryId))
     const isWanted = siblings.some((sibling) => sibling.state?.kind === 'directory')
     if (isWanted)
       return this.#index.needs.has(this.#handle.row, shortKeyOf(entryId)) ? { kind: 'awaitsParent' } : { kind: 'needsParent', parent }

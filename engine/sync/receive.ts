@@ -14,7 +14,7 @@ import { compareVectors } from '../model/vector.ts'
 import type { Batch } from '../model/wire/exchange_pb.ts'
 import { replaceSiblings } from './author.ts'
 import type { checkEntries, EntryVerdict, IncomingEntry } from './check-entries-job.ts'
-import { authorIdOf, type FolderHandle } from './folder-handle.ts'
+import { authorIdOf, type MemberHandle } from './folder-handle.ts'
 import { firstForeignSeq, type KnownHead } from './own-past.ts'
 import type { FolderProblems } from './problems.ts'
 
@@ -26,7 +26,7 @@ export interface Membership {
 export interface ReceiveParts {
   readonly index: Index
   readonly jobs: Jobs<{ readonly checkEntries: typeof checkEntries }>
-  readonly handle: FolderHandle
+  readonly handle: MemberHandle
   readonly membership: Membership
   readonly log: Log
   readonly problems: FolderProblems
@@ -107,11 +107,7 @@ async function checkBatch(parts: ReceiveParts, peer: PeerId, batch: Batch, signa
   if (goodHeads.length !== batch.heads.length) throw misbehaved(peer, 'sent a malformed head')
   const { handle, jobs } = parts
   if (entries.length === 0) return { sets, entries, verdicts: [], heads: goodHeads }
-  const output = await jobs.run(
-    'checkEntries',
-    { folder: handle.record.id, nameKey: handle.jobKeys.nameKey, metaKeys: handle.metaKeys, sets, entries },
-    { signal },
-  )
+  const output = await jobs.run('checkEntries', { folder: handle.record.id, reading: handle.reading, sets, entries }, { signal })
   if (output.kind === 'forged') {
     throw new EngineError(
       'BAD_SIGNATURE',
@@ -153,7 +149,7 @@ function storeEntry(
   bytes: Uint8Array,
   author: number,
   seq: number,
-  verdict: { readonly depth: number; readonly sizeBytes: number },
+  verdict: Exclude<EntryVerdict, { readonly kind: 'unusable' }>,
 ): boolean {
   const { index, handle } = parts
   const pathKey = shortKeyOf(entry.entryId)
@@ -165,6 +161,7 @@ function storeEntry(
   }
   const concurrent = replaceSiblings(index, entry, siblings)
   index.entries.insert(handle.row, entry, bytes, author, seq)
+  if (verdict.kind === 'sealed') return true
   index.needs.put(handle.row, pathKey, needRank(verdict.depth, entry.deleted && concurrent.length === 0), verdict.sizeBytes)
   return true
 }

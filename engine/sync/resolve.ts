@@ -112,7 +112,7 @@ export function appliedVersion(index: Index, handle: FolderHandle, path: Relativ
 }
 
 function versionsAt(index: Index, handle: FolderHandle, path: RelativePath): readonly OpenedVersion[] {
-  return openVersions(handle.metaKeys, index.entries.siblings(handle.row, entryIdOfPath(handle, path)))
+  return openVersions(handle.reading.metaKeys, index.entries.siblings(handle.row, entryIdOfPath(handle, path)))
 }
 
 export function removalOf(handle: FolderHandle, { meta, vector, contentTimeUs }: OpenedVersion): Write {

@@ -136,7 +136,7 @@ function writeSteps(index: Index, handle: FolderHandle, steps: readonly (PastVer
 
 /** A version that has seen everything that is known of the path here. */
 function draftStep(index: Index, handle: FolderHandle, path: RelativePath, state: PathState | undefined, timeMs: number): MergeDraft {
-  const siblings = openVersions(handle.metaKeys, index.entries.siblings(handle.row, entryIdOfPath(handle, path)))
+  const siblings = openVersions(handle.reading.metaKeys, index.entries.siblings(handle.row, entryIdOfPath(handle, path)))
   const item = index.items.byPath(handle.row, path)
   const seen: VersionVector[] = [...siblings.map((version) => version.vector), ...(item === undefined ? [] : [item.vector])]
   const vector = seen.reduce(joinVectors, [])

@@ -8,7 +8,7 @@ import type { Jobs } from '../base/jobs.ts'
 import type { BlockStore } from '../blocks/store.ts'
 import type { Index } from '../index/index-store.ts'
 import { sealOverheadBytes } from '../model/block-list.ts'
-import type { FolderRecord } from '../model/folder.ts'
+import type { MemberRecord } from '../model/folder.ts'
 import { hashIdBytes, parseBlockId, type BlockId } from '../model/ids.ts'
 import type { GetMany } from '../model/wire/exchange_pb.ts'
 import type { Channel } from '../net/network.ts'
@@ -20,8 +20,15 @@ import type { sealRanges, SealRange } from './seal-ranges-job.ts'
 export interface ServeParts {
   readonly index: Index
   readonly store: BlockStore
+  readonly folder: Pick<MemberRecord, 'row' | 'id'>
+  /** The tree whose files hold blocks; absent where blocks are in the store only. */
+  readonly tree: ServedTree | undefined
+}
+
+export interface ServedTree {
   readonly jobs: Jobs<{ readonly sealRanges: typeof sealRanges }>
-  readonly folder: FolderRecord
+  /** Absolute. */
+  readonly root: string
   readonly sealKey: Uint8Array
   /** Absent where there are none. */
   readonly lanes?: Lanes | undefined
@@ -34,7 +41,7 @@ const partBlocksMax = 512
 
 type Source =
   | { readonly kind: 'file'; readonly range: SealRange }
-  | { readonly kind: 'store'; readonly id: BlockId }
+  | { readonly kind: 'store'; readonly id: BlockId; readonly storedBytes: number }
   | { readonly kind: 'absent' }
 
 interface Part {
@@ -50,33 +57,34 @@ export async function serveBlocks(channel: Channel, parts: ServeParts, signal: A
       const frame = await receiveBlocksFrame(channel, signal)
       if (frame === undefined) return
       if (frame.case === 'laneWanted') {
-        if (lane !== undefined) parts.lanes?.end(lane)
-        lane = await offerLane(channel, parts, signal)
+        if (lane !== undefined) parts.tree?.lanes?.end(lane)
+        lane = await offerLane(channel, parts.tree, signal)
       } else if (frame.case !== 'getMany') {
         throw new EngineError('PEER_MISBEHAVED', `${channel.peer} spoke out of turn; the connection for its blocks was closed`)
       } else if (!frame.value.byLane) await answer(channel, parts, frame.value, signal)
       else if (lane !== undefined) await answerByLane(channel, lane, parts, frame.value, signal)
     }
   } finally {
-    if (lane !== undefined) parts.lanes?.end(lane)
+    if (lane !== undefined) parts.tree?.lanes?.end(lane)
   }
 }
 
-async function offerLane(channel: Channel, parts: ServeParts, signal: AbortSignal): Promise<LaneName | undefined> {
-  const offered = await parts.lanes?.offer(parts.sealKey, signal)
+async function offerLane(channel: Channel, tree: ServedTree | undefined, signal: AbortSignal): Promise<LaneName | undefined> {
+  const offered = await tree?.lanes?.offer(tree.sealKey, signal)
   await sendBlocksFrame(channel, { case: 'laneOffer', value: offered?.terms ?? {} }, signal)
   return offered?.lane
 }
 
 /** Only blocks of files: what is in the store is asked for again over the channel. */
 async function answerByLane(channel: Channel, lane: LaneName, parts: ServeParts, request: GetMany, signal: AbortSignal): Promise<void> {
+  const { tree } = parts
   const ranges = parseIds(request.ids, channel).map((id) => {
     const source = sourceOf(parts, id)
     return source.kind === 'file' ? source.range : undefined
   })
   try {
-    const stale = await parts.lanes?.send(lane, { root: parts.folder.path, sealKey: parts.sealKey, ranges }, signal)
-    for (const at of stale ?? []) parts.onStale(present(ranges[at], 'only a range is stale').path)
+    const stale = await tree?.lanes?.send(lane, { root: tree.root, sealKey: tree.sealKey, ranges }, signal)
+    for (const at of stale ?? []) tree?.onStale(present(ranges[at], 'only a range is stale').path)
   } catch (error) {
     // The other side notices the same, and asks over the channel.
     if (!(error instanceof EngineError && error.code === 'CLOSED')) throw error
@@ -113,7 +121,7 @@ function slicesOf(ids: readonly BlockId[], parts: ServeParts): readonly (readonl
   for (const id of ids) {
     const source = sourceOf(parts, id)
     slice.push(source)
-    bytes += source.kind === 'file' ? source.range.lengthBytes + sealOverheadBytes : 0
+    bytes += sizeOf(source)
     if (bytes < partBytesTarget && slice.length < partBlocksMax) continue
     slices.push(slice)
     slice = []
@@ -123,26 +131,39 @@ function slicesOf(ids: readonly BlockId[], parts: ServeParts): readonly (readonl
   return slices
 }
 
-function sourceOf({ index, store, folder }: ServeParts, id: BlockId): Source {
-  const home = index.items.homeOf(folder.row, id)
+function sizeOf(source: Source): number {
+  switch (source.kind) {
+    case 'file':
+      return source.range.lengthBytes + sealOverheadBytes
+    case 'store':
+      return source.storedBytes
+    case 'absent':
+      return 0
+  }
+}
+
+function sourceOf({ index, store, folder, tree }: ServeParts, id: BlockId): Source {
+  const home = tree === undefined ? undefined : index.items.homeOf(folder.row, id)
   if (home !== undefined) {
     const { item, at, offset } = home
     const key = item.blocks.key(at).slice() // a view would be cloned with the whole list
     const range = { path: item.path, offset, lengthBytes: item.blocks.lengthBytes(at), id, key }
     return { kind: 'file', range }
   }
-  return store.has(folder.id, id) ? { kind: 'store', id } : { kind: 'absent' }
+  const storedBytes = store.sizeOf(folder.id, id)
+  return storedBytes === undefined ? { kind: 'absent' } : { kind: 'store', id, storedBytes }
 }
 
 async function makePart(parts: ServeParts, slice: readonly Source[] | undefined, signal: AbortSignal): Promise<Part> {
   if (slice === undefined) return { lengths: [], payload: new Uint8Array(0) }
   const ranges = slice.flatMap((source) => (source.kind === 'file' ? [source.range] : []))
+  const { tree } = parts
   const sealed =
-    ranges.length === 0
+    tree === undefined || ranges.length === 0
       ? { payload: new Uint8Array(0), lengths: [] }
-      : await parts.jobs.run('sealRanges', { root: parts.folder.path, sealKey: parts.sealKey, ranges }, { signal })
+      : await tree.jobs.run('sealRanges', { root: tree.root, sealKey: tree.sealKey, ranges }, { signal })
   sealed.lengths.forEach((length, at) => {
-    if (length === 0) parts.onStale(present(ranges[at], 'a length a range').path)
+    if (length === 0) tree?.onStale(present(ranges[at], 'a length a range').path)
   })
   if (ranges.length === slice.length && sealed.lengths.every((length) => length > 0)) return sealed
   return mixPart(parts, slice, sealed)

@@ -61,6 +61,8 @@ function contentTests(test: Test): void {
     const block = testBlock(1)
     await store.put([block])
     assert.equal(store.has(otherFolder, block.id), false)
+    assert.equal(store.sizeOf(otherFolder, block.id), undefined)
+    assert.equal(store.sizeOf(folder, block.id), block.bytes.length)
     assert.equal(await store.get(otherFolder, block.id), undefined)
     await store.put([{ ...block, folder: otherFolder }])
     await store.remove(folder, [block.id])

@@ -52,6 +52,7 @@ const link = {
   inviter: firstIdentity.peerId,
   addresses: ['/ip4/1.2.3.4/tcp/1'],
   folderName: 'notes',
+  role: 'write' as const,
 }
 const first = signEntry(
   firstIdentity,

@@ -30,7 +30,7 @@ it('a link, its proof and a card are what they were when the format was set', ()
   } as const
   assert.deepEqual(
     {
-      link: formatLink({ linkId, secret, inviter, addresses, folderName: 'Überreste' }),
+      link: formatLink({ linkId, secret, inviter, addresses, folderName: 'Überreste', role: undefined }),
       proof: toHex(proveLink(secret, linkId, secondIdentity.peerId, inviter)),
       card: toHex(signCard(firstIdentity, card)),
     },

@@ -269,10 +269,10 @@ describe('a member asked for a large file', () => {
     for (const [at, text] of texts.entries()) writeFileSync(`${root}/f${at}`, at === 3 ? 'something else' : text)
     const { sealKey } = server.node.handle.jobKeys
     const lanes = new Lanes(laneJobs(openSockets()), hosts, nodeRandom())
-    const folder = { ...server.parts.folder, path: root }
-    const { network } = networkOf(
-      new Map([[firstIdentity.peerId, honest({ ...server, parts: { ...server.parts, folder, lanes } }, firstIdentity.peerId)]]),
-    )
+    const { tree } = server.parts
+    assert(tree !== undefined)
+    const parts = { ...server.parts, tree: { ...tree, root, lanes } }
+    const { network } = networkOf(new Map([[firstIdentity.peerId, honest({ ...server, parts }, firstIdentity.peerId)]]))
     const to = openSockets()
     const own = { lanes: new Lanes(laneJobs(to), hosts, nodeRandom()), sealKey }
     const fetcher = new Fetcher({ network, accessKey, clock: nodeClock(), random: nodeRandom(), lanes: own })

@@ -46,10 +46,8 @@ export function openServer(): Server {
   const parts: ServeParts = {
     index: node.index,
     store,
-    jobs: { width: 1, run },
     folder: node.handle.record,
-    sealKey,
-    onStale: (path) => stale.push(path),
+    tree: { jobs: { width: 1, run }, root: node.handle.root, sealKey, onStale: (path) => stale.push(path) },
   }
   return {
     node,

@@ -115,6 +115,8 @@ export interface DaemonOptions {
   readonly listen?: readonly string[]
   /** A command that runs the daemon's, for another network namespace say. */
   readonly through?: readonly string[]
+  /** More words for `serve`. */
+  readonly serve?: readonly string[]
 }
 
 export class TestDaemon {
@@ -142,9 +144,9 @@ export class TestDaemon {
     if (this.isRunning) throw new Error(`${this.name} runs already`)
     this.#out = ''
     this.#err = ''
-    const { listen = [loopback], through = [] } = this.#options
+    const { listen = [loopback], through = [], serve = [] } = this.#options
     const listening = listen.flatMap((address) => ['--listen', address])
-    const child = launch(['serve', '--home', this.home, '--name', this.name, ...listening, '--no-discovery'], through)
+    const child = launch(['serve', '--home', this.home, '--name', this.name, ...listening, '--no-discovery', ...serve], through)
     this.#child = child
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#out += text))
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#err += text))
@@ -196,7 +198,7 @@ export class TestDaemon {
     return address
   }
 
-  async share(folder: string, role?: 'owner' | 'write'): Promise<string> {
+  async share(folder: string, role?: 'owner' | 'write' | 'host'): Promise<string> {
     return (await this.call('share', { folder, ...(role === undefined ? {} : { role }) })).link
   }
 

@@ -13,7 +13,7 @@ import { encodeMeta, type Meta } from '../../engine/model/meta.ts'
 import { parseRelativePath, type RelativePath } from '../../engine/model/path.ts'
 import { openLibp2pNetwork } from '../../engine/net/libp2p-network.ts'
 import type { Channel, Network } from '../../engine/net/network.ts'
-import { askToJoin, type Joined } from '../../engine/share/join.ts'
+import { askToJoin, type JoinedReader } from '../../engine/share/join.ts'
 import { parseLink } from '../../engine/share/link.ts'
 import { changeSetContext } from '../../engine/sync/author.ts'
 import { indexProtocol, receiveIndexFrame, sendIndexFrame } from '../../engine/sync/exchange-frames.ts'
@@ -55,7 +55,7 @@ export class EvilMember implements AsyncDisposable {
   readonly #incarnation: Uint8Array
   readonly #blocks = new Map<string, Uint8Array>()
   readonly #signal = new AbortController()
-  readonly #ready = Promise.withResolvers<Joined>()
+  readonly #ready = Promise.withResolvers<JoinedReader>()
   #seq = 0
   /** Subscriptions that were served. */
   subscriptions = 0
@@ -79,7 +79,9 @@ export class EvilMember implements AsyncDisposable {
     network.serve(indexProtocol, (channel) => void member.#serveIndex(channel).catch(() => channel.abort()))
     network.serve(blocksProtocol, (channel) => void member.#serveBlocks(channel).catch(() => channel.abort()))
     try {
-      member.#ready.resolve(await askToJoin(network, parseLink(link), 'evil', signal))
+      const joined = await askToJoin(network, parseLink(link), 'evil', signal)
+      if (joined.role === 'host') throw new Error('an evil member wants to write')
+      member.#ready.resolve(joined)
     } catch (error) {
       await network[Symbol.asyncDispose]()
       throw error
@@ -88,9 +90,9 @@ export class EvilMember implements AsyncDisposable {
     return member
   }
 
-  #joined: Joined | undefined
+  #joined: JoinedReader | undefined
 
-  get joined(): Joined {
+  get joined(): JoinedReader {
     if (this.#joined === undefined) throw new Error('not joined yet')
     return this.#joined
   }
@@ -207,7 +209,7 @@ export class EvilMember implements AsyncDisposable {
     }
   }
 
-  #proof(joined: Joined, protocol: string, channel: Channel, nonce: Uint8Array): Uint8Array {
+  #proof(joined: JoinedReader, protocol: string, channel: Channel, nonce: Uint8Array): Uint8Array {
     const context = { protocol, prover: this.network.self, verifier: channel.peer, nonce }
     return proveMembership(deriveAccessKey(joined.secrets.accessSecret), context)
   }

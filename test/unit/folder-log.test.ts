@@ -186,6 +186,7 @@ function exchangeOf({ index, log, owner, record }: World): Exchange {
     ownPastFound: () => undefined,
     cards: noCards,
     news: new FolderNews(),
+    needs: () => 0,
     events: { received: () => undefined, peerHas: () => undefined, changed: () => undefined },
   })
 }

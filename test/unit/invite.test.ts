@@ -172,9 +172,16 @@ describe('a link', () => {
     assert.equal((await host.join(link, secondIdentity)).role, 'write')
   })
 
+  it('gives a host no key but that of membership', async () => {
+    using host = openHost()
+    const joined = await host.join(host.inviter.makeLink(host.folder, 'host').link, secondIdentity)
+    assert.equal(joined.role, 'host')
+    assert.deepEqual(joined.secrets, { accessSecret: host.folder.record.secrets.accessSecret })
+  })
+
   it('is made by owners only, and for the roles that there are', async () => {
     using host = openHost()
-    for (const role of ['read', 'host'] as const) assert.throws(() => host.inviter.makeLink(host.folder, role), isCode('NOT_ALLOWED'))
+    assert.throws(() => host.inviter.makeLink(host.folder, 'read'), isCode('NOT_ALLOWED'))
     const { link } = host.inviter.makeLink(host.folder, 'write')
     const joined = await host.join(link, secondIdentity)
     using node = new IndexNode(1, joined.folder)
@@ -219,6 +226,7 @@ describe('the answer to a joiner', () => {
   it('is checked before anything is believed', async () => {
     using host = openHost()
     const joined = await host.join(host.inviter.makeLink(host.folder, 'write').link, secondIdentity)
+    assert(joined.role !== 'host')
     const folderId: Uint8Array = joined.folder
     const good = {
       folderId,

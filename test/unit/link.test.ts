@@ -18,6 +18,7 @@ const link: Link = {
   inviter,
   addresses: [`/ip4/192.168.1.7/tcp/4001/p2p/${inviter}`, `/ip6/::1/tcp/4001/p2p/${inviter}`],
   folderName: 'Fotos & Überreste',
+  role: 'host',
 }
 const text = formatLink(link)
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567'

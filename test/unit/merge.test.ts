@@ -54,7 +54,7 @@ class Pair implements Disposable {
 }
 
 function versionsAt({ index, handle }: IndexNode, path: string): readonly OpenedVersion[] {
-  return openVersions(handle.metaKeys, index.entries.siblings(handle.row, entryIdOfPath(handle, pathOf(path))))
+  return openVersions(handle.reading.metaKeys, index.entries.siblings(handle.row, entryIdOfPath(handle, pathOf(path))))
 }
 
 function isNeeded({ index, handle }: IndexNode, path: string): boolean {
@@ -67,7 +67,7 @@ function livePaths(node: IndexNode): readonly string[] {
   const entries = node.index.entries.after(node.handle.row, 0, 1000).map(({ bytes }) => present(decodeEntry(bytes), 'an entry'))
   const living = entries.filter((entry) => !entry.deleted)
   return living
-    .map((entry) => present(openEntryMeta(node.handle.metaKeys, entry), 'its own'))
+    .map((entry) => present(openEntryMeta(node.handle.reading.metaKeys, entry), 'its own'))
     .map(({ kind, path }) => `${kind} ${path}`)
     .toSorted()
 }

@@ -1,22 +1,41 @@
 // `holdfast join`: becomes a member of a folder that someone shared.
 
+import { Option } from 'commander'
 import type { Command } from 'commander'
+import type { Keep } from '../../api/controls.ts'
 import { openSession, typedCommand, withExamples } from '../cli.ts'
 import type { Cli } from '../cli.ts'
 import { absolutePath } from '../paths.ts'
 import { followUntilSynced } from '../progress.ts'
 import { printable } from '../text.ts'
 
+interface JoinOptions {
+  readonly keep?: Keep
+}
+
 export function addJoinCommand(program: Command, cli: Cli): void {
   const command = program
     .command('join')
-    .description('join the folder of a link; its files come to PATH')
+    .description('join the folder of a link; its files come to PATH. A link for a host comes without PATH: the folder is stored sealed')
     .argument('<link>', 'what "holdfast share" printed')
-    .argument('<path>', 'a directory; made when it does not exist')
-  withExamples(command, ['join LINK ~/Photos', 'join LINK /srv/photos --json']).action(async (link: string, path: string) => {
+    .argument('[path]', 'a directory; made when it does not exist')
+    .addOption(
+      new Option('--keep <what>', 'as a host: all of the folder, or the share that falls to it (share otherwise)').choices([
+        'all',
+        'share',
+      ]),
+    )
+  const examples = ['join LINK ~/Photos', 'join LINK /srv/photos --json', 'join LINK --keep all']
+  withExamples(command, examples).action(async (link: string, path: string | undefined, { keep }: JoinOptions) => {
     const session = openSession(cli, command)
-    const joined = await session.client.call('join', { link: link.trim(), path: absolutePath(path, cli) })
-    session.print(joined, `Joined ${printable(joined.folder.name)} at ${printable(joined.folder.path)}.`)
+    const place = path === undefined ? {} : { path: absolutePath(path, cli) }
+    const joined = await session.client.call('join', { link: link.trim(), ...place, ...(keep === undefined ? {} : { keep }) })
+    const name = printable(joined.folder.name)
+    const isHost = path === undefined
+    session.print(
+      joined,
+      isHost ? `Storing ${name} here, sealed: this node cannot read it.` : `Joined ${name} at ${printable(joined.folder.path)}.`,
+    )
     if (!session.isWatched) return
     const followed = await followUntilSynced(cli, session, { folder: joined.folder.id, endWhenStuck: true })
     const typed = typedCommand(cli, session.home)

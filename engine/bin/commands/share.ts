@@ -16,15 +16,17 @@ export function addShareCommand(program: Command, cli: Cli): void {
     .command('share')
     .description('make a link with which one other node can join a folder')
     .argument('<folder>', 'a name, a path or the start of an id')
-    .addOption(new Option('--role <role>', 'what the new member may do (write otherwise)').choices(['owner', 'write']))
-  withExamples(command, ['share Photos', 'share Photos --role owner']).action(async (typed: string, { role }: ShareOptions) => {
-    const { client, print, isWatched } = openSession(cli, command)
-    const shared = await client.call('share', { folder: folderArgument(typed, cli), ...(role === undefined ? {} : { role }) })
-    print(shared, shared.link)
-    // On stderr, so that the link alone can go into a pipe.
-    if (isWatched)
-      cli.terminal.err(
-        `\nOn the other machine:  ${typedProgram(cli.env)} join LINK PATH\nThe link works once and is a secret: whoever has it can join.\n`,
-      )
-  })
+    .addOption(new Option('--role <role>', 'what the new member may do (write otherwise)').choices(['owner', 'write', 'host']))
+  withExamples(command, ['share Photos', 'share Photos --role owner', 'share Photos --role host']).action(
+    async (typed: string, { role }: ShareOptions) => {
+      const { client, print, isWatched } = openSession(cli, command)
+      const shared = await client.call('share', { folder: folderArgument(typed, cli), ...(role === undefined ? {} : { role }) })
+      print(shared, shared.link)
+      // On stderr, so that the link alone can go into a pipe.
+      if (isWatched)
+        cli.terminal.err(
+          `\nOn the other machine:  ${typedProgram(cli.env)} join LINK${role === 'host' ? '' : ' PATH'}\nThe link works once and is a secret: whoever has it can join.\n`,
+        )
+    },
+  )
 }

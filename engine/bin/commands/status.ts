@@ -46,13 +46,19 @@ export function foldersText(folders: readonly FolderStatus[]): string {
     printable(folder.name),
     folder.state === 'held' ? 'held: waiting for you' : folder.state,
     folder.role,
-    `${countText(folder.files, 'file')}, ${sizeText(folder.bytes)}`,
-    folder.needFiles === 0 ? '' : `${countText(folder.needFiles, 'path')} to get, ${sizeText(folder.needBytes)}${reasonsText(folder)}`,
+    contentText(folder),
+    folder.needFiles === 0
+      ? ''
+      : `${countText(folder.needFiles, folder.stored === undefined ? 'path' : 'block')} to get, ${sizeText(folder.needBytes)}${reasonsText(folder)}`,
     folder.id.slice(0, 8),
-    printable(folder.path),
+    folder.stored === undefined ? printable(folder.path) : 'sealed: this node cannot read it',
   ])
   const busy = folders.flatMap(({ name, progress }) => (progress === undefined ? [] : [`  ${progressLine(name, progress, lineColumns)}`]))
   return [columnsText(rows, '  '), ...busy].join('\n')
+}
+
+function contentText({ files, bytes, stored }: FolderStatus): string {
+  return stored === undefined ? `${countText(files, 'file')}, ${sizeText(bytes)}` : `${sizeText(stored.bytes)} stored`
 }
 
 /** Why paths wait, when there is more to say than that it is their turn some time. */

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file entry.proto.
  */
 export const file_entry: GenFile = /*@__PURE__*/
-  fileDesc("CgtlbnRyeS5wcm90bxILaG9sZGZhc3QudjEirQEKBUVudHJ5Eg8KB3ZlcnNpb24YASABKA0SEAoIZW50cnlfaWQYAiABKAwSKgoGdmVjdG9yGAMgAygLMhouaG9sZGZhc3QudjEuVmVjdG9yRWxlbWVudBIPCgdkZWxldGVkGAQgASgIEiUKBmJsb2NrcxgFIAMoCzIVLmhvbGRmYXN0LnYxLkJsb2NrUmVmEg0KBWVwb2NoGAYgASgNEg4KBnNlYWxlZBgHIAEoDCIsCg1WZWN0b3JFbGVtZW50Eg4KBmF1dGhvchgBIAEoDBILCgNzZXEYAiABKAQiLAoIQmxvY2tSZWYSCgoCaWQYASABKAwSFAoMc3RvcmVkX2J5dGVzGAIgASgNIrECCgRNZXRhEg8KB3ZlcnNpb24YASABKA0SDAoEcGF0aBgCIAEoCRIMCgRraW5kGAMgASgNEhIKCnNpemVfYnl0ZXMYBCABKAQSEAoIbXRpbWVfdXMYBSABKAMSDAoEbW9kZRgGIAEoDRITCgtjaHVua19jbGFzcxgHIAEoDRISCgpibG9ja19rZXlzGAggASgMEhUKDWJsb2NrX2xlbmd0aHMYCSADKA0SEwoLbGlua190YXJnZXQYCiABKAkSFgoOaW5saW5lX2NvbnRlbnQYCyABKAwSMgoOY29udGVudF92ZWN0b3IYDCADKAsyGi5ob2xkZmFzdC52MS5WZWN0b3JFbGVtZW50Eg4KBmVkaXRvchgNIAEoDBIXCg9jb250ZW50X3RpbWVfdXMYDiABKAMiigEKCUNoYW5nZVNldBIPCgd2ZXJzaW9uGAEgASgNEhAKCG5vZGVfa2V5GAIgASgMEhMKC2luY2FybmF0aW9uGAMgASgMEhEKCWZpcnN0X3NlcRgEIAEoBBIPCgd0aW1lX21zGAUgASgDEg4KBmhhc2hlcxgGIAEoDBIRCglzaWduYXR1cmUYByABKAwiMQoOU2lnbmVkTG9nRW50cnkSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwixgEKB0xvZ0JvZHkSDwoHdmVyc2lvbhgBIAEoDRIQCghwcmV2aW91cxgCIAEoDBIQCghwb3NpdGlvbhgDIAEoBBIPCgd0aW1lX21zGAQgASgDEhIKCmF1dGhvcl9rZXkYBSABKAwSJwoHY3JlYXRlZBgGIAEoCzIULmhvbGRmYXN0LnYxLkNyZWF0ZWRIABIwCgxtZW1iZXJfYWRkZWQYByABKAsyGC5ob2xkZmFzdC52MS5NZW1iZXJBZGRlZEgAQgYKBGZhY3QiVwoHQ3JlYXRlZBITCgtmb2xkZXJfbmFtZRgBIAEoCRINCgVub25jZRgCIAEoDBIRCglub2RlX25hbWUYAyABKAkSFQoNdGFyZ2V0X2NvcGllcxgEIAEoDSJRCgtNZW1iZXJBZGRlZBIQCghub2RlX2tleRgBIAEoDBIMCgRyb2xlGAIgASgNEhEKCW5vZGVfbmFtZRgDIAEoCRIPCgdsaW5rX2lkGAQgASgMYgZwcm90bzM");
+  fileDesc("CgtlbnRyeS5wcm90bxILaG9sZGZhc3QudjEirQEKBUVudHJ5Eg8KB3ZlcnNpb24YASABKA0SEAoIZW50cnlfaWQYAiABKAwSKgoGdmVjdG9yGAMgAygLMhouaG9sZGZhc3QudjEuVmVjdG9yRWxlbWVudBIPCgdkZWxldGVkGAQgASgIEiUKBmJsb2NrcxgFIAMoCzIVLmhvbGRmYXN0LnYxLkJsb2NrUmVmEg0KBWVwb2NoGAYgASgNEg4KBnNlYWxlZBgHIAEoDCIsCg1WZWN0b3JFbGVtZW50Eg4KBmF1dGhvchgBIAEoDBILCgNzZXEYAiABKAQiLAoIQmxvY2tSZWYSCgoCaWQYASABKAwSFAoMc3RvcmVkX2J5dGVzGAIgASgNIrECCgRNZXRhEg8KB3ZlcnNpb24YASABKA0SDAoEcGF0aBgCIAEoCRIMCgRraW5kGAMgASgNEhIKCnNpemVfYnl0ZXMYBCABKAQSEAoIbXRpbWVfdXMYBSABKAMSDAoEbW9kZRgGIAEoDRITCgtjaHVua19jbGFzcxgHIAEoDRISCgpibG9ja19rZXlzGAggASgMEhUKDWJsb2NrX2xlbmd0aHMYCSADKA0SEwoLbGlua190YXJnZXQYCiABKAkSFgoOaW5saW5lX2NvbnRlbnQYCyABKAwSMgoOY29udGVudF92ZWN0b3IYDCADKAsyGi5ob2xkZmFzdC52MS5WZWN0b3JFbGVtZW50Eg4KBmVkaXRvchgNIAEoDBIXCg9jb250ZW50X3RpbWVfdXMYDiABKAMiigEKCUNoYW5nZVNldBIPCgd2ZXJzaW9uGAEgASgNEhAKCG5vZGVfa2V5GAIgASgMEhMKC2luY2FybmF0aW9uGAMgASgMEhEKCWZpcnN0X3NlcRgEIAEoBBIPCgd0aW1lX21zGAUgASgDEg4KBmhhc2hlcxgGIAEoDBIRCglzaWduYXR1cmUYByABKAwiMQoOU2lnbmVkTG9nRW50cnkSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwigAIKB0xvZ0JvZHkSDwoHdmVyc2lvbhgBIAEoDRIQCghwcmV2aW91cxgCIAEoDBIQCghwb3NpdGlvbhgDIAEoBBIPCgd0aW1lX21zGAQgASgDEhIKCmF1dGhvcl9rZXkYBSABKAwSJwoHY3JlYXRlZBgGIAEoCzIULmhvbGRmYXN0LnYxLkNyZWF0ZWRIABIwCgxtZW1iZXJfYWRkZWQYByABKAsyGC5ob2xkZmFzdC52MS5NZW1iZXJBZGRlZEgAEjgKEHNldHRpbmdzX2NoYW5nZWQYCCABKAsyHC5ob2xkZmFzdC52MS5TZXR0aW5nc0NoYW5nZWRIAEIGCgRmYWN0IlcKB0NyZWF0ZWQSEwoLZm9sZGVyX25hbWUYASABKAkSDQoFbm9uY2UYAiABKAwSEQoJbm9kZV9uYW1lGAMgASgJEhUKDXRhcmdldF9jb3BpZXMYBCABKA0iPwoPU2V0dGluZ3NDaGFuZ2VkEhoKDXRhcmdldF9jb3BpZXMYASABKA1IAIgBAUIQCg5fdGFyZ2V0X2NvcGllcyJRCgtNZW1iZXJBZGRlZBIQCghub2RlX2tleRgBIAEoDBIMCgRyb2xlGAIgASgNEhEKCW5vZGVfbmFtZRgDIAEoCRIPCgdsaW5rX2lkGAQgASgMYgZwcm90bzM");
 
 /**
  * One path of a folder as its author left it. The hash of these very bytes is what the author signs (ChangeSet.hashes),
@@ -367,6 +367,12 @@ export type LogBody = Message<"holdfast.v1.LogBody"> & {
      */
     value: MemberAdded;
     case: "memberAdded";
+  } | {
+    /**
+     * @generated from field: holdfast.v1.SettingsChanged settings_changed = 8;
+     */
+    value: SettingsChanged;
+    case: "settingsChanged";
   } | { case: undefined; value?: undefined };
 };
 
@@ -412,6 +418,25 @@ export const CreatedSchema: GenMessage<Created> = /*@__PURE__*/
   messageDesc(file_entry, 7);
 
 /**
+ * What holds for all members of the folder; absent = as it was.
+ *
+ * @generated from message holdfast.v1.SettingsChanged
+ */
+export type SettingsChanged = Message<"holdfast.v1.SettingsChanged"> & {
+  /**
+   * @generated from field: optional uint32 target_copies = 1;
+   */
+  targetCopies?: number | undefined;
+};
+
+/**
+ * Describes the message holdfast.v1.SettingsChanged.
+ * Use `create(SettingsChangedSchema)` to create a new message.
+ */
+export const SettingsChangedSchema: GenMessage<SettingsChanged> = /*@__PURE__*/
+  messageDesc(file_entry, 8);
+
+/**
  * @generated from message holdfast.v1.MemberAdded
  */
 export type MemberAdded = Message<"holdfast.v1.MemberAdded"> & {
@@ -443,5 +468,5 @@ export type MemberAdded = Message<"holdfast.v1.MemberAdded"> & {
  * Use `create(MemberAddedSchema)` to create a new message.
  */
 export const MemberAddedSchema: GenMessage<MemberAdded> = /*@__PURE__*/
-  messageDesc(file_entry, 8);
+  messageDesc(file_entry, 9);
 

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file exchange.proto.
  */
 export const file_exchange: GenFile = /*@__PURE__*/
-  fileDesc("Cg5leGNoYW5nZS5wcm90bxILaG9sZGZhc3QudjEiwAIKCkluZGV4RnJhbWUSIwoFaGVsbG8YASABKAsyEi5ob2xkZmFzdC52MS5IZWxsb0gAEicKB3dlbGNvbWUYAiABKAsyFC5ob2xkZmFzdC52MS5XZWxjb21lSAASIwoDbG9nGAMgASgLMhQuaG9sZGZhc3QudjEuTG9nUGFydEgAEisKCXN1YnNjcmliZRgEIAEoCzIWLmhvbGRmYXN0LnYxLlN1YnNjcmliZUgAEiMKBWJhdGNoGAUgASgLMhIuaG9sZGZhc3QudjEuQmF0Y2hIABIhCgRoYXZlGAYgASgLMhEuaG9sZGZhc3QudjEuSGF2ZUgAEh8KA2FjaxgHIAEoCzIQLmhvbGRmYXN0LnYxLkFja0gAEiEKBGNhcmQYCCABKAsyES5ob2xkZmFzdC52MS5DYXJkSABCBgoEa2luZCJKCgVIZWxsbxIPCgd2ZXJzaW9uGAEgASgNEg0KBW5vbmNlGAIgASgMEg0KBXByb29mGAMgASgMEhIKCmxvZ19sZW5ndGgYBCABKAQiPgoHV2VsY29tZRINCgVwcm9vZhgBIAEoDBISCgpsb2dfbGVuZ3RoGAIgASgEEhAKCGluZGV4X2lkGAMgASgMIk8KB0xvZ1BhcnQSFgoOZmlyc3RfcG9zaXRpb24YASABKAQSLAoHZW50cmllcxgCIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5Ik8KCVN1YnNjcmliZRIQCghpbmRleF9pZBgBIAEoDBIOCgZjdXJzb3IYAiABKAQSIAoFaGVhZHMYAyADKAsyES5ob2xkZmFzdC52MS5IZWFkIjEKBEhlYWQSDgoGYXV0aG9yGAEgASgMEgsKA3NlcRgCIAEoBBIMCgRtYXJrGAMgASgMIpoBCgVCYXRjaBIkCgRzZXRzGAEgAygLMhYuaG9sZGZhc3QudjEuQ2hhbmdlU2V0EiYKB2VudHJpZXMYAiADKAsyFS5ob2xkZmFzdC52MS5FbnRyeVJlZhIOCgZjdXJzb3IYAyABKAQSEQoJY2F1Z2h0X3VwGAQgASgIEiAKBWhlYWRzGAUgAygLMhEuaG9sZGZhc3QudjEuSGVhZCI4CghFbnRyeVJlZhILCgNzZXQYASABKA0SEAoIcG9zaXRpb24YAiABKA0SDQoFZW50cnkYAyABKAwiFwoESGF2ZRIPCgdjb3VudGVyGAEgASgEIiQKA0FjaxIOCgZjdXJzb3IYASABKAQSDQoFbmVlZHMYAiABKAQiJwoEQ2FyZBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKmAQoIQ2FyZEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIQCghub2RlX2tleRgCIAEoDBIPCgdlZGl0aW9uGAMgASgEEgwKBG5hbWUYBCABKAkSDAoEem9uZRgFIAEoCRINCgVjbGFzcxgGIAEoDRIWCg5jYXBhY2l0eV9ieXRlcxgHIAEoBBIRCglhZGRyZXNzZXMYCCADKAkSEAoIc29mdHdhcmUYCSABKAkilAIKC0Jsb2Nrc0ZyYW1lEiMKBWhlbGxvGAEgASgLMhIuaG9sZGZhc3QudjEuSGVsbG9IABInCgd3ZWxjb21lGAIgASgLMhQuaG9sZGZhc3QudjEuV2VsY29tZUgAEigKCGdldF9tYW55GAMgASgLMhQuaG9sZGZhc3QudjEuR2V0TWFueUgAEicKBHBhcnQYBCABKAsyFy5ob2xkZmFzdC52MS5CbG9ja3NQYXJ0SAASLgoLbGFuZV93YW50ZWQYBSABKAsyFy5ob2xkZmFzdC52MS5MYW5lV2FudGVkSAASLAoKbGFuZV9vZmZlchgGIAEoCzIWLmhvbGRmYXN0LnYxLkxhbmVPZmZlckgAQgYKBGtpbmQiDAoKTGFuZVdhbnRlZCI4CglMYW5lT2ZmZXISDAoEcG9ydBgBIAEoDRINCgV0b2tlbhgCIAEoDBIOCgZzZWNyZXQYAyABKAwiOAoHR2V0TWFueRIPCgdyZXF1ZXN0GAEgASgNEgsKA2lkcxgCIAEoDBIPCgdieV9sYW5lGAMgASgIIj8KCkJsb2Nrc1BhcnQSDwoHcmVxdWVzdBgBIAEoDRIPCgdsZW5ndGhzGAIgAygNEg8KB3BheWxvYWQYAyABKAwiUQoLSm9pblJlcXVlc3QSDwoHdmVyc2lvbhgBIAEoDRIPCgdsaW5rX2lkGAIgASgMEg0KBXByb29mGAMgASgMEhEKCW5vZGVfbmFtZRgEIAEoCSJoCgpKb2luQW5zd2VyEikKCGFjY2VwdGVkGAEgASgLMhUuaG9sZGZhc3QudjEuQWNjZXB0ZWRIABInCgdyZWZ1c2VkGAIgASgLMhQuaG9sZGZhc3QudjEuUmVmdXNlZEgAQgYKBGtpbmQi5AEKCEFjY2VwdGVkEhEKCWZvbGRlcl9pZBgBIAEoDBITCgtmb2xkZXJfbmFtZRgCIAEoCRIMCgRyb2xlGAMgASgNEigKA2xvZxgEIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5EhUKDWFjY2Vzc19zZWNyZXQYBSABKAwSFQoNZm9sZGVyX3NlY3JldBgGIAEoDBIoCgZlcG9jaHMYByADKAsyGC5ob2xkZmFzdC52MS5FcG9jaFNlY3JldBIgCgVjYXJkcxgIIAMoCzIRLmhvbGRmYXN0LnYxLkNhcmQiLAoLRXBvY2hTZWNyZXQSDQoFZXBvY2gYASABKA0SDgoGc2VjcmV0GAIgASgMIhcKB1JlZnVzZWQSDAoEY29kZRgBIAEoCSJ2CghMaW5rQm9keRIPCgd2ZXJzaW9uGAEgASgNEg8KB2xpbmtfaWQYAiABKAwSDgoGc2VjcmV0GAMgASgMEhAKCG5vZGVfa2V5GAQgASgMEhEKCWFkZHJlc3NlcxgFIAMoDBITCgtmb2xkZXJfbmFtZRgGIAEoCWIGcHJvdG8z", [file_entry]);
+  fileDesc("Cg5leGNoYW5nZS5wcm90bxILaG9sZGZhc3QudjEi6QIKCkluZGV4RnJhbWUSIwoFaGVsbG8YASABKAsyEi5ob2xkZmFzdC52MS5IZWxsb0gAEicKB3dlbGNvbWUYAiABKAsyFC5ob2xkZmFzdC52MS5XZWxjb21lSAASIwoDbG9nGAMgASgLMhQuaG9sZGZhc3QudjEuTG9nUGFydEgAEisKCXN1YnNjcmliZRgEIAEoCzIWLmhvbGRmYXN0LnYxLlN1YnNjcmliZUgAEiMKBWJhdGNoGAUgASgLMhIuaG9sZGZhc3QudjEuQmF0Y2hIABIhCgRoYXZlGAYgASgLMhEuaG9sZGZhc3QudjEuSGF2ZUgAEh8KA2FjaxgHIAEoCzIQLmhvbGRmYXN0LnYxLkFja0gAEiEKBGNhcmQYCCABKAsyES5ob2xkZmFzdC52MS5DYXJkSAASJwoHcmVjZWlwdBgJIAEoCzIULmhvbGRmYXN0LnYxLlJlY2VpcHRIAEIGCgRraW5kIkoKBUhlbGxvEg8KB3ZlcnNpb24YASABKA0SDQoFbm9uY2UYAiABKAwSDQoFcHJvb2YYAyABKAwSEgoKbG9nX2xlbmd0aBgEIAEoBCI+CgdXZWxjb21lEg0KBXByb29mGAEgASgMEhIKCmxvZ19sZW5ndGgYAiABKAQSEAoIaW5kZXhfaWQYAyABKAwiTwoHTG9nUGFydBIWCg5maXJzdF9wb3NpdGlvbhgBIAEoBBIsCgdlbnRyaWVzGAIgAygLMhsuaG9sZGZhc3QudjEuU2lnbmVkTG9nRW50cnkiTwoJU3Vic2NyaWJlEhAKCGluZGV4X2lkGAEgASgMEg4KBmN1cnNvchgCIAEoBBIgCgVoZWFkcxgDIAMoCzIRLmhvbGRmYXN0LnYxLkhlYWQiMQoESGVhZBIOCgZhdXRob3IYASABKAwSCwoDc2VxGAIgASgEEgwKBG1hcmsYAyABKAwimgEKBUJhdGNoEiQKBHNldHMYASADKAsyFi5ob2xkZmFzdC52MS5DaGFuZ2VTZXQSJgoHZW50cmllcxgCIAMoCzIVLmhvbGRmYXN0LnYxLkVudHJ5UmVmEg4KBmN1cnNvchgDIAEoBBIRCgljYXVnaHRfdXAYBCABKAgSIAoFaGVhZHMYBSADKAsyES5ob2xkZmFzdC52MS5IZWFkIjgKCEVudHJ5UmVmEgsKA3NldBgBIAEoDRIQCghwb3NpdGlvbhgCIAEoDRINCgVlbnRyeRgDIAEoDCIXCgRIYXZlEg8KB2NvdW50ZXIYASABKAQiJAoDQWNrEg4KBmN1cnNvchgBIAEoBBINCgVuZWVkcxgCIAEoBCInCgRDYXJkEgwKBGJvZHkYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMIqYBCghDYXJkQm9keRIPCgd2ZXJzaW9uGAEgASgNEhAKCG5vZGVfa2V5GAIgASgMEg8KB2VkaXRpb24YAyABKAQSDAoEbmFtZRgEIAEoCRIMCgR6b25lGAUgASgJEg0KBWNsYXNzGAYgASgNEhYKDmNhcGFjaXR5X2J5dGVzGAcgASgEEhEKCWFkZHJlc3NlcxgIIAMoCRIQCghzb2Z0d2FyZRgJIAEoCSIqCgdSZWNlaXB0EgwKBGJvZHkYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMIssBCgtSZWNlaXB0Qm9keRIPCgd2ZXJzaW9uGAEgASgNEhEKCWZvbGRlcl9pZBgCIAEoDBIQCghub2RlX2tleRgDIAEoDBIPCgdlZGl0aW9uGAQgASgEEhIKCmxvZ19sZW5ndGgYBSABKAQSDAoEa2VlcBgGIAEoDRIPCgdsYXlvdXRzGAcgAygMEiAKBWhlYWRzGAggAygLMhEuaG9sZGZhc3QudjEuSGVhZBIPCgdsYWNraW5nGAkgAygMEg8KB3RpbWVfbXMYCiABKAMilAIKC0Jsb2Nrc0ZyYW1lEiMKBWhlbGxvGAEgASgLMhIuaG9sZGZhc3QudjEuSGVsbG9IABInCgd3ZWxjb21lGAIgASgLMhQuaG9sZGZhc3QudjEuV2VsY29tZUgAEigKCGdldF9tYW55GAMgASgLMhQuaG9sZGZhc3QudjEuR2V0TWFueUgAEicKBHBhcnQYBCABKAsyFy5ob2xkZmFzdC52MS5CbG9ja3NQYXJ0SAASLgoLbGFuZV93YW50ZWQYBSABKAsyFy5ob2xkZmFzdC52MS5MYW5lV2FudGVkSAASLAoKbGFuZV9vZmZlchgGIAEoCzIWLmhvbGRmYXN0LnYxLkxhbmVPZmZlckgAQgYKBGtpbmQiDAoKTGFuZVdhbnRlZCI4CglMYW5lT2ZmZXISDAoEcG9ydBgBIAEoDRINCgV0b2tlbhgCIAEoDBIOCgZzZWNyZXQYAyABKAwiOAoHR2V0TWFueRIPCgdyZXF1ZXN0GAEgASgNEgsKA2lkcxgCIAEoDBIPCgdieV9sYW5lGAMgASgIIj8KCkJsb2Nrc1BhcnQSDwoHcmVxdWVzdBgBIAEoDRIPCgdsZW5ndGhzGAIgAygNEg8KB3BheWxvYWQYAyABKAwiUQoLSm9pblJlcXVlc3QSDwoHdmVyc2lvbhgBIAEoDRIPCgdsaW5rX2lkGAIgASgMEg0KBXByb29mGAMgASgMEhEKCW5vZGVfbmFtZRgEIAEoCSJoCgpKb2luQW5zd2VyEikKCGFjY2VwdGVkGAEgASgLMhUuaG9sZGZhc3QudjEuQWNjZXB0ZWRIABInCgdyZWZ1c2VkGAIgASgLMhQuaG9sZGZhc3QudjEuUmVmdXNlZEgAQgYKBGtpbmQi5AEKCEFjY2VwdGVkEhEKCWZvbGRlcl9pZBgBIAEoDBITCgtmb2xkZXJfbmFtZRgCIAEoCRIMCgRyb2xlGAMgASgNEigKA2xvZxgEIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5EhUKDWFjY2Vzc19zZWNyZXQYBSABKAwSFQoNZm9sZGVyX3NlY3JldBgGIAEoDBIoCgZlcG9jaHMYByADKAsyGC5ob2xkZmFzdC52MS5FcG9jaFNlY3JldBIgCgVjYXJkcxgIIAMoCzIRLmhvbGRmYXN0LnYxLkNhcmQiLAoLRXBvY2hTZWNyZXQSDQoFZXBvY2gYASABKA0SDgoGc2VjcmV0GAIgASgMIhcKB1JlZnVzZWQSDAoEY29kZRgBIAEoCSKEAQoITGlua0JvZHkSDwoHdmVyc2lvbhgBIAEoDRIPCgdsaW5rX2lkGAIgASgMEg4KBnNlY3JldBgDIAEoDBIQCghub2RlX2tleRgEIAEoDBIRCglhZGRyZXNzZXMYBSADKAwSEwoLZm9sZGVyX25hbWUYBiABKAkSDAoEcm9sZRgHIAEoDWIGcHJvdG8z", [file_entry]);
 
 /**
  * /holdfast/index/1. The opener subscribes to one folder of the other side: it says what it has, the other sends what is
@@ -88,6 +88,14 @@ export type IndexFrame = Message<"holdfast.v1.IndexFrame"> & {
      */
     value: Card;
     case: "card";
+  } | {
+    /**
+     * to the opener
+     *
+     * @generated from field: holdfast.v1.Receipt receipt = 9;
+     */
+    value: Receipt;
+    case: "receipt";
   } | { case: undefined; value?: undefined };
 };
 
@@ -470,6 +478,114 @@ export const CardBodySchema: GenMessage<CardBody> = /*@__PURE__*/
   messageDesc(file_exchange, 11);
 
 /**
+ * A member's word for what it durably holds of the folder. Signed, so that anyone may pass it on.
+ *
+ * @generated from message holdfast.v1.Receipt
+ */
+export type Receipt = Message<"holdfast.v1.Receipt"> & {
+  /**
+   * ReceiptBody as signed
+   *
+   * @generated from field: bytes body = 1;
+   */
+  body: Uint8Array;
+
+  /**
+   * @generated from field: bytes signature = 2;
+   */
+  signature: Uint8Array;
+};
+
+/**
+ * Describes the message holdfast.v1.Receipt.
+ * Use `create(ReceiptSchema)` to create a new message.
+ */
+export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
+  messageDesc(file_exchange, 12);
+
+/**
+ * Of every current entry that the heads cover, and that is not named as lacking, the member holds each block that is its own to hold.
+ *
+ * @generated from message holdfast.v1.ReceiptBody
+ */
+export type ReceiptBody = Message<"holdfast.v1.ReceiptBody"> & {
+  /**
+   * 1
+   *
+   * @generated from field: uint32 version = 1;
+   */
+  version: number;
+
+  /**
+   * 33 bytes
+   *
+   * @generated from field: bytes folder_id = 2;
+   */
+  folderId: Uint8Array;
+
+  /**
+   * @generated from field: bytes node_key = 3;
+   */
+  nodeKey: Uint8Array;
+
+  /**
+   * a higher one replaces a lower one
+   *
+   * @generated from field: uint64 edition = 4;
+   */
+  edition: bigint;
+
+  /**
+   * of the admin log that the member had
+   *
+   * @generated from field: uint64 log_length = 5;
+   */
+  logLength: bigint;
+
+  /**
+   * 1 all, 2 share
+   *
+   * @generated from field: uint32 keep = 6;
+   */
+  keep: number;
+
+  /**
+   * with share: by which of these placements, all of them
+   *
+   * @generated from field: repeated bytes layouts = 7;
+   */
+  layouts: Uint8Array[];
+
+  /**
+   * without marks
+   *
+   * @generated from field: repeated holdfast.v1.Head heads = 8;
+   */
+  heads: Head[];
+
+  /**
+   * ids of entries, 33 bytes each
+   *
+   * @generated from field: repeated bytes lacking = 9;
+   */
+  lacking: Uint8Array[];
+
+  /**
+   * by the member's clock
+   *
+   * @generated from field: int64 time_ms = 10;
+   */
+  timeMs: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.ReceiptBody.
+ * Use `create(ReceiptBodySchema)` to create a new message.
+ */
+export const ReceiptBodySchema: GenMessage<ReceiptBody> = /*@__PURE__*/
+  messageDesc(file_exchange, 13);
+
+/**
  * /holdfast/blocks/1. First frame from the opener: Hello, as above, answered by Welcome; then requests and parts.
  *
  * @generated from message holdfast.v1.BlocksFrame
@@ -522,7 +638,7 @@ export type BlocksFrame = Message<"holdfast.v1.BlocksFrame"> & {
  * Use `create(BlocksFrameSchema)` to create a new message.
  */
 export const BlocksFrameSchema: GenMessage<BlocksFrame> = /*@__PURE__*/
-  messageDesc(file_exchange, 12);
+  messageDesc(file_exchange, 14);
 
 /**
  * The opener would like a lane, a direct connection for the content of large files (docs/wire-format.md). Answered by an offer, at most once.
@@ -537,7 +653,7 @@ export type LaneWanted = Message<"holdfast.v1.LaneWanted"> & {
  * Use `create(LaneWantedSchema)` to create a new message.
  */
 export const LaneWantedSchema: GenMessage<LaneWanted> = /*@__PURE__*/
-  messageDesc(file_exchange, 13);
+  messageDesc(file_exchange, 15);
 
 /**
  * @generated from message holdfast.v1.LaneOffer
@@ -570,7 +686,7 @@ export type LaneOffer = Message<"holdfast.v1.LaneOffer"> & {
  * Use `create(LaneOfferSchema)` to create a new message.
  */
 export const LaneOfferSchema: GenMessage<LaneOffer> = /*@__PURE__*/
-  messageDesc(file_exchange, 14);
+  messageDesc(file_exchange, 16);
 
 /**
  * @generated from message holdfast.v1.GetMany
@@ -603,7 +719,7 @@ export type GetMany = Message<"holdfast.v1.GetMany"> & {
  * Use `create(GetManySchema)` to create a new message.
  */
 export const GetManySchema: GenMessage<GetMany> = /*@__PURE__*/
-  messageDesc(file_exchange, 15);
+  messageDesc(file_exchange, 17);
 
 /**
  * Answers come in the order asked; a part covers the next `lengths` of them.
@@ -636,7 +752,7 @@ export type BlocksPart = Message<"holdfast.v1.BlocksPart"> & {
  * Use `create(BlocksPartSchema)` to create a new message.
  */
 export const BlocksPartSchema: GenMessage<BlocksPart> = /*@__PURE__*/
-  messageDesc(file_exchange, 16);
+  messageDesc(file_exchange, 18);
 
 /**
  * /holdfast/join/1
@@ -676,7 +792,7 @@ export type JoinRequest = Message<"holdfast.v1.JoinRequest"> & {
  * Use `create(JoinRequestSchema)` to create a new message.
  */
 export const JoinRequestSchema: GenMessage<JoinRequest> = /*@__PURE__*/
-  messageDesc(file_exchange, 17);
+  messageDesc(file_exchange, 19);
 
 /**
  * @generated from message holdfast.v1.JoinAnswer
@@ -705,7 +821,7 @@ export type JoinAnswer = Message<"holdfast.v1.JoinAnswer"> & {
  * Use `create(JoinAnswerSchema)` to create a new message.
  */
 export const JoinAnswerSchema: GenMessage<JoinAnswer> = /*@__PURE__*/
-  messageDesc(file_exchange, 18);
+  messageDesc(file_exchange, 20);
 
 /**
  * @generated from message holdfast.v1.Accepted
@@ -761,7 +877,7 @@ export type Accepted = Message<"holdfast.v1.Accepted"> & {
  * Use `create(AcceptedSchema)` to create a new message.
  */
 export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
-  messageDesc(file_exchange, 19);
+  messageDesc(file_exchange, 21);
 
 /**
  * @generated from message holdfast.v1.EpochSecret
@@ -783,7 +899,7 @@ export type EpochSecret = Message<"holdfast.v1.EpochSecret"> & {
  * Use `create(EpochSecretSchema)` to create a new message.
  */
 export const EpochSecretSchema: GenMessage<EpochSecret> = /*@__PURE__*/
-  messageDesc(file_exchange, 20);
+  messageDesc(file_exchange, 22);
 
 /**
  * @generated from message holdfast.v1.Refused
@@ -802,7 +918,7 @@ export type Refused = Message<"holdfast.v1.Refused"> & {
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
-  messageDesc(file_exchange, 21);
+  messageDesc(file_exchange, 23);
 
 /**
  * The bytes inside a link, before checksum and text encoding.
@@ -847,6 +963,13 @@ export type LinkBody = Message<"holdfast.v1.LinkBody"> & {
    * @generated from field: string folder_name = 6;
    */
   folderName: string;
+
+  /**
+   * what the joiner becomes: as in MemberAdded; 0 = not said
+   *
+   * @generated from field: uint32 role = 7;
+   */
+  role: number;
 };
 
 /**
@@ -854,5 +977,5 @@ export type LinkBody = Message<"holdfast.v1.LinkBody"> & {
  * Use `create(LinkBodySchema)` to create a new message.
  */
 export const LinkBodySchema: GenMessage<LinkBody> = /*@__PURE__*/
-  messageDesc(file_exchange, 22);
+  messageDesc(file_exchange, 24);
 

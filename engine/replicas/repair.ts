@@ -1,0 +1,208 @@
+// What should I hold, what do I hold, fetch the difference: new content, repair and a new layout are this one loop. It looks through the
+// entries for blocks that are to be held here and are not, and fetches those from whoever has them.
+
+import { equalBytes } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
+import { errorCodeOf, messageOf } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import { throwIfAborted, waitAtMost, Wakeup } from '../base/queue.ts'
+import type { BlockStore, StoredBlock } from '../blocks/store.ts'
+import { blockIdOf } from '../crypto/seal.ts'
+import type { BlockNeed } from '../index/block-need-table.ts'
+import type { Index } from '../index/index-store.ts'
+import { decodeEntry } from '../model/entry.ts'
+import type { FolderId } from '../model/ids.ts'
+import type { Fetcher } from '../transfer/fetch.ts'
+import type { Holding } from './holding.ts'
+
+export interface RepairParts {
+  readonly index: Index
+  readonly store: BlockStore
+  readonly folder: { readonly row: number; readonly id: FolderId }
+  readonly fetcher: Fetcher
+  readonly clock: Clock
+  readonly log: Log
+  /** What this node is to hold, as it is now. */
+  readonly holding: () => Holding
+  /** The lower, the sooner: how many others hold the content of this entry. */
+  readonly rankOf: (entryRow: number) => number
+  readonly events: RepairEvents
+}
+
+export interface RepairEvents {
+  /** Blocks came: others can have them. */
+  stored(): void
+  changed(): void
+  /** Writing failed, or went well again. */
+  trouble(trouble: { readonly code: string; readonly text: string } | undefined): void
+}
+
+/** A page of entries is looked at in one go, some milliseconds. */
+const lookEntries = 100
+const lookBlocksMax = 5000
+const fetchBlocksMax = 256
+const fetchBytesTarget = 8 * 1024 * 1024
+const retryMs = 30_000
+const troubleRetryMs = 10_000
+
+export class Repair {
+  readonly #parts: RepairParts
+  readonly #wakeup = new Wakeup()
+  #isBusy = false
+  /** Needs that nobody had when they were last asked for. */
+  #isWaiting = false
+
+  constructor(parts: RepairParts) {
+    this.#parts = parts
+  }
+
+  /** Entries came, somebody has more blocks, or what is to be held changed. */
+  wake(): void {
+    this.#wakeup.wake()
+  }
+
+  get isBusy(): boolean {
+    return this.#isBusy
+  }
+
+  /** What is missing could be had from nobody who is reachable. */
+  get isWaiting(): boolean {
+    return this.#isWaiting
+  }
+
+  /** All that is to be held is known: every flushed entry was looked at by the layout of now. */
+  get hasLooked(): boolean {
+    const { index, folder, holding } = this.#parts
+    const cursor = index.blockNeeds.cursor(folder.row)
+    return cursor.row >= index.entries.lastRowOf(folder.row) && equalBytes(cursor.layout, holding().layout)
+  }
+
+  /** Works until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#wakeup.wake()
+    for (;;) {
+      await waitAtMost(this.#wakeup, this.#parts.clock, retryMs, signal)
+      this.#isBusy = true
+      try {
+        await this.#look(signal)
+        await this.#fetchAll(signal)
+        this.#parts.events.trouble(undefined)
+      } catch (error) {
+        if (signal.aborted) throw error
+        await this.#meetTrouble(error, signal)
+      } finally {
+        this.#isBusy = false
+        this.#parts.events.changed()
+      }
+    }
+  }
+
+  async #meetTrouble(error: unknown, signal: AbortSignal): Promise<void> {
+    const { log, events, clock } = this.#parts
+    const code = errorCodeOf(error)
+    if (code === undefined) throw error
+    log.warn('could not store blocks of a folder', { code, error: messageOf(error) })
+    events.trouble({ code, text: messageOf(error) })
+    await clock.sleep(troubleRetryMs, signal)
+    this.#wakeup.wake()
+  }
+
+  /** Turns entries that were not looked at yet into needs. */
+  async #look(signal: AbortSignal): Promise<void> {
+    const { index, folder, holding, clock } = this.#parts
+    for (;;) {
+      throwIfAborted(signal)
+      const { layout, isMine } = holding()
+      const cursor = index.blockNeeds.cursor(folder.row)
+      const isSame = equalBytes(cursor.layout, layout)
+      const from = isSame ? cursor.row : 0
+      const rows = index.entries.after(folder.row, from, lookEntries)
+      if (rows.length === 0 && isSame) return
+      index.transact(() => {
+        if (!isSame) index.blockNeeds.clearAll(folder.row)
+        let row = from
+        let blocks = 0
+        for (const next of rows) {
+          blocks += this.#needOf(next.rowSeq, next.bytes, isMine)
+          row = next.rowSeq
+          if (blocks > lookBlocksMax) break
+        }
+        index.blockNeeds.setCursor(folder.row, { row, layout })
+      })
+      await clock.sleep(0, signal)
+    }
+  }
+
+  /** Gives how many blocks the entry names. */
+  #needOf(entryRow: number, bytes: Uint8Array, isMine: Holding['isMine']): number {
+    const { index, store, folder, rankOf } = this.#parts
+    const entry = decodeEntry(bytes)
+    if (entry === undefined) return 0
+    let rank: number | undefined
+    for (const { id, storedBytes } of entry.blocks) {
+      if (!isMine(id) || store.has(folder.id, id)) continue
+      rank ??= rankOf(entryRow)
+      index.blockNeeds.put(folder.row, { rank, id, entryRow, storedBytes })
+    }
+    return entry.blocks.length
+  }
+
+  /** Once through the needs. What nobody has stays for the next time. */
+  async #fetchAll(signal: AbortSignal): Promise<void> {
+    const { index, folder, events } = this.#parts
+    let last: BlockNeed | undefined
+    let missing = 0
+    for (;;) {
+      const page = this.#page(last)
+      last = page.at(-1)
+      if (last === undefined) break
+      const wanted = this.#stillWanted(page)
+      if (wanted.length === 0) continue
+      missing += wanted.length - (await this.#fetch(wanted, signal))
+      events.changed()
+    }
+    this.#isWaiting = missing > 0 && index.blockNeeds.totals(folder.row).blocks > 0
+  }
+
+  #page(last: BlockNeed | undefined): readonly BlockNeed[] {
+    const { index, folder } = this.#parts
+    const needs = index.blockNeeds.after(folder.row, last, fetchBlocksMax)
+    let bytes = 0
+    const end = needs.findIndex((need) => (bytes += need.storedBytes) > fetchBytesTarget)
+    return end <= 0 ? needs.slice(0, end === 0 ? 1 : undefined) : needs.slice(0, end)
+  }
+
+  /** One need a block; those whose entry was superseded, or whose block came meanwhile, are let go of. */
+  #stillWanted(page: readonly BlockNeed[]): readonly BlockNeed[] {
+    const { index, store, folder } = this.#parts
+    const wanted: BlockNeed[] = []
+    index.transact(() => {
+      for (const need of page) {
+        if (store.has(folder.id, need.id)) index.blockNeeds.clear(folder.row, need.id)
+        else if (!index.entries.hasRow(need.entryRow)) index.blockNeeds.clearEntry(folder.row, need)
+        else if (!wanted.some(({ id }) => equalBytes(id, need.id))) wanted.push(need)
+      }
+    })
+    return wanted
+  }
+
+  /** Gives how many came. */
+  async #fetch(wanted: readonly BlockNeed[], signal: AbortSignal): Promise<number> {
+    const { index, store, folder, fetcher, events } = this.#parts
+    const fetched = await fetcher.fetch(wanted, signal)
+    const good: StoredBlock[] = []
+    for (const [at, block] of fetched.entries()) {
+      const need = wanted[at]
+      if (block === undefined || need === undefined) continue
+      if (equalBytes(blockIdOf(block.bytes), need.id)) good.push({ folder: folder.id, id: need.id, bytes: block.bytes })
+      else fetcher.distrust(block.from)
+    }
+    if (good.length === 0) return 0
+    await store.put(good)
+    index.transact(() => {
+      for (const { id } of good) index.blockNeeds.clear(folder.row, id)
+    })
+    events.stored()
+    return good.length
+  }
+}

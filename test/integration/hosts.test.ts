@@ -1,0 +1,135 @@
+// Hosts over real daemons: they store a folder's blocks without being able to read them, and give them to those who can.
+
+import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
+import { eventually, TestNodes, type TestDaemon } from '../support/daemon.ts'
+
+const waitMs = 60_000
+
+interface Pair {
+  readonly nodes: TestNodes
+  readonly owner: TestDaemon
+  readonly host: TestDaemon
+  readonly root: string
+}
+
+/** An owner with a folder of some files, and a host that stores it. */
+async function openPair(test: TestContext): Promise<Pair> {
+  const nodes = new TestNodes(test)
+  const root = nodes.makeDirectory('photos')
+  mkdirSync(join(root, 'ostereier'))
+  for (let number = 0; number < 20; number++) writeFileSync(join(root, 'ostereier', `huhn-${number}.txt`), `gackern ${number} `.repeat(50))
+  writeFileSync(join(root, 'film.bin'), Buffer.alloc(3_000_000, 'nachtigall '))
+  const owner = await nodes.start('owner')
+  await owner.call('addFolder', { path: root, name: 'photos' })
+  const host = await nodes.start('host', { serve: ['--class', 'always-on', '--zone', 'cellar', '--capacity', '1GB'] })
+  await host.call('join', { link: await owner.share('photos', 'host') })
+  return { nodes, owner, host, root }
+}
+
+/** Everything that is written below a directory, as bytes. */
+function bytesBelow(directory: string): Buffer {
+  const found = readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((name) => join(directory, name))
+  return Buffer.concat(found.filter((path) => statSync(path).isFile()).map((path) => readFileSync(path)))
+}
+
+describe('a host', () => {
+  it('stores a folder, says so, and has neither a name nor a content of it on its disk', async (test) => {
+    const { host, owner, root } = await openPair(test)
+    await host.call('waitSynced', { timeoutMs: waitMs })
+    await owner.call('waitSynced', { timeoutMs: waitMs })
+    const folder = await host.folder('photos')
+    assert.equal(folder.role, 'host')
+    assert.equal(folder.path, '')
+    assert.equal(folder.state, 'idle')
+    const plain = readdirSync(join(root, 'ostereier')).reduce((bytes, name) => bytes + statSync(join(root, 'ostereier', name)).size, 0)
+    // The film is one line over and over: much of it is the same blocks.
+    assert.ok((folder.stored?.bytes ?? 0) > plain, `${folder.stored?.bytes} bytes are stored`)
+    const told = await host.command('status')
+    assert.match(told.out, /host .*stored .*cannot read it/)
+    const kept = bytesBelow(host.home)
+    assert.ok(kept.length > plain)
+    for (const secret of ['huhn', 'ostereier', 'gackern', 'nachtigall', 'film.bin']) assert.equal(kept.includes(secret), false, secret)
+  })
+
+  it('gives what it stores to a member that was away while it was written, when the writer is gone', async (test) => {
+    const { nodes, owner, host, root } = await openPair(test)
+    const other = await nodes.start('other')
+    const copy = nodes.path('copy')
+    await other.call('join', { link: await owner.share('photos'), path: copy })
+    await other.call('waitSynced', { timeoutMs: waitMs })
+    await other.stop()
+    writeFileSync(join(root, 'late.txt'), 'written while the other was away')
+    await owner.call('waitSynced', { timeoutMs: waitMs })
+    await host.call('waitSynced', { timeoutMs: waitMs })
+    await owner.stop()
+    await other.start()
+    const got = await eventually('the file to come from the host', waitMs, () => {
+      const isThere = readdirSync(copy).includes('late.txt')
+      return isThere ? readFileSync(join(copy, 'late.txt'), 'utf8') : undefined
+    })
+    assert.equal(got, 'written while the other was away')
+  })
+
+  it('goes on where it was after a kill', async (test) => {
+    const { owner, host, root } = await openPair(test)
+    await host.call('waitSynced', { timeoutMs: waitMs })
+    const storedBytes = (await host.folder('photos')).stored?.bytes ?? 0
+    await host.kill()
+    writeFileSync(join(root, 'more.txt'), 'more '.repeat(1000))
+    await owner.call('waitSynced', { timeoutMs: waitMs })
+    await host.start()
+    await eventually('the new file to be stored', waitMs, async () => {
+      const { stored, state } = await host.folder('photos')
+      return state === 'idle' && (stored?.bytes ?? 0) > storedBytes ? true : undefined
+    })
+  })
+
+  it('that lost its index has the folder still, and fetches no block again', async (test) => {
+    const { owner, host } = await openPair(test)
+    await host.call('waitSynced', { timeoutMs: waitMs })
+    const storedBytes = (await host.folder('photos')).stored?.bytes ?? 0
+    await host.stop()
+    for (const name of readdirSync(host.home)) if (name.startsWith('index.db')) rmSync(join(host.home, name))
+    await host.start()
+    await eventually('the two to meet', waitMs, async () => ((await owner.status()).peers[0]?.connected === true ? true : undefined))
+    await owner.call('waitSynced', { timeoutMs: waitMs })
+    assert.equal((await host.folder('photos')).state, 'idle')
+    assert.equal((await host.folder('photos')).stored?.bytes, storedBytes)
+    assert.ok((await host.status()).traffic.receivedBytes < storedBytes / 2)
+  })
+
+  for (const [what, withPath, role] of [
+    ['a link for a host is refused with a path, and is still good without', true, 'host'],
+    ['a link for a writer is refused without a path, and is still good with one', false, 'write'],
+  ] as const) {
+    it(what, async (test) => {
+      const nodes = new TestNodes(test)
+      const owner = await nodes.start('owner')
+      await owner.call('addFolder', { path: nodes.makeDirectory('a'), name: 'a' })
+      const link = await owner.share('a', role)
+      const joiner = await nodes.start('joiner')
+      const place = { path: nodes.path('b') }
+      await assert.rejects(joiner.call('join', { link, ...(withPath ? place : {}) }), { code: 'BAD_ARGUMENT' })
+      const { folder } = await joiner.call('join', { link, ...(withPath ? {} : place) })
+      assert.equal(folder.name, 'a')
+    })
+  }
+
+  it('refuses what needs the files, with a word why', async (test) => {
+    const { host } = await openPair(test)
+    await assert.rejects(host.call('rescanFolder', { folder: 'photos' }), { code: 'NOT_ALLOWED' })
+    await assert.rejects(host.call('history', { folder: 'photos' }), { code: 'NOT_ALLOWED' })
+  })
+
+  it('forgets everything of a folder that is removed', async (test) => {
+    const { host } = await openPair(test)
+    await host.call('waitSynced', { timeoutMs: waitMs })
+    await host.call('removeFolder', { folder: 'photos' })
+    assert.deepEqual((await host.status()).folders, [])
+    await host.restart()
+    assert.deepEqual((await host.status()).folders, [])
+  })
+})
