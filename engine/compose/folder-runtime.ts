@@ -101,7 +101,7 @@ export class FolderRuntime implements MemberRuntime {
     this.#fetcher = new Fetcher({ network, accessKey: handle.accessKey, clock, random, lanes }, (peer) => noteLie(this.problems, peer))
     const shared = { index, handle, clock, log: this.#logger, problems: this.problems }
     this.guard = new ChangeGuard(shared)
-    this.#self = new FolderSelf({ ...shared, world, guard: this.guard, becameAnother: () => this.#becameAnother() })
+    this.#self = new FolderSelf({ ...shared, world, becameAnother: () => this.#becameAnother() })
     this.history = new FolderHistory({
       ...shared,
       world,

@@ -5,7 +5,6 @@ import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Index } from '../index/index-store.ts'
 import { incarnationBytes } from '../model/limits.ts'
-import type { ChangeGuard } from '../sync/change-guard.ts'
 import type { FolderHandle } from '../sync/folder-handle.ts'
 import { becomeAnother } from '../sync/own-past.ts'
 import { beginSession } from './folder-standing.ts'
@@ -15,7 +14,6 @@ export interface SelfParts {
   readonly world: EngineWorld
   readonly index: Index
   readonly handle: FolderHandle
-  readonly guard: ChangeGuard
   readonly log: Log
   /** Another author has written anew what nobody was told; the folder is to be opened as that one. */
   readonly becameAnother: () => void

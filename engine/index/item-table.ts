@@ -51,6 +51,8 @@ export class ItemTable {
   readonly #countConflicts: StatementSync
   readonly #rotten: StatementSync
   readonly #filesAfter: StatementSync
+  readonly #doubtAll: StatementSync
+  readonly #trust: StatementSync
   readonly #insertHome: StatementSync
   readonly #removeHome: StatementSync
   readonly #homes: StatementSync
@@ -62,11 +64,11 @@ export class ItemTable {
 
   constructor(database: Database) {
     this.#insert = database.prepare(
-      `insert into item (folder, path_key, directory, name, kind, size_bytes, mtime_us, ctime_us, inode, mode, chunk_class, is_leftover, vector, content_vector, origin, is_rotten, blocks, since_ms)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `insert into item (folder, path_key, directory, name, kind, size_bytes, mtime_us, ctime_us, inode, mode, chunk_class, is_leftover, vector, content_vector, origin, is_rotten, is_doubted, blocks, since_ms)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     this.#update = database.prepare(
-      `update item set kind = ?, size_bytes = ?, mtime_us = ?, ctime_us = ?, inode = ?, mode = ?, chunk_class = ?, is_leftover = ?, vector = ?, content_vector = ?, origin = ?, is_rotten = ?, blocks = ?, since_ms = ?
+      `update item set kind = ?, size_bytes = ?, mtime_us = ?, ctime_us = ?, inode = ?, mode = ?, chunk_class = ?, is_leftover = ?, vector = ?, content_vector = ?, origin = ?, is_rotten = ?, is_doubted = ?, blocks = ?, since_ms = ?
        where id = ?`,
     )
     this.#remove = database.prepare('delete from item where id = ?')
@@ -88,6 +90,8 @@ export class ItemTable {
     )
     this.#rotten = database.prepare('select * from item indexed by item_rotten where folder = ? and is_rotten = 1 limit ?')
     this.#filesAfter = database.prepare('select * from item where id > ? and +folder = ? and kind = 1 order by id limit ?')
+    this.#doubtAll = database.prepare('update item set is_doubted = 1 where folder = ?')
+    this.#trust = database.prepare('update item set is_doubted = 0 where id = ?')
     this.#totals = database.prepare(
       `select count(*) filter (where kind <> 2) as files, total(size_bytes) filter (where kind = 1) as bytes,
        count(*) filter (where kind = 2) as directories from item where folder = ?`,
@@ -164,6 +168,16 @@ export class ItemTable {
     return this.#rotten.all(folderRow, limit).map(parseItem)
   }
 
+  /** What is on disk may have come with a backup: each path is in doubt until it was looked at. */
+  doubtAll(folderRow: number): void {
+    this.#doubtAll.run(folderRow)
+  }
+
+  /** The file at the path is the very one that the item describes. */
+  trust(item: ItemRow): void {
+    this.#trust.run(item.row)
+  }
+
   totals(folderRow: number): ItemTotals {
     const known = this.#counted.get(folderRow)
     if (known !== undefined) return known
@@ -204,6 +218,7 @@ export class ItemTable {
       item.contentVector === undefined ? null : packVector(item.contentVector),
       item.origin === undefined ? null : packOrigin(item.origin),
       item.isRotten === true ? 1 : 0,
+      item.isDoubted === true ? 1 : 0,
       blocks,
       item.sinceMs,
     ] as const
@@ -318,6 +333,7 @@ function parseItem(row: Row): ItemRow {
     contentVector: contentVector instanceof Uint8Array ? parsePackedVector(contentVector) : undefined,
     ...(origin instanceof Uint8Array ? { origin: parseOrigin(origin) } : {}),
     ...(numberOf(row, 'is_rotten') === 1 ? { isRotten: true } : {}),
+    ...(numberOf(row, 'is_doubted') === 1 ? { isDoubted: true } : {}),
     sinceMs: numberOf(row, 'since_ms'),
   }
 }

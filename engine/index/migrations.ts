@@ -249,4 +249,8 @@ export const migrations: readonly string[] = [
     primary key (folder, digest)
   ) without rowid;
   `,
+  /* 8 */ `
+  -- 1 = the folder came back from a backup since, and what is on disk at the path was not looked at yet.
+  alter table item add column is_doubted integer not null default 0;
+  `,
 ]

@@ -35,6 +35,8 @@ export interface Item {
   readonly origin?: ContentOrigin
   /** The file's bytes changed by themselves: they are to be set aside, and fetched anew. */
   readonly isRotten?: true
+  /** The folder came back from a backup since, and what is on disk at the path was not looked at yet (sync/take-back.ts). */
+  readonly isDoubted?: true
   /** Since when the content is the path's, as far as is known here: wall clock, milliseconds since 1970. */
   readonly sinceMs: number
 }

@@ -18,8 +18,6 @@ export type Caution =
   | { readonly kind: 'accepting' }
   /** The person wants the files back: the next walk takes losses and rewrites for accidents. */
   | { readonly kind: 'rejecting' }
-  /** The folder's files came from a backup: what is missing or older than what was there is no change of a person's. */
-  | { readonly kind: 'restored' }
 
 export function encodeCaution(caution: Caution): string {
   return caution.kind === 'none' ? '' : JSON.stringify(caution)
@@ -30,7 +28,7 @@ export function parseCaution(text: string): Caution {
   if (text === '') return { kind: 'none' }
   const value: unknown = JSON.parse(text)
   if (typeof value !== 'object' || value === null || !('kind' in value)) return { kind: 'none' }
-  if (value.kind === 'accepting' || value.kind === 'rejecting' || value.kind === 'restored') return { kind: value.kind }
+  if (value.kind === 'accepting' || value.kind === 'rejecting') return { kind: value.kind }
   if (value.kind !== 'held' || !('hold' in value)) return { kind: 'none' }
   return { kind: 'held', hold: value.hold as Hold }
 }

@@ -158,11 +158,6 @@ export class ChangeGuard {
     this.#set({ kind: 'rejecting' })
   }
 
-  /** The folder's files are older than the index: its next walk is careful. A question or an answer that is there already stays. */
-  distrustDisk(): void {
-    if (this.#caution.kind === 'none') this.#set({ kind: 'restored' })
-  }
-
   /** Nothing is in question any more. */
   settle(): void {
     this.#told.clear()

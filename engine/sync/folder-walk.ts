@@ -16,6 +16,7 @@ import { walkCodes } from './reasons.ts'
 import { findOrphans } from './orphans.ts'
 import { burstFilesMax, guardedFilesMin, quietAfterMs } from './safety.ts'
 import { isSuspect, TreeScan, type Candidate, type ScanJobs } from './scan.ts'
+import { forgetRestore } from './take-back.ts'
 
 export interface FolderWalkParts {
   readonly index: Index
@@ -32,6 +33,8 @@ export interface FolderWalkParts {
   readonly confirmLosses: (lost: readonly ItemRow[], signal: AbortSignal) => Promise<readonly FoundPath[]>
   /** True when changes were seen since the walk began. */
   readonly isStillChanging: () => boolean
+  /** False while some path is to be looked at again. */
+  readonly isAllSeen: () => boolean
 }
 
 /** What becomes of changes that a walk finds. */
@@ -40,7 +43,6 @@ const walkManners: Readonly<Record<Caution['kind'], IngestManner>> = {
   held: 'hold',
   accepting: 'tell',
   rejecting: 'takeBack',
-  restored: 'takeOldBack',
 }
 
 export class FolderWalk {
@@ -57,9 +59,15 @@ export class FolderWalk {
     for (;;) {
       const { mark } = problems
       const outcome = await this.#once(changed, signal)
-      if (outcome === 'done') return problems.sweep(walkCodes, mark)
+      if (outcome === 'done') return this.#conclude(mark)
       changed = outcome.changed
     }
+  }
+
+  #conclude(mark: number): void {
+    const { index, handle, problems, isAllSeen } = this.#parts
+    problems.sweep(walkCodes, mark)
+    if (isAllSeen() && !problems.all().some(({ code }) => code === 'UNREADABLE' || code === 'CHANGING')) forgetRestore(index, handle)
   }
 
   /** `again` with the number of changes seen when the tree is still changing, or when what was held is no more. */
@@ -89,7 +97,7 @@ export class FolderWalk {
     const confirmed = await confirmLosses(lost, signal)
     log.debug('walked', { folder: handle.record.name, lost: lost.length, suspects: suspects.length })
     if (guard.caution !== caution) return { changed: 0 } // somebody decided meanwhile
-    if (caution.kind === 'held') return this.#recount(confirmed, rewrites)
+    if (caution.kind === 'held') return this.#recount(batches, confirmed, rewrites)
     if (isGuarded && guard.isTooMuch(changed)) return this.#judge(batches, suspects, confirmed, signal)
     await this.#takeAll(suspects, batches)
     await batches.settle()
@@ -109,7 +117,7 @@ export class FolderWalk {
     const gathering = openBatches('gather', signal)
     await this.#takeAll(suspects, gathering)
     const rewrites = await gathering.settle()
-    const losses = lost.filter(({ item }) => item !== undefined && guard.isLoss(item))
+    const losses = lost.filter(({ item }) => item !== undefined && item.isDoubted !== true && guard.isLoss(item))
     if (guard.isTooMuch(losses.length + rewrites.length)) {
       guard.ask(losses, rewrites)
       return 'done'
@@ -120,9 +128,10 @@ export class FolderWalk {
   }
 
   /** What is held is counted again; when everything is back as it was, nothing is held any more. */
-  #recount(lost: readonly FoundPath[], rewrites: readonly FoundPath[]): 'done' | { readonly changed: number } {
+  #recount(batches: IngestBatches, lost: readonly FoundPath[], rewrites: readonly FoundPath[]): 'done' | { readonly changed: number } {
     const { guard } = this.#parts
-    const losses = lost.filter(({ item }) => item !== undefined && guard.isLoss(item))
+    batches.finish(lost)
+    const losses = lost.filter(({ item }) => item !== undefined && item.isDoubted !== true && guard.isLoss(item))
     if (losses.length + rewrites.length > 0) {
       guard.ask(losses, rewrites)
       return 'done'

@@ -21,15 +21,16 @@ import { chunkClassNumber, parseChunkClass } from './job-keys.ts'
 import type { FolderProblems } from './problems.ts'
 import { isSameContent } from './reconcile.ts'
 import type { Candidate } from './scan.ts'
-import { isPastVersion, takeBack } from './take-back.ts'
+import { isFromBackup, restoredUsOf, takeBack } from './take-back.ts'
 
 export type IngestJobs = Jobs<{ readonly ingestBatch: typeof ingestBatch; readonly ingestWindow: typeof ingestWindow }>
 
 /**
  * What becomes of changes: 'tell' writes entries for all; 'gather' keeps rewrites for whoever decides about them; 'hold' writes none;
- * 'takeBack' treats rewrites and losses as accidents, 'takeOldBack' losses and what is older than what was there.
+ * 'takeBack' treats rewrites and losses as accidents. In every manner what came with an old backup is taken back, and so is the loss of a
+ * path that is in doubt.
  */
-export type IngestManner = 'tell' | 'gather' | 'hold' | 'takeBack' | 'takeOldBack'
+export type IngestManner = 'tell' | 'gather' | 'hold' | 'takeBack'
 
 export interface IngestEvents {
   /** Entries were written, or paths are to be reconciled. */
@@ -66,6 +67,7 @@ export class IngestBatches {
   readonly #guard: ChangeGuard
   readonly #manner: IngestManner
   readonly #signal: AbortSignal
+  readonly #restoredUs: number | undefined
   readonly #largeFiles = new Semaphore(largeFilesAtOnce)
   #pending: Candidate[] = []
   #pendingBytes = 0
@@ -86,6 +88,7 @@ export class IngestBatches {
     this.#guard = parts.guard
     this.#manner = manner
     this.#signal = signal
+    this.#restoredUs = restoredUsOf(parts.index, parts.handle)
   }
 
   /** Takes a candidate; waits while enough batches are under way. */
@@ -104,11 +107,15 @@ export class IngestBatches {
 
   /** After `settle`: commits what was held back, and with it the losses. */
   finish(lost: readonly FoundPath[]): void {
-    if (this.#manner === 'hold') return
-    const isAccident = (found: FoundPath): boolean => this.#takesBack && found.item !== undefined && this.#isLostForReal(found.item)
+    const isAccident = (found: FoundPath): boolean => this.#isAccident(found)
+    if (this.#manner === 'hold') return this.#takeBack(lost.filter(isAccident))
     const last = [...this.#held, ...(this.#manner === 'gather' ? this.#rewrites : []), ...lost.filter((found) => !isAccident(found))]
     for (let from = 0; from < last.length; from += batchPathsMax) this.#commit(last.slice(from, from + batchPathsMax))
     this.#takeBack(lost.filter(isAccident))
+  }
+
+  #isAccident({ item }: FoundPath): boolean {
+    return item !== undefined && (this.#manner === 'takeBack' || item.isDoubted === true) && this.#isLostForReal(item)
   }
 
   /** A directory counts as lost when its files do: it is made again for them. */
@@ -147,14 +154,16 @@ export class IngestBatches {
       await earlier
       const now: FoundPath[] = []
       const rewrites: FoundPath[] = []
+      const old: FoundPath[] = []
       for (const found of await reading) {
         this.#lookAtOtherNames(found)
-        if (this.#isMove(found)) this.#held.push(found)
+        if (this.#isFromBackup(found)) old.push(found)
+        else if (this.#isMove(found)) this.#held.push(found)
         else if (this.#isSetApart(found)) rewrites.push(found)
         else now.push(found)
       }
       this.#commit(now)
-      if (this.#takesBack) this.#takeBack(rewrites)
+      this.#takeBack(this.#manner === 'takeBack' ? [...old, ...rewrites] : old)
       // Held changes are looked at anew when they are decided about: only their number counts.
       this.#rewrites.push(...(this.#manner === 'hold' ? rewrites.map(({ path, item }) => ({ path, item, found: missing })) : rewrites))
     } catch (error) {
@@ -162,16 +171,14 @@ export class IngestBatches {
     }
   }
 
-  get #takesBack(): boolean {
-    return this.#manner === 'takeBack' || this.#manner === 'takeOldBack'
+  #isFromBackup(found: FoundPath): boolean {
+    if (found.found.kind === 'missing') return found.item?.isDoubted === true && this.#isAccident(found)
+    return isFromBackup(this.#index, this.#handle, found, this.#restoredUs) && !isKnownVersion(this.#index, this.#handle, found)
   }
 
   /** Whether the rewrite is not simply told. */
   #isSetApart(found: FoundPath): boolean {
-    if (this.#manner === 'takeOldBack' && isPastVersion(this.#index, this.#handle, found))
-      return !isKnownVersion(this.#index, this.#handle, found)
-    if (this.#manner === 'tell' || !isRewrite(found) || isKnownVersion(this.#index, this.#handle, found)) return false
-    return this.#manner !== 'takeOldBack' || isOlder(found)
+    return this.#manner !== 'tell' && isRewrite(found) && !isKnownVersion(this.#index, this.#handle, found)
   }
 
   /** New here, and the same file (by inode and content) as an item elsewhere: probably that one's new name. */
@@ -355,9 +362,4 @@ export class IngestBatches {
       next: 'Give the user that runs Holdfast permission to read it, then rescan the folder.',
     })
   }
-}
-
-/** The file is from before the content that was there. */
-function isOlder({ item, found }: FoundPath): boolean {
-  return item !== undefined && found.kind !== 'missing' && found.stat.mtimeUs < item.mtimeUs
 }

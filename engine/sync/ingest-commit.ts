@@ -155,7 +155,8 @@ function planPath(index: Index, handle: FolderHandle, found: FoundPath, timeMs: 
   if (twin !== undefined) return planTwin(index, handle, found, entryId, twin, timeMs)
   const isSame = item !== undefined && isSameContent(item, { ...found.found, kind: found.found.kind })
   if (isSame && !item.isLeftover && hasSameAttributes(item, found.found.kind, found.found.stat)) {
-    index.items.put(handle.row, entryId, { ...item, ...statColumns(found.found.stat) }, item)
+    const { isDoubted: _, ...known } = item
+    index.items.put(handle.row, entryId, { ...known, ...statColumns(found.found.stat) }, item)
     return undefined
   }
   const siblings = index.entries.siblings(handle.row, entryId)

@@ -23,7 +23,7 @@ import type { FoundPath, IngestOutcome } from './ingest-commit.ts'
 import type { ingestBatch, ingestWindow } from './ingest-job.ts'
 import type { FolderProblems } from './problems.ts'
 import { walkCodes } from './reasons.ts'
-import { candidateOf, isAsIndexed, isSuspect, TreeScan, type Candidate } from './scan.ts'
+import { candidateOf, isAsIndexed, isSuspect, TreeScan, trustItems, type Candidate } from './scan.ts'
 
 export type FolderScanJobs = Jobs<{
   readonly listDirectories: typeof listDirectories
@@ -114,6 +114,7 @@ export class Ingest {
       take: (candidate, batches) => this.#take(candidate, batches),
       confirmLosses: (lost, signal) => this.#confirmLosses(lost, signal),
       isStillChanging: () => this.#hints.size > 0,
+      isAllSeen: () => this.#hints.size === 0 && this.#later.size === 0,
     })
   }
 
@@ -307,7 +308,10 @@ export class Ingest {
         continue
       }
       this.#losses.delete(path) // it came back: the next time it is missing it waits again
-      if (this.#root.rules.isIgnored(path, finding.stat.kind === 'directory') || isAsIndexed(item, finding.stat)) continue
+      if (this.#root.rules.isIgnored(path, finding.stat.kind === 'directory') || isAsIndexed(item, finding.stat)) {
+        trustItems(index, [item])
+        continue
+      }
       if (item?.kind === 'directory' && finding.stat.kind !== 'directory') changes.push({ path, lost: this.#below(item) })
       this.#hintParent(path)
       const candidate = candidateOf(path, item, finding.stat)

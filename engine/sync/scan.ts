@@ -57,6 +57,15 @@ export function isAsIndexed(item: ItemRow | undefined, stat: Omit<FileStat, 'dev
   return item.kind === 'symlink' || (item.sizeBytes === stat.sizeBytes && item.mode === stat.mode)
 }
 
+/** Items whose file was found to be the very one that they describe. */
+export function trustItems(index: Index, items: readonly (ItemRow | undefined)[]): void {
+  const doubted = items.filter((item) => item?.isDoubted === true)
+  if (doubted.length === 0) return
+  index.transact(() => {
+    for (const item of doubted) if (item !== undefined) index.items.trust(item)
+  })
+}
+
 function isPlain(name: string): boolean {
   return /^[\0-\x7f]*$/.test(name)
 }
@@ -99,13 +108,17 @@ export class TreeScan {
     if (listing.outcome === 'unreadable') return // unknown is not deleted
     const known = this.#index.items.children(this.#handle.row, listing.directory)
     const spelled = new Map<string, number>()
+    const asIndexed: ItemRow[] = []
     if (listing.outcome === 'ok') {
       for (let at = listing.first; at < listing.first + listing.count; at++) {
         const name = items.names[at] ?? ''
         if (!isPlain(name)) spelled.set(name.normalize('NFC'), items.inodes[at] ?? 0)
-        await this.#compareItem(listing.directory, statAt(items, at), name, known, toVisit)
+        const item = known.get(name)
+        const isSame = await this.#compareItem(listing.directory, statAt(items, at), name, known, toVisit)
+        if (isSame && item?.isDoubted === true) asIndexed.push(item)
       }
     }
+    trustItems(this.#index, asIndexed)
     for (const problem of listing.problems) if (problem.reason === 'unreadable') known.delete(problem.name)
     for (const [name, item] of known) {
       // The same file under another Unicode form of its name is not lost: it is respelled when it is taken.
@@ -113,21 +126,23 @@ export class TreeScan {
     }
   }
 
+  /** True when nothing about the path asks for a look at its content. */
   async #compareItem(
     directory: string,
     stat: Omit<FileStat, 'device' | 'links'>,
     name: string,
     known: Map<string, ItemRow>,
     toVisit: string[],
-  ): Promise<void> {
+  ): Promise<boolean> {
     const item = known.get(name)
     known.delete(name)
     const path = parseRelativePath(childPath(directory, name))
-    if (path === undefined || this.#rules.isIgnored(path, stat.kind === 'directory')) return
+    if (path === undefined || this.#rules.isIgnored(path, stat.kind === 'directory')) return false
     if (stat.kind === 'directory') toVisit.push(path)
-    if (isAsIndexed(item, stat)) return
+    if (isAsIndexed(item, stat)) return true
     if (item?.kind === 'directory' && stat.kind !== 'directory') this.#loseBelow(item)
     await this.#sink.candidate(candidateOf(path, item, stat))
+    return false
   }
 
   /** A path that is ignored now is not lost: it is left alone, here and elsewhere. */

@@ -8,6 +8,11 @@ export interface Standing {
   readonly before: SessionMark | undefined
   /** Where the folder has it; undefined until it was written there. */
   readonly place: SessionPlace | undefined
+  /**
+   * When the folder was last found to come from a backup, by its drive's clock: what changed later there did not come with it. Undefined
+   * once all that came with it was looked at.
+   */
+  readonly restoredUs?: number | undefined
 }
 
 export type Judgement =
