@@ -2,15 +2,17 @@
 // and stores; node.ts hands in Node's world, the simulator a simulated one.
 
 import type { Controls, Problem } from './api/controls.ts'
-import { messageOf } from './base/errors.ts'
+import { errorCodeOf, messageOf } from './base/errors.ts'
 import { Coalescer } from './base/queue.ts'
 import { openSegmentStore, type SegmentStore } from './blocks/segment-store.ts'
 import { CardShelf } from './compose/card-box.ts'
 import { makeControls } from './compose/controls.ts'
 import { Flusher } from './compose/flusher.ts'
 import { FolderRegistry } from './compose/folder-registry.ts'
+import { HomeSpace } from './compose/home-space.ts'
 import { loadIdentitySeed } from './compose/identity-file.ts'
 import type { EngineWorld } from './compose/parts.ts'
+import { describeNodeProblems } from './compose/node-problems.ts'
 import { PeerKeeper } from './compose/peer-keeper.ts'
 import { routeChannels } from './compose/router.ts'
 import { createIdentity, type Identity } from './crypto/identity.ts'
@@ -30,16 +32,18 @@ export interface Engine extends AsyncDisposable {
 
 const changeIntervalMs = 100
 
-/** Throws `ALREADY_RUNNING`, `HOME_TOO_NEW`, `DATABASE_CORRUPT`, `HOME_UNUSABLE`, `PORT_IN_USE`, and what the block store throws. */
+/** Throws `ALREADY_RUNNING`, `HOME_TOO_NEW`, `DATABASE_CORRUPT`, `NO_SPACE`, `HOME_UNUSABLE`, `PORT_IN_USE`, and what the block store throws. */
 export async function openEngine(world: EngineWorld, signal: AbortSignal): Promise<Engine> {
   await using stack = new AsyncDisposableStack()
   stack.use(lockHome(world.lockPath, world.home))
-  const index = stack.use(openIndex(world.databasePath, world.random, world.onDatabaseFlushed))
+  const listeners = new Set<() => void>()
+  const space = openSpace(world, listeners)
+  const index = stack.use(openIndexInNeed(world, space))
   const seed = await loadIdentitySeed(world.files, world.keyPath, world.random)
   const identity = createIdentity(seed)
   const store = stack.use(await openStore(world, signal))
   const network = stack.use(await world.openNetwork(identity, seed, signal))
-  const running = start(world, { index, identity, store, network }, stack)
+  const running = start(world, { index, identity, store, network, space, listeners }, stack)
   const owned = stack.move()
   return { ...running, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
@@ -49,16 +53,38 @@ interface Opened {
   readonly identity: Identity
   readonly store: SegmentStore
   readonly network: Network
+  readonly space: HomeSpace | undefined
+  /** Of whoever wants to know that something changed. */
+  readonly listeners: Set<() => void>
+}
+
+function openSpace(world: EngineWorld, listeners: ReadonlySet<() => void>): HomeSpace | undefined {
+  const { reserveBytes } = world
+  if (reserveBytes === undefined) return undefined
+  const changed = (): void => {
+    for (const listener of listeners) listener()
+  }
+  return new HomeSpace({ ...world, reserveBytes, changed })
+}
+
+/** On a full disk the reserve gives the index what it needs to be opened. */
+function openIndexInNeed(world: EngineWorld, space: HomeSpace | undefined): Index {
+  const events = { onFlushed: world.onDatabaseFlushed, makeRoom: () => space?.makeRoom() === true }
+  try {
+    return openIndex(world.databasePath, world.random, events)
+  } catch (error) {
+    if (errorCodeOf(error) !== 'NO_SPACE' || !events.makeRoom()) throw error
+    return openIndex(world.databasePath, world.random, events)
+  }
 }
 
 /** Puts the flows together and begins them; `stack` gets what ends them. */
 function start(
   world: EngineWorld,
-  { index, identity, store, network }: Opened,
+  { index, identity, store, network, space, listeners }: Opened,
   stack: AsyncDisposableStack,
 ): Pick<Engine, 'controls' | 'stopped'> {
   const ending = new AbortController()
-  const listeners = new Set<() => void>()
   const pasts = new Set<string>()
   const changed = new Coalescer(world.clock, changeIntervalMs, ending.signal, () => {
     for (const listener of listeners) listener()
@@ -105,7 +131,7 @@ function start(
   folders.open()
   routeChannels({ network, folders, inviter, clock: world.clock, log: world.log }, ending.signal)
   stack.defer(listenToNetwork(world, index, network, keeper, refresh))
-  const flushing = flusher.run(ending.signal)
+  const flushing = Promise.all([flusher.run(ending.signal), space?.run(ending.signal)])
   for (const runtime of folders.members()) runtime.start()
   refresh()
 
@@ -115,7 +141,7 @@ function start(
     await flushing
   })
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>()
-  const nodeProblems = (): readonly Problem[] => [...twinProblems(cards), ...pastProblems(pasts), ...storeProblems(store)]
+  const nodeProblems = (): readonly Problem[] => describeNodeProblems({ space, cards, pasts, store })
   const stores = { world, index, network, identity }
   const traffic = (): Traffic => addTraffic(network.traffic(), lanes?.traffic)
   const parts = { ...stores, folders, inviter, keeper, cards, nodeProblems, traffic, listeners, stop, signal: ending.signal }
@@ -177,51 +203,4 @@ function listenToNetwork(world: EngineWorld, index: Index, network: Network, kee
         refresh()
     }
   })
-}
-
-/** Two nodes of one identity take each other's connections, and each other's place with the members. */
-function twinProblems({ twin }: CardShelf): readonly Problem[] {
-  if (twin === undefined) return []
-  return [
-    {
-      code: 'DUPLICATE_IDENTITY',
-      severity: 'error',
-      text: `another node with this node's identity runs at ${twin.addresses.join(', ') || 'an unknown place'}: its home is a copy of this one`,
-      next: 'Stop one of the two. On the machine that is to be another node, start with a new --home and join the folders with links; then start this one again.',
-    },
-  ]
-}
-
-/** Told until the next start: nobody here can see which of the two it was. */
-function pastProblems(folders: ReadonlySet<string>): readonly Problem[] {
-  return [...folders].map((folder) => ({
-    code: 'OWN_PAST',
-    severity: 'warning',
-    folder,
-    text: 'members know changes in the name of this node that it did not have: this machine was set back to an earlier state, or a copy of its home runs elsewhere. It goes on as another author; nothing was lost.',
-    next: 'If it was set back, nothing to do. If a copy runs elsewhere, stop that one and give it a new --home.',
-  }))
-}
-
-function storeProblems(store: SegmentStore): readonly Problem[] {
-  const problems: Problem[] = []
-  const health = store.health()
-  if (health.state === 'readOnly') {
-    problems.push({
-      code: 'STORE_READ_ONLY',
-      severity: 'error',
-      text: `the block store takes no more writes: ${health.reason}. Replaced content is kept in the folders' .holdfast/replaced meanwhile.`,
-      next: 'Check the disk of the home directory, then restart the daemon.',
-    })
-  }
-  const damaged = store.quarantine().count
-  if (damaged > 0) {
-    problems.push({
-      code: 'STORE_DAMAGED',
-      severity: 'warning',
-      text: `${damaged} ${damaged === 1 ? 'piece' : 'pieces'} of the block store cannot be read: some replaced or deleted content may be lost. The folders themselves are not touched.`,
-      next: 'Check the disk of the home directory; see log/holdfast.log for the places.',
-    })
-  }
-  return problems
 }

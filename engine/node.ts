@@ -14,7 +14,7 @@ import type { EngineJobs } from './job-table.ts'
 import type { LaneTable } from './lane-table.ts'
 import { directHosts } from './transfer/lane-source.ts'
 import { laneIdleMsMax } from './transfer/lanes.ts'
-import { errorCodeOf } from './base/errors.ts'
+import { errorCodeOf, messageOf } from './base/errors.ts'
 import type { Log } from './base/log.ts'
 import { openLibp2pNetwork } from './net/libp2p-network.ts'
 import type { Network } from './net/network.ts'
@@ -26,6 +26,9 @@ import { readPorts, rememberPorts, withPorts } from './platform/listen-memory.ts
  */
 const workerThreadsMax = 4
 const workerThreads = Math.max(1, Math.min(workerThreadsMax, availableParallelism() - 1))
+
+/** The memory that SQLite shares between threads, and room in the index for letting go of a part of history. */
+const homeReserveBytes = 2 * 1024 * 1024
 
 /** They wait for the network most of the time. */
 const laneJobsMax = 64
@@ -50,6 +53,7 @@ export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal
         openWatcher: openWatcherAuto(config.watch, log),
         openNetwork: (_identity, seed, until) => openNetwork(config, paths.ports, seed, log, until),
         home: realpathSync(config.home), // compared with folders' places, which have no symlinks in them
+        reserveBytes: homeReserveBytes,
         databasePath: paths.database,
         databaseCare: {
           flush: (until) => jobs.run('flushDatabase', { path: paths.database }, { signal: until }),
@@ -86,7 +90,11 @@ async function openNetwork(
     log.warn('the ports used before are taken: listening on others', { addresses: remembered.join(' ') })
     return openLibp2pNetwork({ identityKey, listen, discovery, log }, signal)
   })
-  rememberPorts(portsPath, listen, network.addresses())
+  try {
+    rememberPorts(portsPath, listen, network.addresses())
+  } catch (error) {
+    log.warn('could not note the ports: the next start may get others', { error: messageOf(error) })
+  }
   return network
 }
 

@@ -1,4 +1,4 @@
-// The files of one segment store: their names, the marker that says "this is a store", open handles for reading, the reserve.
+// The files of one segment store: their names, the marker that says "this is a store", open handles for reading, where the reserve is.
 
 import { EngineError, messageOf } from '../base/errors.ts'
 import { FilesError, type Files, type OpenFile } from '../base/files.ts'
@@ -22,6 +22,11 @@ function segmentNumberOf(name: string): number | undefined {
 
 export function isFault(error: unknown, fault: FilesError['fault']): boolean {
   return error instanceof FilesError && error.fault === fault
+}
+
+/** Room for tombstones on a full disk. */
+export function reservePath(directory: string): string {
+  return `${directory}/${reserveName}`
 }
 
 export function segmentPath(directory: string, segment: number): string {
@@ -155,66 +160,5 @@ export class ReadHandles {
   close(): void {
     for (const file of this.#open.values()) file.close()
     this.#open.clear()
-  }
-}
-
-/** A file of random bytes that is given up when the disk is full, so that tombstones find room. */
-export class Reserve {
-  readonly #files: Files
-  readonly #path: string
-  readonly #sizeBytes: number
-  readonly #random: Random
-  #isHeld = false
-
-  constructor(parts: { files: Files; directory: string; random: Random }, sizeBytes: number) {
-    this.#files = parts.files
-    this.#path = `${parts.directory}/${reserveName}`
-    this.#sizeBytes = sizeBytes
-    this.#random = parts.random
-  }
-
-  get isHeld(): boolean {
-    return this.#isHeld
-  }
-
-  get heldBytes(): number {
-    return this.#isHeld ? this.#sizeBytes : 0
-  }
-
-  /** Makes the file unless it is whole. Throws FilesError and leaves nothing behind then. */
-  async hold(): Promise<void> {
-    if (this.#isHeld) return
-    const size = this.#files.lstat(this.#path)?.sizeBytes
-    if (size !== this.#sizeBytes || size === 0) {
-      if (size !== undefined) this.#files.unlink(this.#path)
-      // Random, since a file system that compresses would give zeros no room.
-      if (this.#sizeBytes > 0) await this.#write(this.#random.bytes(this.#sizeBytes))
-    }
-    this.#isHeld = true
-  }
-
-  async #write(bytes: Uint8Array): Promise<void> {
-    try {
-      await writeWholeFile(this.#files, this.#path, bytes)
-    } catch (error) {
-      this.#unlink()
-      throw error
-    }
-  }
-
-  /** Gives the space back to the file system; false when there was none. */
-  release(): boolean {
-    if (!this.#isHeld || this.#sizeBytes === 0) return false
-    this.#isHeld = false
-    this.#unlink()
-    return true
-  }
-
-  #unlink(): void {
-    try {
-      this.#files.unlink(this.#path)
-    } catch (error) {
-      if (!(error instanceof FilesError)) throw error // a reserve that cannot be freed is only not freed
-    }
   }
 }

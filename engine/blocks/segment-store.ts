@@ -6,6 +6,7 @@ import { EngineError, errorCodeOf, messageOf } from '../base/errors.ts'
 import { FilesError, type Files } from '../base/files.ts'
 import type { Log } from '../base/log.ts'
 import { Semaphore } from '../base/queue.ts'
+import { Reserve } from '../base/reserve.ts'
 import type { BlockId, FolderId } from '../model/ids.ts'
 import { readBlock } from './block-reader.ts'
 import { checkBlocks, closedError } from './checked.ts'
@@ -15,7 +16,7 @@ import { MemorySegmentIndex } from './memory-segment-index.ts'
 import { Quarantine, type DamagedRecord, type DamageReason } from './quarantine.ts'
 import { markerBytes, recordBytesOf } from './record.ts'
 import { recoverSegments } from './recover.ts'
-import { openMarker, ReadHandles, Reserve } from './segment-directory.ts'
+import { openMarker, ReadHandles, reservePath } from './segment-directory.ts'
 import type { BlockLocation, SegmentIndex } from './segment-index.ts'
 import { defaultSegmentLimits, type SegmentLimits } from './segment-limits.ts'
 import { readOnlyError, SegmentLog } from './segment-log.ts'
@@ -65,7 +66,7 @@ export async function openSegmentStore(options: SegmentStoreOptions, signal: Abo
     const recovery = { files, directory, storeId, clock, log, index, table, handles, quarantine, unsyncedBytesMax }
     const active = await recoverSegments(recovery, signal)
     segments = new SegmentLog({ files, directory, storeId, limits, log, table }, active)
-    const reserve = new Reserve({ files, directory, random }, limits.reserveBytes)
+    const reserve = new Reserve({ files, random, path: reservePath(directory), sizeBytes: limits.reserveBytes })
     const parts = { files, directory, storeId, clock, log, limits, index, table, quarantine, handles, segments, reserve }
     await prepareWrites(parts, active !== undefined)
     log.info('opened the block store', { ...index.totals(), damaged: quarantine.count, durationMs: clock.monotonicMs() - startedMs })

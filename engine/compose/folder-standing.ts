@@ -2,6 +2,8 @@
 // so that no sequence number is used twice; what is on disk is then looked at with the care that the case asks for.
 
 import { toHex } from '../base/bytes.ts'
+import { errorCodeOf, messageOf } from '../base/errors.ts'
+import { FilesError } from '../base/files.ts'
 import type { Index } from '../index/index-store.ts'
 import { incarnationBytes } from '../model/limits.ts'
 import type { FolderHandle } from '../sync/folder-handle.ts'
@@ -18,7 +20,10 @@ const nonceBytes = 8
 /** Whatever is in the folder was there before, until the session file tells the drive's time. */
 const untilWritten = Number.MAX_SAFE_INTEGER
 
-/** Begins a session. Any other answer than 'same' and 'first': the folder has another author now and is to be opened anew. */
+/**
+ * Begins a session. Any other answer than 'same' and 'first': the folder has another author now and is to be opened anew. On a full disk
+ * the session before goes on where it can: that is as safe as one that was never interrupted.
+ */
 export async function beginSession(parts: StandingParts, signal: AbortSignal): Promise<Judgement> {
   const { world, index, handle } = parts
   const { root, row } = handle
@@ -27,19 +32,41 @@ export async function beginSession(parts: StandingParts, signal: AbortSignal): P
   const judgement = judgeStanding(known, found)
   const count = Math.max(known?.mark.count ?? 0, found?.mark.count ?? 0) + 1
   const mark = { count, nonce: toHex(world.random.bytes(nonceBytes)) }
-  const isOtherTime = judgement === 'indexIsOlder' || judgement === 'folderIsOlder'
   const restoredUs = judgement === 'folderIsOlder' ? untilWritten : known?.restoredUs
   // What the folder has, not what the row says: a session before this one may have begun in the row alone.
   const standing: Standing = { mark, before: found?.mark, place: undefined, restoredUs }
+  try {
+    noteSession(parts, judgement, standing)
+  } catch (error) {
+    if (judgement !== 'same' || restoredUs === untilWritten || !isFullDisk(error)) throw error
+    return judgement
+  }
+  try {
+    const place = await world.jobs.run('writeSession', { root, mark }, { signal })
+    const now: Standing = { ...standing, place, restoredUs: restoredUs === untilWritten ? place.ctimeUs : restoredUs }
+    index.transact(() => index.folders.setStanding(row, JSON.stringify(now)))
+  } catch (error) {
+    if (restoredUs === untilWritten || !isFullDisk(error)) throw error
+    world.log.warn('no room to write the session down', { folder: handle.record.name, error: messageOf(error) })
+  }
+  if (isOfOtherTime(judgement)) world.log.warn('index and folder are of different times', { folder: handle.record.name, judgement })
+  return judgement
+}
+
+function isFullDisk(error: unknown): boolean {
+  return (error instanceof FilesError && error.fault === 'noSpace') || errorCodeOf(error) === 'NO_SPACE'
+}
+
+function isOfOtherTime(judgement: Judgement): boolean {
+  return judgement === 'indexIsOlder' || judgement === 'folderIsOlder'
+}
+
+function noteSession({ world, index, handle }: StandingParts, judgement: Judgement, standing: Standing): void {
+  const { row } = handle
   index.transactDurably(() => {
     index.folders.setStanding(row, JSON.stringify(standing))
-    if (isOtherTime) index.folders.setIncarnation(row, world.random.bytes(incarnationBytes))
+    if (isOfOtherTime(judgement)) index.folders.setIncarnation(row, world.random.bytes(incarnationBytes))
     if (judgement === 'indexIsOlder') index.renewId(world.random)
     if (judgement === 'folderIsOlder') index.items.doubtAll(row)
   })
-  const place = await world.jobs.run('writeSession', { root, mark }, { signal })
-  const now: Standing = { ...standing, place, restoredUs: restoredUs === untilWritten ? place.ctimeUs : restoredUs }
-  index.transact(() => index.folders.setStanding(row, JSON.stringify(now)))
-  if (isOtherTime) world.log.warn('index and folder are of different times', { folder: handle.record.name, judgement })
-  return judgement
 }

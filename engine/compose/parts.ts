@@ -26,6 +26,8 @@ export interface EngineWorld {
   readonly openNetwork: (identity: Identity, seed: Uint8Array, signal: AbortSignal) => Promise<Network>
   /** Absolute paths, '/'-separated. */
   readonly home: string
+  /** What is held back of the home's disk for when it is full; absent where nobody looks after that. */
+  readonly reserveBytes?: number
   readonly databasePath: string
   readonly lockPath: string
   readonly databaseCare: DatabaseCare

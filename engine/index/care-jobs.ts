@@ -3,6 +3,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import { FilesError } from '../base/files.ts'
 import type { JobResult, JobWorld } from '../base/jobs.ts'
+import { isFullDisk, logKeptBytes } from './database.ts'
 
 export interface DatabaseFile {
   readonly path: string
@@ -24,24 +25,30 @@ export async function flushDatabase(input: DatabaseFile, { files }: JobWorld): P
   return { output: undefined }
 }
 
-/** Bytes of the log after which it is worth moving to the database. */
-const checkpointBytesMin = 8 * 1024 * 1024
+/** Bytes of the log after which it is worth moving to the database: fewer where there is little room. */
+const checkpointBytes = { min: 2 * logKeptBytes, max: 8 * 1024 * 1024, shareOfFree: 1 / 64 }
 
-/** From this length on the log is worth starting over, which takes a moment without writes. */
-const settleBytesMin = 32 * 1024 * 1024
+/** From so many times that length on the log is worth starting over, which takes a moment without writes. */
+const settleFactor = 4
 
 /**
  * Moves what is committed from a long log to the database, while others read and write it. True when the log has grown so long that the
- * writer should move the little that came meanwhile (`Index.settleLog`), so that the log begins anew.
+ * writer should move the little that came meanwhile (`Index.settleLog`), so that the log begins anew. On a full disk what can be moved is.
  */
 export function checkpointDatabase(input: DatabaseFile, { files }: JobWorld): JobResult<boolean> {
   const logBytes = files.lstat(`${input.path}-wal`)?.sizeBytes ?? 0
-  if (logBytes < checkpointBytesMin) return { output: false }
+  if (logBytes < checkpointBytes.min) return { output: false }
+  const { min, max, shareOfFree } = checkpointBytes
+  const worthBytes = Math.min(max, Math.max(min, files.freeBytes(input.path) * shareOfFree))
+  if (logBytes < worthBytes) return { output: false }
   const database = new DatabaseSync(input.path)
   try {
     database.exec('pragma busy_timeout = 0; pragma wal_autocheckpoint = 0; pragma synchronous = normal; pragma wal_checkpoint(passive)')
+  } catch (error) {
+    if (!isFullDisk(error)) throw error
+    return { output: false }
   } finally {
     database.close()
   }
-  return { output: logBytes >= settleBytesMin }
+  return { output: logBytes >= settleFactor * worthBytes }
 }

@@ -12,6 +12,8 @@ const cacheKiB = 6 * 1024
 const busyTimeoutMs = 5000
 /** 256 MiB. Checkpoints are made off this thread long before (care-jobs.ts): this is for when that does not keep up. */
 const checkpointPages = 65_536
+/** What the log file keeps of its length when it begins anew: how long it is tells how much is in it then (care-jobs.ts). */
+export const logKeptBytes: number = 256 * 1024
 
 export class Database implements Disposable {
   readonly #database: DatabaseSync
@@ -30,7 +32,8 @@ export class Database implements Disposable {
 
   /**
    * Runs `work` as one transaction; nested calls join the outer one. `work` is synchronous by type: no await inside. With 'now' it
-   * survives a power cut from the moment in which this returns, with 'soon' it may be lost with all that came after it.
+   * survives a power cut from the moment in which this returns, with 'soon' it may be lost with all that came after it. Throws `NO_SPACE`,
+   * `DISK_FAILED`, and what `work` throws.
    */
   transact<T>(work: () => T, durability: 'soon' | 'now'): T {
     if (this.#isInTransaction) {
@@ -80,19 +83,39 @@ export class Database implements Disposable {
   }
 }
 
-/** A full disk is an answer, not an accident; anything else is passed on as it is. */
+/** SQLite's: the file could not grow; the memory that processes share could not; the low byte of all I/O errors. */
+const resultCodes = { full: 13, sharedMemoryFull: 4874, io: 10 }
+
+/** SQLite's result code of an error that it threw; 0 for any other. */
+function resultCodeOf(error: unknown): number {
+  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' ? error.errcode : 0
+}
+
+export function isFullDisk(error: unknown): boolean {
+  const code = resultCodeOf(error)
+  return code === resultCodes.full || code === resultCodes.sharedMemoryFull
+}
+
+/** A disk that is full or fails is an answer, not an accident; anything else is passed on as it is. */
 function wrapDatabaseError(error: unknown): unknown {
-  if (messageOf(error).includes('database or disk is full')) {
+  if (isFullDisk(error)) {
     return new EngineError('NO_SPACE', 'the index could not be written: the disk of the home directory is full; free some space there', {
       cause: error,
     })
+  }
+  if ((resultCodeOf(error) & 0xff) === resultCodes.io) {
+    return new EngineError(
+      'DISK_FAILED',
+      `the index could not be read or written: ${messageOf(error)}; check the disk of the home directory`,
+      { cause: error },
+    )
   }
   return error
 }
 
 /**
  * Opens or makes the index. Throws `DATABASE_CORRUPT` when the file is not a sound database, `HOME_TOO_NEW` when a newer
- * version of Holdfast has written it. Neither changes the file.
+ * version of Holdfast has written it. Neither changes the file. Throws `NO_SPACE`, `DISK_FAILED` as well.
  */
 export function openDatabase(path: string, onFlushed: () => void = () => undefined): Database {
   let raw: DatabaseSync | undefined
@@ -104,7 +127,8 @@ export function openDatabase(path: string, onFlushed: () => void = () => undefin
     return new Database(raw, onFlushed)
   } catch (error) {
     raw?.close()
-    if (error instanceof EngineError) throw error
+    const wrapped = wrapDatabaseError(error)
+    if (wrapped instanceof EngineError) throw wrapped
     throw corrupt(path, messageOf(error), error)
   }
 }
@@ -127,6 +151,7 @@ function migrate(raw: DatabaseSync, path: string): void {
   raw.exec('pragma journal_mode = wal')
   raw.exec('pragma synchronous = normal')
   raw.exec(`pragma wal_autocheckpoint = ${checkpointPages}`)
+  raw.exec(`pragma journal_size_limit = ${logKeptBytes}`)
   raw.exec('pragma foreign_keys = on')
   raw.exec(`pragma cache_size = -${cacheKiB}`)
   for (let step = version; step < migrations.length; step++) {

@@ -8,7 +8,8 @@ import { EngineError, messageOf } from '../base/errors.ts'
 export function lockHome(lockPath: string, homePath: string): Disposable {
   const database = new DatabaseSync(lockPath)
   try {
-    database.exec('pragma busy_timeout = 0; pragma locking_mode = exclusive; begin exclusive')
+    // No journal: nothing is ever written here, and a full disk must not keep a daemon from starting.
+    database.exec('pragma busy_timeout = 0; pragma locking_mode = exclusive; pragma journal_mode = memory; begin exclusive')
   } catch (error) {
     database.close()
     if (messageOf(error).includes('locked')) {
@@ -16,11 +17,6 @@ export function lockHome(lockPath: string, homePath: string): Disposable {
         'ALREADY_RUNNING',
         `another Holdfast daemon is already running on ${homePath}: use it, stop it with 'holdfast stop', or start this one with another --home`,
       )
-    }
-    if (messageOf(error).includes('is full')) {
-      throw new EngineError('NO_SPACE', `cannot lock the home ${homePath}: its disk is full; free some space there and start again`, {
-        cause: error,
-      })
     }
     throw new EngineError('HOME_UNUSABLE', `cannot lock the home ${homePath}: ${messageOf(error)}`, { cause: error })
   }

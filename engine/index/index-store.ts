@@ -1,6 +1,7 @@
 // The index: every table over one database. Flows are handed this and use the tables they need.
 
 import type { Random } from '../base/clock.ts'
+import { errorCodeOf } from '../base/errors.ts'
 import { BlockNeedTable } from './block-need-table.ts'
 import { openDatabase, type Database } from './database.ts'
 import { EntryTable } from './entry-table.ts'
@@ -26,6 +27,8 @@ export interface Index extends Disposable {
   transact<T>(work: () => T): T
   /** As `transact`; once it has returned, the fact survives a power cut: for what other nodes are told as ours, and for secrets. */
   transactDurably<T>(work: () => T): T
+  /** As `transactDurably`, for what lets something go: on a full disk it may use the last reserve, and `work` runs once more then. */
+  transactToMakeRoom<T>(work: () => T): T
   /** Moves the rest of the log to the database, on this thread: quick right after a checkpoint elsewhere. */
   settleLog(): void
   /** What is kept in memory of rows is read again: after a folder went. */
@@ -35,8 +38,15 @@ export interface Index extends Disposable {
 const indexIdBytes = 16
 const indexIdName = 'index_id'
 
-/** Throws `DATABASE_CORRUPT`, `HOME_TOO_NEW`. */
-export function openIndex(path: string, random: Random, onFlushed?: () => void): Index {
+export interface IndexEvents {
+  /** Everything committed so far survives a power cut. */
+  readonly onFlushed?: (() => void) | undefined
+  /** The disk is full, and what is to be written makes room: true when some was found for it. */
+  readonly makeRoom?: () => boolean
+}
+
+/** Throws `DATABASE_CORRUPT`, `HOME_TOO_NEW`, `NO_SPACE`, `DISK_FAILED`. */
+export function openIndex(path: string, random: Random, { onFlushed, makeRoom }: IndexEvents = {}): Index {
   const database = openDatabase(path, onFlushed)
   const entries = new EntryTable(database)
   const needs = new NeedTable(database)
@@ -76,6 +86,14 @@ export function openIndex(path: string, random: Random, onFlushed?: () => void):
     settleLog: () => database.settleLog(),
     transact: (work) => attempt(() => database.transact(work, 'soon')),
     transactDurably: (work) => attempt(() => database.transact(work, 'now')),
+    transactToMakeRoom: (work) => {
+      try {
+        return attempt(() => database.transact(work, 'now'))
+      } catch (error) {
+        if (errorCodeOf(error) !== 'NO_SPACE' || makeRoom?.() !== true) throw error
+        return attempt(() => database.transact(work, 'now'))
+      }
+    },
     [Symbol.dispose]: () => database[Symbol.dispose](),
   }
 }

@@ -1,7 +1,7 @@
 // Which ports the node listened on last: a node that asks for any free port keeps the one it got, so that links and
 // remembered addresses stay good over a restart.
 
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 
 export type PortMemory = Readonly<Record<string, number>>
 
@@ -33,7 +33,7 @@ export function withPorts(listen: readonly string[], ports: PortMemory): readonl
   })
 }
 
-/** Remembers, for each address with any port, the port that one of `addresses` of its family got. */
+/** Remembers, for each address with any port, the port that one of `addresses` of its family got. Writes what is new only. Throws what the file system throws. */
 export function rememberPorts(path: string, listen: readonly string[], addresses: readonly string[]): void {
   const ports: Record<string, number> = {}
   for (const wanted of listen) {
@@ -41,6 +41,9 @@ export function rememberPorts(path: string, listen: readonly string[], addresses
     const match = addresses.map((address) => new RegExp(`^/${family}/[^/]+/tcp/(\\d+)/`).exec(address)).find((found) => found !== null)
     if (anyPort.test(wanted) && match !== undefined) ports[wanted] = Number(match?.[1])
   }
+  const known = readPorts(path)
+  const isKnown = Object.keys(known).length === Object.keys(ports).length && Object.entries(ports).every(([at, port]) => known[at] === port)
+  if (isKnown && existsSync(path)) return
   const temporary = `${path}.new`
   writeFileSync(temporary, `${JSON.stringify(ports)}\n`, { mode: 0o600 })
   renameSync(temporary, path)

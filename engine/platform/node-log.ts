@@ -1,12 +1,16 @@
 // The log of a daemon: pino's lines into a file that is set aside when it has grown, a few generations kept.
 // Writes are synchronous so that the last lines before a crash are there.
 
-import { closeSync, fstatSync, openSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, renameSync, statfsSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { pino } from 'pino'
 import type { Logger } from 'pino'
 import type { Log } from '../base/log.ts'
 
 const fileBytesMax = 8 * 1024 * 1024
+const fileBytesMin = 64 * 1024
+/** A log on a small disk is a short one. */
+const diskShareOfFile = 1 / 256
 const generations = 3
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -15,12 +19,17 @@ export interface NodeLog extends Disposable {
   readonly log: Log
 }
 
-/** Opens or makes the file at `path` (mode 0600; its directory is there). Throws what the file system throws. */
-export function openNodeLog(path: string, level: LogLevel = 'info', sizeBytesMax: number = fileBytesMax): NodeLog {
+/** Opens or makes the file at `path` (mode 0600; its directory is there). Throws what the file system throws, but not that it is full. */
+export function openNodeLog(path: string, level: LogLevel = 'info', sizeBytesMax: number = fileBytesMaxAt(dirname(path))): NodeLog {
   const file = new RotatingFile(path, sizeBytesMax)
   // oxlint-disable-next-line unicorn/no-null -- pino's way to leave out process id and host name
   const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, file)
   return { log: logOf(logger), [Symbol.dispose]: () => file[Symbol.dispose]() }
+}
+
+function fileBytesMaxAt(directory: string): number {
+  const { blocks, bsize } = statfsSync(directory)
+  return Math.round(Math.min(fileBytesMax, Math.max(fileBytesMin, blocks * bsize * diskShareOfFile)))
 }
 
 function logOf(logger: Logger): Log {
@@ -38,25 +47,31 @@ class RotatingFile implements Disposable {
   readonly #sizeBytesMax: number
   #descriptor: number | undefined
   #sizeBytes = 0
+  #isEnded = false
 
   constructor(path: string, sizeBytesMax: number) {
     this.#path = path
     this.#sizeBytesMax = sizeBytesMax
-    this.#open()
+    try {
+      this.#open()
+    } catch (error) {
+      if (!isFull(error)) throw error
+    }
   }
 
   /** Never throws: a full disk must not end the daemon through its log. Lines that cannot be written are lost. */
   write(line: string): void {
+    if (this.#isEnded) return
     try {
       if (this.#sizeBytes >= this.#sizeBytesMax) this.#rotate()
-      if (this.#descriptor !== undefined) this.#sizeBytes += writeSync(this.#descriptor, line)
+      this.#sizeBytes += writeSync(this.#descriptor ?? this.#open(), line)
     } catch {
       // There is nowhere left to say it.
     }
   }
 
   #rotate(): void {
-    this[Symbol.dispose]()
+    this.#close()
     for (let age = generations - 1; age >= 1; age--) {
       try {
         renameSync(age === 1 ? this.#path : `${this.#path}.${age - 1}`, `${this.#path}.${age}`)
@@ -64,16 +79,27 @@ class RotatingFile implements Disposable {
         // That generation does not exist yet.
       }
     }
-    this.#open()
+    this.#sizeBytes = 0
   }
 
-  #open(): void {
-    this.#descriptor = openSync(this.#path, 'a', 0o600)
-    this.#sizeBytes = fstatSync(this.#descriptor).size
+  #open(): number {
+    const descriptor = openSync(this.#path, 'a', 0o600)
+    this.#descriptor = descriptor
+    this.#sizeBytes = fstatSync(descriptor).size
+    return descriptor
   }
 
   [Symbol.dispose](): void {
+    this.#isEnded = true
+    this.#close()
+  }
+
+  #close(): void {
     if (this.#descriptor !== undefined) closeSync(this.#descriptor)
     this.#descriptor = undefined
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
 }

@@ -5,9 +5,9 @@ import { it } from 'node:test'
 
 import { present } from '../../engine/base/assert.ts'
 import { silentLog } from '../../engine/base/log.ts'
+import { Reserve } from '../../engine/base/reserve.ts'
 import { GroupCommit } from '../../engine/blocks/group-commit.ts'
 import { MemorySegmentIndex } from '../../engine/blocks/memory-segment-index.ts'
-import { Reserve } from '../../engine/blocks/segment-directory.ts'
 import { defaultSegmentLimits } from '../../engine/blocks/segment-limits.ts'
 import { SegmentLog } from '../../engine/blocks/segment-log.ts'
 import { SegmentTable } from '../../engine/blocks/segment-table.ts'
@@ -30,7 +30,11 @@ function openCommits(): { readonly commits: GroupCommit; readonly index: MemoryS
   }
   const index = new MemorySegmentIndex()
   const segments = new SegmentLog({ ...parts, table: new SegmentTable() }, undefined)
-  return { commits: new GroupCommit({ ...parts, segments, index, reserve: new Reserve(parts, 0) }), index, files }
+  return {
+    commits: new GroupCommit({ ...parts, segments, index, reserve: new Reserve({ ...parts, path: '/store/reserve', sizeBytes: 0 }) }),
+    index,
+    files,
+  }
 }
 
 it('a tombstone that is carried on does not stand for a removal of the block as it is now', async () => {

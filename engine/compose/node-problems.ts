@@ -1,0 +1,65 @@
+// What is not as it should be with the node as a whole: its disk, its identity, its past, its block store.
+
+import type { Problem } from '../api/controls.ts'
+import type { SegmentStore } from '../blocks/segment-store.ts'
+import type { CardShelf } from './card-box.ts'
+import type { HomeSpace } from './home-space.ts'
+
+export interface NodeTroubles {
+  readonly space: HomeSpace | undefined
+  readonly cards: CardShelf
+  /** Names of folders of which members know a later past than this node. */
+  readonly pasts: ReadonlySet<string>
+  readonly store: SegmentStore
+}
+
+export function describeNodeProblems({ space, cards, pasts, store }: NodeTroubles): readonly Problem[] {
+  return [...(space?.problems() ?? []), ...twinProblems(cards), ...pastProblems(pasts), ...storeProblems(store)]
+}
+
+/** Two nodes of one identity take each other's connections, and each other's place with the members. */
+function twinProblems({ twin }: CardShelf): readonly Problem[] {
+  if (twin === undefined) return []
+  return [
+    {
+      code: 'DUPLICATE_IDENTITY',
+      severity: 'error',
+      text: `another node with this node's identity runs at ${twin.addresses.join(', ') || 'an unknown place'}: its home is a copy of this one`,
+      next: 'Stop one of the two. On the machine that is to be another node, start with a new --home and join the folders with links; then start this one again.',
+    },
+  ]
+}
+
+/** Told until the next start: nobody here can see which of the two it was. */
+function pastProblems(folders: ReadonlySet<string>): readonly Problem[] {
+  return [...folders].map((folder) => ({
+    code: 'OWN_PAST',
+    severity: 'warning',
+    folder,
+    text: 'members know changes in the name of this node that it did not have: this machine was set back to an earlier state, or a copy of its home runs elsewhere. It goes on as another author; nothing was lost.',
+    next: 'If it was set back, nothing to do. If a copy runs elsewhere, stop that one and give it a new --home.',
+  }))
+}
+
+function storeProblems(store: SegmentStore): readonly Problem[] {
+  const problems: Problem[] = []
+  const health = store.health()
+  if (health.state === 'readOnly') {
+    problems.push({
+      code: 'STORE_READ_ONLY',
+      severity: 'error',
+      text: `the block store takes no more writes: ${health.reason}. Replaced content is kept in the folders' .holdfast/replaced meanwhile.`,
+      next: 'Check the disk of the home directory, then restart the daemon.',
+    })
+  }
+  const damaged = store.quarantine().count
+  if (damaged > 0) {
+    problems.push({
+      code: 'STORE_DAMAGED',
+      severity: 'warning',
+      text: `${damaged} ${damaged === 1 ? 'piece' : 'pieces'} of the block store cannot be read: some replaced or deleted content may be lost. The folders themselves are not touched.`,
+      next: 'Check the disk of the home directory; see log/holdfast.log for the places.',
+    })
+  }
+  return problems
+}
