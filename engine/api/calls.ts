@@ -72,7 +72,7 @@ export interface Calls {
     input: { readonly folder: string; readonly path: string; readonly keep: ConflictKeep }
     output: { readonly kept: readonly string[]; readonly removed: readonly string[] }
   }
-  waitSynced: { input: { readonly folder?: string; readonly timeoutMs?: number }; output: Empty }
+  waitSynced: { input: { readonly folder?: string; readonly timeoutMs?: number }; output: { readonly paused: readonly string[] } }
 }
 
 export type CallName = keyof Calls

@@ -60,6 +60,7 @@ const folderStatus = z
     reasons: z.array(z.object({ reason: z.string(), paths: count })),
     held: z.object({ deleted: count, rewritten: count, files: count, sinceMs: z.number(), examples: z.array(z.string()) }).exactOptional(),
     stored: z.object({ bytes: count }).exactOptional(),
+    pausedAt: z.array(z.string()).exactOptional(),
     progress: progress.exactOptional(),
   })
   .openapi('FolderStatus')
@@ -188,7 +189,7 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
   },
   needs: {
     input: z.strictObject({ folder: folderName, limit: z.number().int().min(1).max(needsMax).exactOptional() }),
-    output: z.object({ state: folderState, items: z.array(outOfStep), total: count }),
+    output: z.object({ state: folderState, items: z.array(outOfStep), total: count, pausedAt: z.array(z.string()).exactOptional() }),
   },
   acceptChanges: folderOnly,
   rejectChanges: folderOnly,
@@ -227,7 +228,7 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
   },
   waitSynced: {
     input: z.strictObject({ folder: folderName.exactOptional(), timeoutMs: z.number().int().min(0).max(waitMsMax).exactOptional() }),
-    output: empty,
+    output: z.object({ paused: z.array(z.string()) }),
   },
 }
 

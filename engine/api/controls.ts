@@ -53,6 +53,14 @@ export interface OutOfStep {
   readonly bytes: number
 }
 
+export interface FolderNeeds {
+  readonly state: FolderState
+  readonly items: readonly OutOfStep[]
+  readonly total: number
+  /** As in FolderStatus. */
+  readonly pausedAt?: readonly string[]
+}
+
 export interface ReasonCount {
   readonly reason: string
   readonly paths: number
@@ -79,6 +87,8 @@ export interface FolderStatus {
   /** How many paths are not in step for each reason. */
   readonly reasons: readonly ReasonCount[]
   readonly held?: HeldChanges
+  /** Names of the connected members at which the folder is paused; absent when it is at none. */
+  readonly pausedAt?: readonly string[]
   /** Of a folder that is stored here without being read: sealed bytes. Then `needFiles` counts blocks. */
   readonly stored?: { readonly bytes: number }
   readonly progress?: Progress
@@ -155,7 +165,7 @@ export interface FolderControls {
   /** Sets them, all or none, and gives every setting with its value. `BAD_ARGUMENT` names what is wrong. */
   setFolder(folder: string, settings: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>>
   /** Paths that are not in step, at most `limit`; `total` counts all. */
-  needs(folder: string, limit: number): { readonly state: FolderState; readonly items: readonly OutOfStep[]; readonly total: number }
+  needs(folder: string, limit: number): FolderNeeds
   /** Held changes were meant: the others are told of them now. Throws `NOTHING_HELD`. */
   acceptChanges(folder: string, signal: AbortSignal): Promise<void>
   /**
@@ -167,9 +177,10 @@ export interface FolderControls {
   verifyFolder(folder: string, signal: AbortSignal): Promise<{ files: number; bytes: number; rotten: readonly string[] }>
   /**
    * Resolves when the folders (all when absent) are in step: local changes ingested, everything known applied here and,
-   * for each connected member, everything of ours acknowledged as applied there. Throws `TIMED_OUT` through the signal's owner.
+   * for each connected member, everything of ours acknowledged as applied there. Gives the names of folders that were left out because they
+   * are paused here. Throws `NOT_ALLOWED` when the one folder asked for is, or all are; `TIMED_OUT` through the signal's owner.
    */
-  waitSynced(folder: string | undefined, signal: AbortSignal): Promise<void>
+  waitSynced(folder: string | undefined, signal: AbortSignal): Promise<{ readonly paused: readonly string[] }>
 }
 
 export interface SharingControls {

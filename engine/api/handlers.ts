@@ -3,7 +3,7 @@
 import type { Clock } from '../base/clock.ts'
 import { EngineError, errorCodeOf } from '../base/errors.ts'
 import type { CallInput, CallName, CallOutput } from './calls.ts'
-import type { Controls, FolderControls } from './controls.ts'
+import type { Controls, FolderControls, FolderStatus } from './controls.ts'
 
 export interface CallContext {
   readonly controls: Controls
@@ -40,7 +40,7 @@ export const handlers: { readonly [Name in CallName]: Handler<Name> } = {
   rollback: (input, { controls, signal }) => controls.rollback(input, signal),
   conflicts: ({ folder }, { controls }) => ({ conflicts: controls.conflicts(folder) }),
   resolveConflict: (input, { controls }) => controls.resolveConflict(input),
-  waitSynced: ({ folder, timeoutMs }, { controls, clock, signal }) => done(waitSynced(controls, folder, timeoutMs, clock, signal)),
+  waitSynced: ({ folder, timeoutMs }, { controls, clock, signal }) => waitSynced(controls, folder, timeoutMs, clock, signal),
 }
 
 async function done(work: Promise<void>): Promise<Record<string, never>> {
@@ -54,7 +54,7 @@ async function waitSynced(
   timeoutMs: number | undefined,
   clock: Clock,
   signal: AbortSignal,
-): Promise<void> {
+): ReturnType<FolderControls['waitSynced']> {
   if (timeoutMs === undefined) return controls.waitSynced(folder, signal)
   const timeUp = new AbortController()
   const isOver = new AbortController()
@@ -63,17 +63,23 @@ async function waitSynced(
     () => undefined, // stopped below because the wait ended first
   )
   try {
-    await controls.waitSynced(folder, AbortSignal.any([signal, timeUp.signal]))
+    return await controls.waitSynced(folder, AbortSignal.any([signal, timeUp.signal]))
   } catch (error) {
     if (!timeUp.signal.aborted || errorCodeOf(error) !== 'ABORTED') throw error
     const what = folder === undefined ? 'the folders are' : `the folder "${folder}" is`
     throw new EngineError(
       'TIMED_OUT',
-      `waited ${timeoutMs / 1000} s and ${what} not in step yet; the work goes on: see "holdfast status", or wait longer with --timeout`,
+      `waited ${timeoutMs / 1000} s and ${what} not in step yet${pausedText(controls.folders())}; the work goes on: see "holdfast status", or wait longer with --timeout`,
       { cause: error },
     )
   } finally {
     isOver.abort()
     await timer
   }
+}
+
+/** Who keeps the folders waiting until somebody resumes them there. */
+function pausedText(folders: readonly FolderStatus[]): string {
+  const paused = folders.flatMap(({ name, pausedAt = [] }) => pausedAt.map((member) => `${name} is paused at ${member}`))
+  return paused.length === 0 ? '' : ` (${paused.join(', ')})`
 }

@@ -11,7 +11,8 @@ const barCells = 24
 
 /** How following ended: in step, left by Ctrl-C, or the folder can make no progress now. */
 export type Followed =
-  | { readonly end: 'synced' }
+  /** `paused`: folders that were left out, because they are paused here. */
+  | { readonly end: 'synced'; readonly paused: readonly string[] }
   | { readonly end: 'left' }
   | { readonly end: 'stuck'; readonly state: FolderStatus['state'] }
 
@@ -33,7 +34,7 @@ export async function followUntilSynced(
   const { folder, timeoutMs, endWhenStuck } = options
   const input = { ...(folder === undefined ? {} : { folder }), ...(timeoutMs === undefined ? {} : { timeoutMs }) }
   try {
-    const synced = client.call('waitSynced', input, leaving.signal).then((): Followed => ({ end: 'synced' }))
+    const synced = client.call('waitSynced', input, leaving.signal).then(({ paused }): Followed => ({ end: 'synced', paused }))
     return await Promise.race([synced, drawUntilStuck(cli, client, folder, endWhenStuck, leaving.signal)])
   } catch (error) {
     if (isLeft && errorCodeOf(error) === 'ABORTED') return { end: 'left' }

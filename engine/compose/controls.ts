@@ -51,7 +51,8 @@ export function makeControls(parts: ControlParts): Controls {
     setFolder: async (folder, settings) => setFolder(parts, folders.find(folder), settings),
     needs: (folder, limit) => {
       const runtime = folders.find(folder)
-      return { state: runtime.status().state, ...listOutOfStep(parts.index, runtime, limit) }
+      const { state, pausedAt } = runtime.status()
+      return { state, ...listOutOfStep(parts.index, runtime, limit), ...(pausedAt === undefined ? {} : { pausedAt }) }
     },
     acceptChanges: (folder, signal) => accept(parts, folders.find(folder), signal),
     rejectChanges: (folder, signal) => reject(parts, folders.find(folder), signal),
@@ -166,9 +167,12 @@ async function walkUnlessStopped(folders: FolderRegistry, runtime: FolderRuntime
 }
 
 /** Walks first: what a person wrote a moment ago counts, whether the watcher has seen it or not. */
-async function waitSynced(parts: ControlParts, only: MemberRuntime | undefined, signal: AbortSignal): Promise<void> {
+async function waitSynced(parts: ControlParts, only: MemberRuntime | undefined, signal: AbortSignal): ReturnType<Controls['waitSynced']> {
   const both = AbortSignal.any([signal, parts.signal])
-  const wanted = (): readonly MemberRuntime[] => (only === undefined ? parts.folders.members() : [only])
+  // By row: a folder may be opened anew meanwhile.
+  const row = only?.handle.row
+  const wanted = (): readonly MemberRuntime[] => parts.folders.members().filter(({ handle }) => only === undefined || handle.row === row)
+  refuseWait(only, wanted())
   for (const { handle, isPaused, isStopped } of wanted()) {
     const runtime = parts.folders.byRow(handle.row)
     if (runtime !== undefined && !isPaused && !isStopped) await walkUnlessStopped(parts.folders, runtime, both)
@@ -188,6 +192,20 @@ async function waitSynced(parts: ControlParts, only: MemberRuntime | undefined, 
   } finally {
     parts.listeners.delete(listener)
   }
+  refuseWait(only, wanted())
+  return {
+    paused: wanted()
+      .filter(({ isPaused }) => isPaused)
+      .map(({ record }) => record.name),
+  }
+}
+
+/** A paused folder comes in step with nobody, however long one waits. Throws `NOT_ALLOWED`. */
+function refuseWait(only: MemberRuntime | undefined, wanted: readonly MemberRuntime[]): void {
+  const [first, ...others] = wanted
+  if (first === undefined || !wanted.every(({ isPaused }) => isPaused)) return
+  if (only !== undefined || others.length === 0) refusePaused(first)
+  throw new EngineError('NOT_ALLOWED', 'every folder here is paused: resume one first')
 }
 
 function nodeStatus(parts: ControlParts): NodeStatus {

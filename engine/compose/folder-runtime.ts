@@ -2,7 +2,6 @@
 // folder only.
 
 import type { FolderStatus, Problem } from '../api/controls.ts'
-import { EngineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { abortable, Coalescer, runTogether } from '../base/queue.ts'
 import type { FolderRecord } from '../model/folder.ts'
@@ -263,7 +262,7 @@ export class FolderRuntime implements MemberRuntime {
 
   /** Serves a subscriber whose hello was recognised as this folder's. */
   async serveIndex(channel: Channel, hello: Hello, signal: AbortSignal): Promise<void> {
-    if (this.#isPaused) throw new EngineError('CLOSED', 'the folder is paused')
+    if (this.#isPaused) return this.exchange.tellPaused(channel, hello, AbortSignal.any([signal, this.#ending.signal]))
     this.#subscriptions.retry(channel.peer)
     await this.exchange.serve(channel, hello, this.#whileActive(signal))
   }
@@ -378,7 +377,8 @@ export class FolderRuntime implements MemberRuntime {
         this.appends.note(groups)
       },
       isHeld: () => this.guard.isHeld,
-      isEveryMemberHere: () => this.#connectedMembers().length === this.peers.length,
+      // Connected is not enough: a member that has paused the folder has what it does not give now.
+      isEveryMemberHere: () => this.peers.every((peer) => this.exchange.isCaughtUpWith(peer)),
       stale: (paths) => this.ingest.hint(paths),
       keepParked: (change, parked) => void this.#keepParked(change, parked),
       parkedInDoubt: (parked) => void this.history.adoptStray(parked, this.#whileActive(this.#ending.signal)),

@@ -15,8 +15,8 @@ import type { Pull } from '../sync/pull.ts'
 /** What a status is read from. */
 export interface FolderFlows {
   readonly handle: FolderHandle
-  readonly log: { roleOf(peer: PeerId): Member['role'] | undefined }
-  readonly exchange: Pick<Exchange, 'subscribers'>
+  readonly log: { roleOf(peer: PeerId): Member['role'] | undefined; readonly members: readonly Pick<Member, 'peer' | 'name'>[] }
+  readonly exchange: Pick<Exchange, 'subscribers' | 'isPausedAt'>
   readonly ingest: Pick<Ingest, 'isBusy' | 'isWalking' | 'hasWalked' | 'progress'>
   readonly pull: Pick<Pull, 'isBusy' | 'progress'>
   readonly guard: Pick<ChangeGuard, 'hold'>
@@ -65,8 +65,18 @@ export function describeFolder(index: Index, flows: FolderFlows, facts: RuntimeF
     historyBytes: facts.historyBytes,
     reasons: countReasons(index, flows, flows.pull.isBusy && needs.paths > quickNeedsMin),
     ...(flows.guard.hold === undefined ? {} : { held: flows.guard.hold }),
+    ...pausedField(flows, facts.connected),
     ...(progress === undefined ? {} : { progress }),
   }
+}
+
+/** The field for names of connected members at which the folder is paused: nothing when it is at none. */
+export function pausedField(
+  { log, exchange }: Pick<FolderFlows, 'log'> & { readonly exchange: Pick<Exchange, 'isPausedAt'> },
+  connected: readonly PeerId[],
+): Pick<FolderStatus, 'pausedAt'> {
+  const paused = log.members.filter(({ peer }) => connected.includes(peer) && exchange.isPausedAt(peer))
+  return paused.length === 0 ? {} : { pausedAt: paused.map(({ name }) => name) }
 }
 
 function stateOf(index: Index, flows: FolderFlows, facts: RuntimeFacts, needs: number): FolderState {

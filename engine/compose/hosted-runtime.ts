@@ -1,7 +1,6 @@
 // A folder that is stored here without being read: its entries and its blocks, exchanged with the members like everywhere, and no tree.
 
 import type { FolderState, FolderStatus, Problem } from '../api/controls.ts'
-import { EngineError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { Coalescer, runTogether } from '../base/queue.ts'
 import { folderIdText, type PeerId } from '../model/ids.ts'
@@ -19,6 +18,7 @@ import { Fetcher } from '../transfer/fetch.ts'
 import { serveBlocks } from '../transfer/serve.ts'
 import { cardBoxOf } from './card-box.ts'
 import { FolderLife } from './folder-life.ts'
+import { pausedField } from './folder-status.ts'
 import { noteLie, type MemberParts, type MemberRuntime } from './member-runtime.ts'
 import { Subscriptions } from './subscriptions.ts'
 
@@ -128,6 +128,7 @@ export class HostedRuntime implements MemberRuntime {
       historyBytes: 0,
       reasons: needs.blocks === 0 ? [] : [{ reason: this.#repair.isWaiting ? 'NO_SOURCE' : 'QUEUED', paths: needs.blocks }],
       stored: { bytes: store.payloadBytesOf(id) },
+      ...pausedField({ log: this.log, exchange: this.#exchange }, this.#connectedMembers()),
     }
   }
 
@@ -172,7 +173,7 @@ export class HostedRuntime implements MemberRuntime {
   }
 
   async serveIndex(channel: Channel, hello: Hello, signal: AbortSignal): Promise<void> {
-    if (this.#isPaused) throw new EngineError('CLOSED', 'the folder is paused')
+    if (this.#isPaused) return this.#exchange.tellPaused(channel, hello, AbortSignal.any([signal, this.#ending.signal]))
     this.#subscriptions.retry(channel.peer)
     await this.#exchange.serve(channel, hello, this.#whileActive(signal))
   }

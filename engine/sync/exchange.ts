@@ -48,6 +48,7 @@ export class Exchange {
   readonly #parts: ExchangeParts
   readonly #subscribers = new Map<PeerId, PeerProgress>()
   readonly #caughtUp = new Set<PeerId>()
+  readonly #paused = new Set<PeerId>()
   readonly #needsChanged = new Broadcast()
 
   constructor(parts: ExchangeParts) {
@@ -64,12 +65,17 @@ export class Exchange {
     return this.#caughtUp.has(peer)
   }
 
+  /** True when the peer, connected now, has paused the folder. */
+  isPausedAt(peer: PeerId): boolean {
+    return this.#paused.has(peer)
+  }
+
   /** Tells the members how many paths are still to be applied here. */
   needsChanged(): void {
     this.#needsChanged.announce()
   }
 
-  /** Subscribes to a connected peer; ends with the channel. Throws what ended it. */
+  /** Subscribes to a connected peer; ends with the channel, or at once while the folder is paused there. Throws what ended it. */
   async subscribe(peer: PeerId, signal: AbortSignal): Promise<void> {
     const { network, random, handle, folderLog } = this.#parts
     const channel = await network.open(peer, indexProtocol, signal)
@@ -83,6 +89,8 @@ export class Exchange {
       const answer = { protocol: indexProtocol.name, prover: peer, verifier: network.self, nonce }
       if (!isProof(handle.accessKey, answer, welcome.value.proof))
         throw new EngineError('NOT_A_MEMBER', `${peer} could not prove that it shares this folder`)
+      this.#notePaused(peer, welcome.value.paused)
+      if (welcome.value.paused) return
       const theirs = Number(welcome.value.logLength)
       for (const frame of logFrames(folderLog, theirs)) await sendIndexFrame(channel, frame, signal)
       const { indexId } = welcome.value
@@ -111,16 +119,32 @@ export class Exchange {
     }
   }
 
+  /** Tells a member that the folder is paused here. Ends when the member has taken note, with the channel. */
+  async tellPaused(channel: Channel, hello: Hello, signal: AbortSignal): Promise<void> {
+    const { folderLog, index } = this.#parts
+    if (!folderLog.isMember(channel.peer)) return
+    const welcome = { proof: this.#answer(channel, hello), logLength: BigInt(folderLog.length), indexId: index.indexId, paused: true }
+    await sendIndexFrame(channel, { case: 'welcome', value: welcome }, signal)
+    await receiveIndexFrame(channel, signal) // closed, or what one that knows of no pauses goes on with
+  }
+
+  #notePaused(peer: PeerId, isPaused: boolean): void {
+    if (this.#paused.has(peer) === isPaused) return
+    if (isPaused) this.#paused.add(peer)
+    else this.#paused.delete(peer)
+    this.#parts.events.changed()
+  }
+
+  #answer({ peer }: Channel, { nonce }: Hello): Uint8Array {
+    const { network, handle } = this.#parts
+    return proveMembership(handle.accessKey, { protocol: indexProtocol.name, prover: network.self, verifier: peer, nonce })
+  }
+
   /** Serves a subscriber whose hello was recognised as this folder's. Ends with the channel. */
   async serve(channel: Channel, hello: Hello, signal: AbortSignal): Promise<void> {
-    const { network, handle, folderLog, index, clock, news } = this.#parts
+    const { handle, folderLog, index, clock, news } = this.#parts
     const { peer } = channel
-    const proof = proveMembership(handle.accessKey, {
-      protocol: indexProtocol.name,
-      prover: network.self,
-      verifier: peer,
-      nonce: hello.nonce,
-    })
+    const proof = this.#answer(channel, hello)
     await sendIndexFrame(
       channel,
       { case: 'welcome', value: { proof, logLength: BigInt(folderLog.length), indexId: index.indexId } },

@@ -38,7 +38,7 @@ export interface PullListener {
   applied(paths: readonly string[]): void
   /** True while changes made here wait for a person: what a held path needs waits too. */
   isHeld(): boolean
-  /** True when all members of the folder are connected: what none of them has, nobody has. */
+  /** True when all members of the folder work on it and are connected: what none of them has, nobody has. */
   isEveryMemberHere(): boolean
   /** Entries were written here while bringing versions together: these, or a directory's. */
   merged(groups?: readonly MergeGroup[]): void

@@ -61,7 +61,7 @@ describe('a command against a daemon', () => {
     ['folder remove Music', ['schema', 'ok']],
     ['share Photos --role owner', ['schema', 'link', 'id']],
     [`join ${fakeLink} Joined`, ['schema', 'folder', 'state']],
-    ['wait --folder Photos --synced --timeout 5s', ['schema', 'state']],
+    ['wait --folder Photos --synced --timeout 5s', ['schema', 'state', 'paused']],
     ['folder rescan Photos --verify', ['schema', 'files', 'bytes', 'rotten']],
     ['conflicts Photos', ['schema', 'conflicts']],
     ['resolve Photos a.txt --keep mine', ['schema', 'kept', 'removed']],

@@ -148,6 +148,16 @@ describe('a folder from an old backup', () => {
     for (const on of ['A', 'B']) assert.deepEqual(stage.tree(on), rest, on)
   })
 
+  test('scenario 26: while the only other member is paused: what it alone has now is not given up', async () => {
+    using scene = await openScene()
+    await scene.stage.do('B', { do: 'pause' })
+    await scene.restore()
+    await scene.stage.pass(180_000)
+    await scene.stage.do('B', { do: 'resume' })
+    await scene.stage.rest()
+    assertNewest(scene)
+  })
+
   test('scenario 26: killed in the middle of the first look: the next one is as careful', async () => {
     for (let calls = 0; calls < 16; calls += 3) {
       using scene = await openScene()

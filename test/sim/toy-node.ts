@@ -117,7 +117,7 @@ class ToyNode implements OpenedNode {
       history: refuse,
       restore: refuse,
       rollback: refuse,
-      waitSynced: done,
+      waitSynced: async () => ({ paused: [] }),
       share: async () => ({ link: 'toy', id: 'toy' }),
       join: async () => ({ folder, state: 'joined' }),
       conflicts: () => [],

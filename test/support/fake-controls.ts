@@ -198,11 +198,12 @@ export class FakeControls implements Controls {
   }
 
   /** Ends when every folder asked for is idle. */
-  async waitSynced(folder: string | undefined, signal: AbortSignal): Promise<void> {
+  async waitSynced(folder: string | undefined, signal: AbortSignal): Promise<{ paused: string[] }> {
     this.asked.push(`waitSynced ${folder ?? 'all'}`)
     const isIdle = (): boolean => (folder === undefined ? this.folders() : [this.#find('', folder)]).every(({ state }) => state === 'idle')
     try {
       while (!isIdle()) await this.#moved.wait(signal)
+      return { paused: [] }
     } catch (error) {
       this.aborts++
       throw error

@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError } from 'commander'
 import type { Command } from 'commander'
-import type { FolderState, OutOfStep } from '../../api/controls.ts'
+import type { FolderNeeds, FolderState } from '../../api/controls.ts'
 import { openSession, withExamples } from '../cli.ts'
 import type { Cli } from '../cli.ts'
 import { folderArgument } from '../paths.ts'
@@ -20,7 +20,7 @@ export function addNeedsCommand(program: Command, cli: Cli): void {
     async (typed: string, { limit }: { limit: number }) => {
       const { client, print } = openSession(cli, command)
       const answer = await client.call('needs', { folder: folderArgument(typed, cli), limit })
-      print(answer, needsText(answer.state, answer.items, answer.total))
+      print(answer, [needsText(answer), ...pausedText(answer)].join('\n'))
     },
   )
 }
@@ -32,8 +32,15 @@ const restTexts: Partial<Record<FolderState, string>> = {
   held: "Changes made here are held: the others have nothing of them until 'accept' or 'reject'. Nothing else is out of step.",
 }
 
-function needsText(state: FolderState, items: readonly OutOfStep[], total: number): string {
-  if (total === 0) return restTexts[state] ?? 'Everything is in step.'
+/** A member that has paused the folder gives nothing and takes nothing, whatever else is in step. */
+function pausedText({ pausedAt = [] }: FolderNeeds): readonly string[] {
+  if (pausedAt.length === 0) return []
+  const names = pausedAt.map((name) => printable(name)).join(', ')
+  return [`Paused at ${names}: nothing goes there or comes from there until the folder is resumed there.`]
+}
+
+function needsText({ state, items, total, pausedAt }: FolderNeeds): string {
+  if (total === 0) return restTexts[state] ?? (pausedAt === undefined ? 'Everything is in step.' : 'Everything else is in step.')
   const rows = items.map(({ direction, reason, path, bytes, next }) => [
     direction === 'in' ? 'to come' : 'kept back',
     reason,

@@ -44,7 +44,7 @@ const lineColumns = 200
 export function foldersText(folders: readonly FolderStatus[]): string {
   const rows = folders.map((folder) => [
     printable(folder.name),
-    folder.state === 'held' ? 'held: waiting for you' : folder.state,
+    stateText(folder),
     folder.role,
     contentText(folder),
     folder.needFiles === 0
@@ -59,6 +59,11 @@ export function foldersText(folders: readonly FolderStatus[]): string {
 
 function contentText({ files, bytes, stored }: FolderStatus): string {
   return stored === undefined ? `${countText(files, 'file')}, ${sizeText(bytes)}` : `${sizeText(stored.bytes)} stored`
+}
+
+function stateText({ state, pausedAt = [] }: FolderStatus): string {
+  const text = state === 'held' ? 'held: waiting for you' : state
+  return pausedAt.length === 0 ? text : `${text}, paused at ${pausedAt.map((name) => printable(name)).join(', ')}`
 }
 
 /** Why paths wait, when there is more to say than that it is their turn some time. */

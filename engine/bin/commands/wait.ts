@@ -4,9 +4,10 @@ import type { Command } from 'commander'
 import { EngineError } from '../../base/errors.ts'
 import { parseDurationMs } from '../../config.ts'
 import { openSession, withExamples } from '../cli.ts'
-import type { Cli } from '../cli.ts'
+import type { Cli, Session } from '../cli.ts'
 import { folderArgument } from '../paths.ts'
 import { followUntilSynced } from '../progress.ts'
+import { printable } from '../text.ts'
 
 interface WaitOptions {
   readonly folder?: string
@@ -27,12 +28,18 @@ export function addWaitCommand(program: Command, cli: Cli): void {
       const folder = typed === undefined ? undefined : folderArgument(typed, cli)
       if (session.isWatched) {
         const wanted = folder === undefined ? {} : { folder }
-        const { end } = await followUntilSynced(cli, session, { ...wanted, timeoutMs, endWhenStuck: false })
-        if (end === 'left') throw new EngineError('ABORTED', 'stopped waiting; the work goes on in the daemon')
+        const followed = await followUntilSynced(cli, session, { ...wanted, timeoutMs, endWhenStuck: false })
+        if (followed.end === 'left') throw new EngineError('ABORTED', 'stopped waiting; the work goes on in the daemon')
+        if (followed.end === 'synced') printEnd(session, followed.paused)
       } else {
-        await session.client.call('waitSynced', { ...(folder === undefined ? {} : { folder }), timeoutMs })
+        const { paused } = await session.client.call('waitSynced', { ...(folder === undefined ? {} : { folder }), timeoutMs })
+        printEnd(session, paused)
       }
-      session.print({ state: 'synced' }, 'In step.')
     },
   )
+}
+
+function printEnd(session: Session, paused: readonly string[]): void {
+  const left = paused.length === 0 ? '' : `, but for what is paused here: ${paused.map((name) => printable(name)).join(', ')}`
+  session.print({ state: 'synced', paused }, `In step${left}.`)
 }
