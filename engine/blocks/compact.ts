@@ -100,6 +100,8 @@ function canGo(parts: CompactionParts, victim: SegmentState): boolean {
 
 async function compactOne(parts: CompactionParts, victim: SegmentState, signal: AbortSignal): Promise<boolean> {
   const { files, directory, index, table, handles } = parts
+  // Should this stop halfway, blocks are twice in the log, and tombstones of the copies must not go before the file does.
+  table.addLeftover(victim.number)
   await copyNeeded(parts, victim, signal)
   if (index.liveIn(victim.number).blocks > 0) {
     parts.log.error('a segment still has live blocks after compaction: it stays', { segment: victim.number })

@@ -1,6 +1,7 @@
 // The index at the end of a sealed segment: one row a record, so that opening a store reads a hundredth of its bytes.
 // It is the payload of a record of type footer; its last 16 bytes say where that record starts. Layout in docs/disk-format.md.
 
+import { present } from '../base/assert.ts'
 import { bytesKey } from '../base/bytes.ts'
 import { hashIdBytes } from '../model/ids.ts'
 import type { Place } from './record.ts'
@@ -55,6 +56,11 @@ export class FooterBuilder {
   /** Whether a row of this folder still has a number to name it by; a segment that is out of them is sealed. */
   hasRoomFor(folder: Uint8Array): boolean {
     return this.#folders.length < 0xffff || this.#folderNumbers.has(bytesKey(folder))
+  }
+
+  /** What was added, in that order. */
+  rows(): Iterable<FooterRow> {
+    return present(decodeFooter(this.encode(0)), 'a footer can be read again')
   }
 
   /** How long `encode` will be. */

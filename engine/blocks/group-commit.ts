@@ -8,12 +8,14 @@ import { FilesError } from '../base/files.ts'
 import type { Log } from '../base/log.ts'
 import type { Reserve } from '../base/reserve.ts'
 import type { BlockId, FolderId } from '../model/ids.ts'
+import { chargedBytes, type Allowances } from './allowances.ts'
 import { damagedFlag, recordBytesOf, type Place } from './record.ts'
 import type { LogRecord } from './record-writer.ts'
 import { isFault } from './segment-directory.ts'
 import type { BlockLocation, IndexChange, SegmentIndex } from './segment-index.ts'
 import type { SegmentLimits } from './segment-limits.ts'
 import type { SegmentLog } from './segment-log.ts'
+import type { SegmentTable } from './segment-table.ts'
 import type { StoredBlock } from './store.ts'
 
 /** One thing to be written, if it still has to be when its turn comes. */
@@ -29,6 +31,8 @@ interface Order {
   readonly steps: readonly Step[]
   /** Steps that are in a group already. */
   taken: number
+  /** Why the rest of its steps is not tried. */
+  failure: Error | undefined
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -44,7 +48,9 @@ interface Group {
 export interface GroupCommitParts {
   readonly segments: SegmentLog
   readonly index: SegmentIndex
+  readonly table: SegmentTable
   readonly reserve: Reserve
+  readonly allowances: Allowances
   readonly limits: SegmentLimits
   readonly log: Log
 }
@@ -67,7 +73,7 @@ export class GroupCommit {
   async commit(steps: readonly Step[]): Promise<void> {
     if (steps.length === 0) return
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#orders.push({ steps, taken: 0, resolve, reject })
+    this.#orders.push({ steps, taken: 0, failure: undefined, resolve, reject })
     this.#start()
     await promise
   }
@@ -116,11 +122,14 @@ export class GroupCommit {
       if (group.orders.some((order) => order === this.#orders[0])) this.#orders.shift()
       return
     }
-    for (const order of group.orders) if (order !== this.#orders[0]) order.resolve()
+    for (const order of group.orders) {
+      if (order.failure !== undefined) order.reject(order.failure)
+      else if (order !== this.#orders[0]) order.resolve()
+    }
   }
 
   async #write(group: Group): Promise<void> {
-    const { segments, index } = this.#parts
+    const { segments, index, table } = this.#parts
     const places = group.isTombstones ? await this.#appendTombstones(group.records) : await this.#appendBlocks(group.records)
     const changes: IndexChange[] = []
     for (const [at, changeFrom] of group.changeAt.entries()) {
@@ -128,6 +137,7 @@ export class GroupCommit {
       if (change !== undefined) changes.push(change)
     }
     index.apply(changes)
+    if (index.isDue) await index.save(present(table.checkpoint(), 'something was written'))
     if (segments.hasUncertainTail) throw new EngineError('INTERNAL', 'broken promise: a durable group leaves no uncertain tail')
   }
 
@@ -163,6 +173,7 @@ export class GroupCommit {
     const records: LogRecord[] = []
     const changeAt: ((place: Place) => IndexChange | undefined)[] = []
     const touched = new Set<string>()
+    const charges = new Charges(this.#parts)
     let bytes = 0
     let isTombstones: boolean | undefined
     const bytesMax = Math.min(limits.groupBytesMax, limits.segmentBytes)
@@ -173,7 +184,7 @@ export class GroupCommit {
         const step = present(order.steps[order.taken], 'a step that is not taken')
         const isTombstone = step.kind === 'remove' || step.kind === 'tombstone'
         if (isTombstone !== (isTombstones ?? isTombstone)) break groupIsOpen
-        const record = this.#recordOf(step, touched)
+        const record = this.#tryRecordOf(order, step, touched)
         if (record === undefined) {
           if (orders.at(-1) !== order) orders.push(order) // it may be here already by this very group
           continue
@@ -182,6 +193,7 @@ export class GroupCommit {
         const countMax = isTombstone ? limits.groupTombstonesMax : limits.groupBlocksMax
         if (records.length > 0 && (records.length >= countMax || bytes + sizeBytes > bytesMax)) break groupIsOpen
         if (orders.at(-1) !== order) orders.push(order)
+        if (step.kind === 'put' && !charges.add(order, step.block)) continue
         isTombstones = isTombstone
         bytes += sizeBytes
         // Not those of compaction: a tombstone that it carries on is no removal of the block as it is now.
@@ -192,6 +204,16 @@ export class GroupCommit {
       this.#orders.shift()
     }
     return { orders, isTombstones: isTombstones ?? false, records, changeAt }
+  }
+
+  /** As `#recordOf`; what it throws ends the order. */
+  #tryRecordOf(order: Order, step: Step, touched: ReadonlySet<string>): LogRecord | undefined {
+    try {
+      return this.#recordOf(step, touched)
+    } catch (error) {
+      fail(order, error)
+      return undefined
+    }
   }
 
   /** undefined when the step has nothing to write: the block is here already, or gone already, or in this group already. */
@@ -214,6 +236,39 @@ export class GroupCommit {
     if (touched.has(keyOf(folder, id))) return undefined
     return location === undefined ? undefined : { folder, id, flags: 0, kills: { segment: location.segment, offset: location.offset } }
   }
+}
+
+/** What the blocks of one group will take, beside what is there. */
+class Charges {
+  readonly #parts: GroupCommitParts
+  readonly #folders = new Map<string, number>()
+  #allBytes = 0
+
+  constructor(parts: GroupCommitParts) {
+    this.#parts = parts
+  }
+
+  /** False when there is no room for the block: the order has failed then. */
+  add(order: Order, { folder, bytes }: StoredBlock): boolean {
+    const { index, allowances } = this.#parts
+    const key = bytesKey(folder)
+    const cost = chargedBytes({ blocks: 1, payloadBytes: bytes.length })
+    const inGroup = (this.#folders.get(key) ?? 0) + cost
+    try {
+      allowances.check(folder, chargedBytes(index.totalsOf(folder)) + inGroup, chargedBytes(index.totals()) + this.#allBytes + cost)
+    } catch (error) {
+      fail(order, error)
+      return false
+    }
+    this.#folders.set(key, inGroup)
+    this.#allBytes += cost
+    return true
+  }
+}
+
+function fail(order: Order, error: unknown): void {
+  order.failure = error instanceof Error ? error : new Error(String(error))
+  order.taken = order.steps.length
 }
 
 function changeOf(step: Step, place: Place): IndexChange | undefined {

@@ -2,6 +2,7 @@
 
 import { bytesKey, compareBytes } from '../base/bytes.ts'
 import type { BlockId, FolderId } from '../model/ids.ts'
+import { Allowances, chargedBytes } from './allowances.ts'
 import { checkBlocks, closedError } from './checked.ts'
 import { defaultSegmentLimits } from './segment-limits.ts'
 import type { BlockStore, StoredBlock, StoreHealth, StoreTotals } from './store.ts'
@@ -14,6 +15,7 @@ interface Held {
 export class MemoryBlockStore implements BlockStore {
   readonly #folders = new Map<string, Map<string, Held>>()
   readonly #blockBytesMax: number
+  readonly #allowances = new Allowances()
   #blocks = 0
   #payloadBytes = 0
   #isClosed = false
@@ -74,6 +76,10 @@ export class MemoryBlockStore implements BlockStore {
     return { blocks: this.#blocks, payloadBytes: this.#payloadBytes, diskBytes: 0 }
   }
 
+  setLimit(folder: FolderId | undefined, sizeBytes: number | undefined): void {
+    this.#allowances.set(folder, sizeBytes)
+  }
+
   health(): StoreHealth {
     return this.#isClosed ? { state: 'closed' } : { state: 'ok' }
   }
@@ -91,6 +97,9 @@ export class MemoryBlockStore implements BlockStore {
       this.#folders.set(key, held)
     }
     if (held.has(bytesKey(block.id))) return
+    const cost = chargedBytes({ blocks: 1, payloadBytes: block.bytes.length })
+    const folderBytes = chargedBytes({ blocks: held.size, payloadBytes: this.payloadBytesOf(block.folder) })
+    this.#allowances.check(block.folder, folderBytes + cost, chargedBytes(this.totals()) + cost)
     held.set(bytesKey(block.id), { id: block.id, bytes: block.bytes.slice() })
     this.#blocks++
     this.#payloadBytes += block.bytes.length

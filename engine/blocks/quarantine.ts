@@ -39,6 +39,11 @@ export class Quarantine {
     if (this.#records.length < this.#max) this.#records.push(record)
   }
 
+  clear(): void {
+    this.#count = 0
+    this.#records.length = 0
+  }
+
   list(): readonly DamagedRecord[] {
     return [...this.#records]
   }

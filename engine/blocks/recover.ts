@@ -1,29 +1,19 @@
 // Opening a segment store: reads what the segments say, in the order of the log, into the index and the table. Recovery is the only
 // path there is: a store that was closed well is one with nothing to repair.
 
-import type { Clock } from '../base/clock.ts'
+import { assert, present } from '../base/assert.ts'
 import { EngineError, messageOf } from '../base/errors.ts'
 import { FilesError, type Files, type OpenFile } from '../base/files.ts'
-import type { Log } from '../base/log.ts'
 import { parseBlockId, parseFolderId } from '../model/ids.ts'
-import { FooterBuilder, type FooterRow } from './footer.ts'
-import { loadSegment, type LoadEvent } from './load-segment.ts'
-import type { Quarantine } from './quarantine.ts'
-import { decodeSegmentHeader, isAtOrBefore, recordTypes, segmentHeaderBytes, segmentVersion, type SegmentHeader } from './record.ts'
-import { listSegments, segmentPath, type ReadHandles } from './segment-directory.ts'
-import type { SegmentIndex } from './segment-index.ts'
-import { countTombstone, newSegmentState, type SegmentState, type SegmentTable } from './segment-table.ts'
+import type { FooterBuilder } from './footer.ts'
+import { decodeSegmentHeader, recordTypes, segmentHeaderBytes, segmentVersion, type SegmentHeader } from './record.ts'
+import { replaySegment, type FoundSegment, type ReplayedSegment, type ReplayParts } from './replay.ts'
+import { listSegments, segmentPath } from './segment-directory.ts'
+import type { Checkpoint, SegmentState } from './segment-table.ts'
 
-export interface RecoveryParts {
+export interface RecoveryParts extends ReplayParts {
   readonly files: Files
   readonly directory: string
-  readonly storeId: Uint8Array
-  readonly clock: Clock
-  readonly log: Log
-  readonly index: SegmentIndex
-  readonly table: SegmentTable
-  readonly handles: ReadHandles
-  readonly quarantine: Quarantine
   /** At most so many bytes at the end of the log were not synced when the node stopped: one group. */
   readonly unsyncedBytesMax: number
 }
@@ -35,33 +25,113 @@ export interface ActiveSegment {
   readonly footer: FooterBuilder
 }
 
-/** Gives the active segment when there is one to go on with. Throws `VERSION_UNSUPPORTED`, `STORE_CORRUPT`, FilesError. */
-export async function recoverSegments(parts: RecoveryParts, signal: AbortSignal): Promise<ActiveSegment | undefined> {
-  const found = readHeaders(parts)
+/**
+ * Gives the active segment when there is one to go on with. What was saved of the index is used as far as it fits the segments, else they are
+ * all read. Throws `VERSION_UNSUPPORTED`, `STORE_CORRUPT`, FilesError.
+ */
+export async function recoverSegments(
+  parts: RecoveryParts,
+  saved: Checkpoint | undefined,
+  signal: AbortSignal,
+): Promise<ActiveSegment | undefined> {
+  const recovered = await replayLog(parts, saved, signal)
+  if (recovered !== 'unfit') return await openLast(parts, recovered)
+  const { index, table, quarantine, log } = parts
+  log.warn('the index of the block store does not fit its segments: it is made again from them')
+  await index.reset()
+  table.clear()
+  quarantine.clear()
+  const again = await replayLog(parts, undefined, signal)
+  assert(again !== 'unfit', 'what nothing was saved of fits')
+  if (saved !== undefined) reportLostEnd(parts, saved)
+  return await openLast(parts, again)
+}
+
+/** The last segment, undefined when there is none or it is sealed; 'unfit' when what was saved is not what the segments say. */
+type Recovered = ReplayedSegment | undefined | 'unfit'
+
+async function replayLog(parts: RecoveryParts, saved: Checkpoint | undefined, signal: AbortSignal): Promise<Recovered> {
+  const { index, table } = parts
+  const numbers = listSegments(parts.files, parts.directory)
+  if (saved !== undefined && !(await takeSaved(parts, saved, numbers))) return 'unfit'
+  const end = saved?.end ?? { segment: 0, offset: 0 }
+  const found = readHeaders(
+    parts,
+    numbers.filter((number) => number >= end.segment),
+  )
   const acknowledged = new Map<number, number>()
   for (const { header } of found) if (header !== undefined) acknowledged.set(header.previousSegment, header.previousEndBytes)
   const last = found.at(-1)
+  let active: ReplayedSegment | undefined
+  let savedLast: ReplayedSegment | undefined
   for (const each of found) {
     const isLast = each === last
-    const loaded = await replaySegment(parts, each, isLast ? 'last' : acknowledged.get(each.segment), signal)
-    parts.table.add(loaded.state)
-    if (loaded.state.hasFooter) continue
-    if (!isLast) await cutVoid(parts, loaded.state)
-    else if (each.header !== undefined) return await openActive(parts, loaded)
+    const isSavedLast = each.segment === end.segment
+    const range = {
+      acknowledged: isLast ? ('last' as const) : acknowledged.get(each.segment),
+      fromOffset: isSavedLast ? end.offset : 0,
+    }
+    const loaded = await replaySegment(parts, each, range, signal)
+    table.add(loaded.state)
+    if (isSavedLast) savedLast = loaded
+    if (!loaded.state.hasFooter && !isLast) await cutVoid(parts, loaded.state)
+    if (!loaded.state.hasFooter && isLast && each.header !== undefined) active = loaded
+    // Where something was saved, it is yet to be seen whether it fits.
+    if (saved === undefined && index.isDue) await index.save(present(table.checkpoint(), 'a segment was read'))
   }
-  return undefined
+  return saved === undefined || (savedLast !== undefined && fits(parts, saved, savedLast)) ? active : 'unfit'
 }
 
-interface FoundSegment {
-  readonly segment: number
-  readonly sizeBytes: number
-  /** undefined when it is damaged. */
-  readonly header: SegmentHeader | undefined
+/** Fills the table with the segments that need not be read; false when the files are not what they were. */
+async function takeSaved(parts: RecoveryParts, saved: Checkpoint, numbers: readonly number[]): Promise<boolean> {
+  const states = new Map(saved.segments.map((state) => [state.number, state]))
+  for (const number of numbers) {
+    if (number >= saved.end.segment) break
+    const state = states.get(number)
+    const sizeBytes = parts.files.lstat(segmentPath(parts.directory, number))?.sizeBytes
+    if (state === undefined || sizeBytes === undefined) return false
+    if (state.hasFooter ? sizeBytes !== state.sizeBytes : sizeBytes < state.endBytes) return false
+    state.sizeBytes = sizeBytes
+    parts.table.add(state)
+    if (saved.leftovers.has(number)) parts.table.addLeftover(number)
+    if (!state.hasFooter) await cutVoid(parts, state)
+  }
+  return true
 }
 
-function readHeaders(parts: RecoveryParts): readonly FoundSegment[] {
+/** Whether the rows from the index and the records that were read now belong together. */
+function fits({ index, table }: RecoveryParts, { end, segments }: Checkpoint, last: ReplayedSegment): boolean {
+  if (index.damage !== undefined || last.state.endBytes < end.offset) return false
+  // Compaction removes segments, but only when nothing in them is live.
+  if (segments.some(({ number }) => table.get(number) === undefined && index.liveIn(number).blocks > 0)) return false
+  if (last.damagedAt.every((offset) => offset >= end.offset)) return true
+  let blocks = 0
+  for (const row of last.footer.rows()) {
+    const folder = parseFolderId(row.folder)
+    const id = parseBlockId(row.id)
+    if (row.type !== recordTypes.put || folder === undefined || id === undefined) continue
+    const at = index.locate(folder, id)
+    if (at?.segment === end.segment && at.offset === row.offset) blocks++
+  }
+  return index.liveIn(end.segment).blocks === blocks
+}
+
+/** What was acknowledged when the index was saved and is not there any more: no torn end explains that. */
+function reportLostEnd({ table, quarantine, log }: RecoveryParts, { end }: Checkpoint): void {
+  const state = table.get(end.segment)
+  if (state === undefined || state.endBytes >= end.offset) return
+  const sizeBytes = end.offset - state.endBytes
+  quarantine.add({ segment: end.segment, offset: state.endBytes, sizeBytes, reason: 'truncated' })
+  log.warn('a segment is shorter than it was', { segment: end.segment, endBytes: state.endBytes, lostBytes: sizeBytes })
+}
+
+async function openLast(parts: RecoveryParts, last: ReplayedSegment | undefined): Promise<ActiveSegment | undefined> {
+  return last === undefined ? undefined : await openActive(parts, last)
+}
+
+function readHeaders(parts: RecoveryParts, numbers: readonly number[]): readonly FoundSegment[] {
   const found: FoundSegment[] = []
-  for (const segment of listSegments(parts.files, parts.directory)) {
+  for (const segment of numbers) {
     const file = parts.handles.take(segment)
     const bytes = new Uint8Array(segmentHeaderBytes)
     const header = decodeSegmentHeader(bytes.subarray(0, file.read(bytes, 0)))
@@ -100,82 +170,6 @@ function checkHeader(parts: RecoveryParts, segment: number, header: SegmentHeade
   }
 }
 
-interface Loaded {
-  readonly state: SegmentState
-  readonly footer: FooterBuilder
-}
-
-/** How far the next segment says this one was acknowledged: undefined when that one is gone. */
-type Acknowledged = number | 'last' | undefined
-
-async function replaySegment(parts: RecoveryParts, found: FoundSegment, acknowledged: Acknowledged, signal: AbortSignal): Promise<Loaded> {
-  const { segment, sizeBytes, header } = found
-  const state = newSegmentState(segment, header?.previousSegment ?? 0)
-  const loaded: Loaded = { state, footer: new FooterBuilder() }
-  state.sizeBytes = sizeBytes
-  const acknowledgedBytes = acknowledged === 'last' ? undefined : acknowledged
-  const source = { file: parts.handles.take(segment), storeId: parts.storeId, segment, sizeBytes, acknowledgedBytes }
-  let tail = 'none'
-  for await (const batch of loadSegment(source, parts.clock, signal)) {
-    for (const event of batch) {
-      if (event.kind === 'row') replayRow(parts, loaded, event.row)
-      else if (event.kind === 'damaged') reportDamage(parts, segment, event)
-      else {
-        state.endBytes = event.offset
-        tail = event.tail
-      }
-    }
-  }
-  state.hasFooter = tail === 'footer'
-  if (header === undefined) parts.quarantine.add({ segment, offset: 0, sizeBytes: segmentHeaderBytes, reason: 'segmentHeader' })
-  if (!state.hasFooter && acknowledged !== 'last') reportMissing(parts, state, acknowledged)
-  if (acknowledged === 'last' && (tail === 'torn' || tail === 'zeros')) {
-    parts.log.info('the active segment has an unfinished end, which is cut', { segment, endBytes: state.endBytes, tail })
-  }
-  return loaded
-}
-
-/** A segment that others followed had a footer, or an end that the next one names. Anything short of that was lost. */
-function reportMissing(parts: RecoveryParts, state: SegmentState, acknowledgedBytes: number | undefined): void {
-  if (acknowledgedBytes !== undefined && state.endBytes >= acknowledgedBytes) return
-  const sizeBytes = acknowledgedBytes === undefined ? 0 : acknowledgedBytes - state.endBytes
-  parts.quarantine.add({ segment: state.number, offset: state.endBytes, sizeBytes, reason: 'truncated' })
-  parts.log.warn('a segment is shorter than it was', { segment: state.number, endBytes: state.endBytes, lostBytes: sizeBytes })
-}
-
-function reportDamage(parts: RecoveryParts, segment: number, event: Extract<LoadEvent, { kind: 'damaged' }>): void {
-  const { offset, sizeBytes, header } = event
-  const folder = header === undefined ? undefined : parseFolderId(header.folder)
-  const id = header === undefined ? undefined : parseBlockId(header.id)
-  if (header?.type === recordTypes.footer) return // its rows have been read from the records themselves
-  const reason = header === undefined ? 'record' : header.type === recordTypes.tombstone ? 'tombstone' : 'payload'
-  parts.quarantine.add({ segment, offset, sizeBytes, reason, ...(folder === undefined || id === undefined ? {} : { folder, id }) })
-  parts.log.warn('found a damaged record', { segment, offset, sizeBytes, reason })
-}
-
-function replayRow(parts: RecoveryParts, loaded: Loaded, row: FooterRow): void {
-  const { state } = loaded
-  loaded.footer.add(row)
-  const folder = parseFolderId(row.folder)
-  const id = parseBlockId(row.id)
-  const isKnown = row.type === recordTypes.put || (row.type === recordTypes.tombstone && row.kills !== undefined)
-  if (folder === undefined || id === undefined || !isKnown) {
-    state.hasUnknownRecords = true
-    return
-  }
-  const before = parts.index.locate(folder, id)
-  if (row.kills === undefined) {
-    if (before !== undefined && before.segment !== state.number) parts.table.addLeftover(before.segment)
-    const location = { segment: state.number, offset: row.offset, payloadBytes: row.lengthBytes }
-    parts.index.apply([{ kind: 'put', folder, id, location }])
-    return
-  }
-  countTombstone(state, row.kills)
-  if (before === undefined || !isAtOrBefore(before, row.kills)) return
-  if (before.segment !== row.kills.segment) parts.table.addLeftover(before.segment)
-  parts.index.apply([{ kind: 'remove', folder, id }])
-}
-
 /** Bytes behind the acknowledged end of a segment given up after a disk error: were they read again one day, removed blocks could be back. */
 async function cutVoid(parts: RecoveryParts, state: SegmentState): Promise<void> {
   if (state.sizeBytes <= state.endBytes) return
@@ -199,7 +193,7 @@ async function cutVoid(parts: RecoveryParts, state: SegmentState): Promise<void>
  * Cuts the torn tail and makes durable what is left: after a kill the records may be in the page cache only, and whoever
  * opens the store counts on what it has.
  */
-async function openActive(parts: RecoveryParts, loaded: Loaded): Promise<ActiveSegment | undefined> {
+async function openActive(parts: RecoveryParts, loaded: ReplayedSegment): Promise<ActiveSegment | undefined> {
   const { state, footer } = loaded
   let file: OpenFile | undefined
   try {

@@ -24,6 +24,8 @@ export interface SegmentLimits {
   readonly compactActiveDeadBytesMin: number
   /** Damaged records that are remembered one by one; further ones are only counted. */
   readonly quarantineMax: number
+  /** So many rows of the index are in memory, some 60 bytes each, before they are written down as a run. */
+  readonly indexRowsMax: number
 }
 
 const kibibyte = 1024
@@ -41,4 +43,5 @@ export const defaultSegmentLimits: SegmentLimits = {
   compactDeadShare: 0.5,
   compactActiveDeadBytesMin: mebibyte,
   quarantineMax: 10_000,
+  indexRowsMax: 128 * kibibyte,
 }

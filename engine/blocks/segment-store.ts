@@ -8,16 +8,16 @@ import type { Log } from '../base/log.ts'
 import { Semaphore } from '../base/queue.ts'
 import { Reserve } from '../base/reserve.ts'
 import type { BlockId, FolderId } from '../model/ids.ts'
+import { Allowances } from './allowances.ts'
 import { readBlock } from './block-reader.ts'
 import { checkBlocks, closedError } from './checked.ts'
 import { compactSegments, type CompactionParts, type CompactionReport } from './compact.ts'
 import { GroupCommit, type Step } from './group-commit.ts'
-import { MemorySegmentIndex } from './memory-segment-index.ts'
 import { Quarantine, type DamagedRecord, type DamageReason } from './quarantine.ts'
 import { markerBytes, recordBytesOf } from './record.ts'
 import { recoverSegments } from './recover.ts'
 import { openMarker, ReadHandles, reservePath } from './segment-directory.ts'
-import type { BlockLocation, SegmentIndex } from './segment-index.ts'
+import { SegmentIndex, type BlockLocation } from './segment-index.ts'
 import { defaultSegmentLimits, type SegmentLimits } from './segment-limits.ts'
 import { readOnlyError, SegmentLog } from './segment-log.ts'
 import { SegmentTable } from './segment-table.ts'
@@ -33,8 +33,6 @@ export interface SegmentStoreOptions {
   /** Makes a store of an absent or empty directory. Without it such a directory is refused: the disk may not be mounted. */
   readonly create: boolean
   readonly limits?: Partial<SegmentLimits>
-  /** Empty; in memory by default. */
-  readonly index?: SegmentIndex
 }
 
 export interface SegmentStore extends BlockStore {
@@ -56,24 +54,41 @@ export async function openSegmentStore(options: SegmentStoreOptions, signal: Abo
   const limits = { ...defaultSegmentLimits, ...options.limits }
   const startedMs = clock.monotonicMs()
   const storeId = await openMarker(options, options.create)
-  const index = options.index ?? new MemorySegmentIndex()
   const table = new SegmentTable()
   const quarantine = new Quarantine(limits.quarantineMax)
   const handles = new ReadHandles(files, directory, limits.openSegmentsMax)
   let segments: SegmentLog | undefined
+  let index: SegmentIndex | undefined
   try {
+    const opened = SegmentIndex.open({ files, directory, storeId, clock, log, rowsMax: limits.indexRowsMax })
+    index = opened.index
     const unsyncedBytesMax = limits.groupBytesMax + recordBytesOf(limits.blockBytesMax)
     const recovery = { files, directory, storeId, clock, log, index, table, handles, quarantine, unsyncedBytesMax }
-    const active = await recoverSegments(recovery, signal)
+    const active = await recoverSegments(recovery, opened.checkpoint, signal)
     segments = new SegmentLog({ files, directory, storeId, limits, log, table }, active)
     const reserve = new Reserve({ files, random, path: reservePath(directory), sizeBytes: limits.reserveBytes })
-    const parts = { files, directory, storeId, clock, log, limits, index, table, quarantine, handles, segments, reserve }
+    const parts = {
+      files,
+      directory,
+      storeId,
+      clock,
+      log,
+      limits,
+      index,
+      table,
+      quarantine,
+      handles,
+      segments,
+      reserve,
+      allowances: new Allowances(),
+    }
     await prepareWrites(parts, active !== undefined)
     log.info('opened the block store', { ...index.totals(), damaged: quarantine.count, durationMs: clock.monotonicMs() - startedMs })
     return new OpenSegmentStore(parts)
   } catch (error) {
     segments?.close()
     handles.close()
+    await index?.close()
     if (!(error instanceof FilesError)) throw error
     throw new EngineError('DISK_FAILED', `opening the block store ${directory}: ${messageOf(error)}; check the disk and its permissions`, {
       cause: error,
@@ -84,6 +99,7 @@ export async function openSegmentStore(options: SegmentStoreOptions, signal: Abo
 interface StoreParts extends Omit<CompactionParts, 'commits' | 'lose'> {
   readonly quarantine: Quarantine
   readonly reserve: Reserve
+  readonly allowances: Allowances
 }
 
 /**
@@ -153,13 +169,17 @@ class OpenSegmentStore implements SegmentStore {
 
   payloadBytesOf(folder: FolderId): number {
     this.#checkOpen('counting blocks')
-    return this.#parts.index.payloadBytesOf(folder)
+    return this.#parts.index.totalsOf(folder).payloadBytes
   }
 
   totals(): StoreTotals {
     this.#checkOpen('counting blocks')
     const { index, table, reserve } = this.#parts
     return { ...index.totals(), diskBytes: table.diskBytes() + reserve.heldBytes + markerBytes }
+  }
+
+  setLimit(folder: FolderId | undefined, sizeBytes: number | undefined): void {
+    this.#parts.allowances.set(folder, sizeBytes)
   }
 
   health(): StoreHealth {
@@ -192,6 +212,7 @@ class OpenSegmentStore implements SegmentStore {
     await this.#compactions.hold(() => this.#commits.settle(), new AbortController().signal)
     this.#parts.segments.close()
     this.#parts.handles.close()
+    await this.#parts.index.close()
   }
 
   /**

@@ -1,7 +1,7 @@
 // What the store knows of each segment file beside the index: how far it counts, what it holds that is not live, whether it can go.
 
 import { recordBytesOf, segmentHeaderBytes, tombstonePayloadBytes, type Place } from './record.ts'
-import type { LiveTotals } from './segment-index.ts'
+import type { LiveTotals } from './live-counts.ts'
 
 export interface SegmentState {
   readonly number: number
@@ -16,6 +16,16 @@ export interface SegmentState {
   hasUnknownRecords: boolean
   /** Bytes of tombstones, by the segment of the put that they kill. */
   readonly tombstoneBytes: Map<number, number>
+}
+
+/** What an index needs beside its rows so that a store can be opened without reading the segments before `end`. */
+export interface Checkpoint {
+  /** Records before it are in the rows, none behind it is. */
+  readonly end: Place
+  /** All segments, the one of `end` included, in ascending order. */
+  readonly segments: readonly SegmentState[]
+  /** Segments that a crash or a stop left behind in the middle of their compaction. */
+  readonly leftovers: ReadonlySet<number>
 }
 
 export function newSegmentState(number: number, previousSegment: number): SegmentState {
@@ -64,6 +74,25 @@ export class SegmentTable {
   /** Ascending. */
   all(): readonly SegmentState[] {
     return [...this.#states.values()].toSorted((left, right) => left.number - right.number)
+  }
+
+  /** What is true now, to be saved with the index; undefined without any segment. */
+  checkpoint(): Checkpoint | undefined {
+    const segments = this.all()
+    const last = segments.at(-1)
+    if (last === undefined) return undefined
+    return { end: { segment: last.number, offset: last.endBytes }, segments, leftovers: new Set(this.#leftovers) }
+  }
+
+  clear(): void {
+    this.#states.clear()
+    this.#leftovers.clear()
+    this.#lingering.clear()
+    this.#numberMax = 0
+  }
+
+  leftovers(): Iterable<number> {
+    return this.#leftovers
   }
 
   addLeftover(segment: number): void {

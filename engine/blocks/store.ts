@@ -19,11 +19,12 @@ export interface StoreTotals {
 
 export type StoreHealth = { readonly state: 'ok' } | { readonly state: 'readOnly'; readonly reason: string } | { readonly state: 'closed' }
 
+/** More than eight methods: limits belong where puts are put in order, or two at once would both fit. */
 export interface BlockStore extends AsyncDisposable {
   /**
    * Stores blocks; resolves when all of them are durable. A block that is already here costs nothing.
    * Checks that every id is the hash of its bytes (`BAD_BLOCK` otherwise, nothing of the call stored).
-   * Throws `NO_SPACE`, `STORE_READ_ONLY`, `CLOSED`, `DISK_FAILED`; then blocks of the call may or may not be here,
+   * Throws `NO_SPACE` (the disk is full, or a limit is reached), `STORE_READ_ONLY`, `CLOSED`, `DISK_FAILED`; then blocks of the call may or may not be here,
    * and none of them is acknowledged.
    */
   put(blocks: readonly StoredBlock[]): Promise<void>
@@ -44,4 +45,9 @@ export interface BlockStore extends AsyncDisposable {
   payloadBytesOf(folder: FolderId): number
   totals(): StoreTotals
   health(): StoreHealth
+  /**
+   * How much a folder, or all together without one, may take from now on, by the measure of allowances.ts; undefined for no limit. `put`
+   * refuses what is beyond with `NO_SPACE`; what is there stays.
+   */
+  setLimit(folder: FolderId | undefined, sizeBytes: number | undefined): void
 }

@@ -15,6 +15,8 @@ blockStoreSuite('memory', async () => new MemoryBlockStore())
 
 blockStoreSuite('segments, small', async () => await openSmallStore(new CrashFiles()))
 
+blockStoreSuite('segments with their index on the disk', async () => await openSmallStore(new CrashFiles(), { indexRowsMax: 4 }))
+
 const directories = new DisposableStack()
 after(() => directories.dispose())
 

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 
 import { compareBytes, toHex } from '../../engine/base/bytes.ts'
 import { EngineError, type ErrorCode } from '../../engine/base/errors.ts'
+import { blockOverheadBytes } from '../../engine/blocks/allowances.ts'
 import { blockIdOf } from '../../engine/crypto/seal.ts'
 import type { BlockId } from '../../engine/model/ids.ts'
 import type { BlockStore } from '../../engine/blocks/store.ts'
@@ -21,6 +22,7 @@ export function blockStoreSuite(name: string, open: () => Promise<BlockStore>): 
     }
     contentTests(test)
     listTests(test)
+    limitTests(test)
     lifeCycleTests(test)
   })
 }
@@ -174,6 +176,50 @@ function listTests(test: Test): void {
     await store.remove(folder, [testBlock(2, 1000).id])
     assert.deepEqual({ ...store.totals(), diskBytes: 0 }, { blocks: 2, payloadBytes: 105, diskBytes: 0 })
     assert.deepEqual([store.payloadBytesOf(folder), store.payloadBytesOf(otherFolder)], [100, 5])
+  })
+}
+
+function limitTests(test: Test): void {
+  test('scenarios T15, T44: what is beyond a limit is refused with NO_SPACE; what is there is served, and room that is given back counts', async (store) => {
+    store.setLimit(folder, 3 * (1000 + blockOverheadBytes))
+    const blocks = [1, 2, 3, 4].map((seed) => testBlock(seed, 1000))
+    const [one, two, three, four] = blocks
+    assert.ok(one !== undefined && two !== undefined && three !== undefined && four !== undefined)
+    await store.put([one, two, three])
+    await assert.rejects(store.put([four]), isCode('NO_SPACE'))
+    assert.equal(store.has(folder, four.id), false)
+    await store.put([one, two]) // they are here already
+    await store.put([{ ...four, folder: otherFolder }])
+    assert.deepEqual(await store.get(folder, three.id), three.bytes)
+    assert.deepEqual(store.health(), { state: 'ok' })
+    await store.remove(folder, [one.id])
+    await store.put([four])
+    store.setLimit(undefined, 4 * (1000 + blockOverheadBytes))
+    await assert.rejects(store.put([{ ...one, folder: otherFolder }]), isCode('NO_SPACE'))
+    store.setLimit(undefined, undefined)
+    await store.put([{ ...one, folder: otherFolder }])
+    store.setLimit(folder, undefined)
+    await store.put([one])
+    assert.equal(store.totals().blocks, 6)
+  })
+
+  test('scenario T44: tiny blocks do not fit where their number alone is too much, also when all come at once', async (store) => {
+    store.setLimit(folder, 30 * (blockOverheadBytes + 2))
+    const tiny = Array.from({ length: 120 }, (_, seed) => testBlock(seed, 2))
+    const results = await Promise.allSettled(tiny.map((block) => store.put([block])))
+    const refused = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
+    assert.equal(refused.length, 90)
+    assert.ok(refused.every(isCode('NO_SPACE')))
+    assert.equal(store.totals().blocks, 30)
+  })
+
+  test('a limit below what is there refuses blocks and takes nothing away', async (store) => {
+    await store.put([testBlock(1), testBlock(2)])
+    store.setLimit(undefined, 1)
+    await assert.rejects(store.put([testBlock(3)]), isCode('NO_SPACE'))
+    assert.equal(store.totals().blocks, 2)
+    await store.remove(folder, [testBlock(1).id])
+    assert.equal(store.totals().blocks, 1)
   })
 }
 

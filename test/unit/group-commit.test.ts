@@ -5,19 +5,20 @@ import { it } from 'node:test'
 
 import { present } from '../../engine/base/assert.ts'
 import { silentLog } from '../../engine/base/log.ts'
-import { Reserve } from '../../engine/base/reserve.ts'
+import { Allowances } from '../../engine/blocks/allowances.ts'
 import { GroupCommit } from '../../engine/blocks/group-commit.ts'
-import { MemorySegmentIndex } from '../../engine/blocks/memory-segment-index.ts'
+import { Reserve } from '../../engine/base/reserve.ts'
+import { SegmentIndex } from '../../engine/blocks/segment-index.ts'
 import { defaultSegmentLimits } from '../../engine/blocks/segment-limits.ts'
 import { SegmentLog } from '../../engine/blocks/segment-log.ts'
 import { SegmentTable } from '../../engine/blocks/segment-table.ts'
-import { testBlock, testFolder, testRandom } from '../support/blocks.ts'
+import { stillClock, testBlock, testFolder, testRandom } from '../support/blocks.ts'
 import { CrashFiles } from '../support/crash-files.ts'
 
 const folder = testFolder(1)
 const block = testBlock(1)
 
-function openCommits(): { readonly commits: GroupCommit; readonly index: MemorySegmentIndex; readonly files: CrashFiles } {
+function openCommits(): { readonly commits: GroupCommit; readonly index: SegmentIndex; readonly files: CrashFiles } {
   const files = new CrashFiles()
   files.makeDirectory('/store')
   const parts = {
@@ -28,10 +29,18 @@ function openCommits(): { readonly commits: GroupCommit; readonly index: MemoryS
     limits: defaultSegmentLimits,
     log: silentLog,
   }
-  const index = new MemorySegmentIndex()
-  const segments = new SegmentLog({ ...parts, table: new SegmentTable() }, undefined)
+  const { index } = SegmentIndex.open({ ...parts, clock: stillClock, rowsMax: parts.limits.indexRowsMax })
+  const table = new SegmentTable()
+  const segments = new SegmentLog({ ...parts, table }, undefined)
   return {
-    commits: new GroupCommit({ ...parts, segments, index, reserve: new Reserve({ ...parts, path: '/store/reserve', sizeBytes: 0 }) }),
+    commits: new GroupCommit({
+      ...parts,
+      segments,
+      index,
+      table,
+      reserve: new Reserve({ ...parts, path: '/store/reserve', sizeBytes: 0 }),
+      allowances: new Allowances(),
+    }),
     index,
     files,
   }
