@@ -8,7 +8,7 @@ import type { Random } from '../base/clock.ts'
 import { peerIdOf } from '../crypto/identity.ts'
 import type { PastVersion } from '../index/history-table.ts'
 import type { ItemRow } from '../index/item-table.ts'
-import { baseNameOf, type RelativePath } from '../model/path.ts'
+import { baseNameOf, parentOf, type RelativePath } from '../model/path.ts'
 import { timeText } from '../sync/conflict-name.ts'
 import type { inspectExport, prepareExport } from '../sync/export-job.ts'
 import { exportStates, type ExportedState, type ExportParts } from '../sync/export.ts'
@@ -91,6 +91,7 @@ export class FolderPast {
     if (version.kind !== 'directory' && item?.kind === 'directory' && !item.isLeftover) {
       throw new EngineError('NOT_ALLOWED', `${path} is a directory now: move it away first, or bring the version back elsewhere with --to`)
     }
+    this.#refuseBelowLeaf(path)
     if ((await holdPast(this.#parts, [version], signal)).size > 0) throw this.#unavailable(path)
     const undoAtMs = clock.nowMs() - 1
     const keys = await writeRollback(this.#parts, [version], [], signal)
@@ -107,6 +108,7 @@ export class FolderPast {
     await folder.settle(signal)
     this.#checkTime(atMs)
     if (to !== undefined) return await this.#exportAll(subtree, atMs, to, signal)
+    this.#refuseBelowLeaf(subtree)
     const { restored, removed } = await planRollback(this.#parts, subtree, atMs, signal)
     const missing = await holdPast(this.#parts, restored, signal)
     const possible = restored.filter((version) => !missing.has(version))
@@ -141,6 +143,17 @@ export class FolderPast {
     const { missing, taken } = await exportStates(this.#parts, target, [exported], signal)
     if (missing.length > 0) throw this.#unavailable(version.path)
     if (taken.length > 0) refusePlace('taken', to, 'a name that is free')
+  }
+
+  /** What comes back below a file would turn it into a directory, and the file into a conflict copy. */
+  #refuseBelowLeaf(path: RelativePath | undefined): void {
+    const { index, handle } = this.#parts
+    for (let parent = path && parentOf(path); parent !== undefined; parent = parentOf(parent)) {
+      const kind = index.items.byPath(handle.row, parent)?.kind
+      if (kind === undefined || kind === 'directory') continue
+      const what = `${parent} is a ${kind} now`
+      throw new EngineError('NOT_ALLOWED', `${what}: roll that back or move it away first, or bring the version back elsewhere with --to`)
+    }
   }
 
   /** Waits a while for pull to have brought the paths in line. */

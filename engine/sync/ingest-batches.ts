@@ -74,6 +74,8 @@ export class IngestBatches {
   #commits: Promise<void>[] = []
   /** Found, but held back until the losses are known: a move is then one change set. */
   readonly #held: FoundPath[] = []
+  /** Found where a directory was: told after the losses of what was in it. */
+  readonly #replacements: FoundPath[] = []
   readonly #failures: unknown[] = []
   /** Rewrites found, in manners other than 'tell'. */
   readonly #rewrites: FoundPath[] = []
@@ -109,7 +111,8 @@ export class IngestBatches {
   finish(lost: readonly FoundPath[]): void {
     const isAccident = (found: FoundPath): boolean => this.#isAccident(found)
     if (this.#manner === 'hold') return this.#takeBack(lost.filter(isAccident))
-    const last = [...this.#held, ...(this.#manner === 'gather' ? this.#rewrites : []), ...lost.filter((found) => !isAccident(found))]
+    const rewrites = this.#manner === 'gather' ? this.#rewrites : []
+    const last = [...this.#held, ...rewrites, ...lost.filter((found) => !isAccident(found)), ...this.#replacements]
     for (let from = 0; from < last.length; from += batchPathsMax) this.#commit(last.slice(from, from + batchPathsMax))
     this.#takeBack(lost.filter(isAccident))
   }
@@ -159,6 +162,7 @@ export class IngestBatches {
         this.#lookAtOtherNames(found)
         if (this.#isFromBackup(found)) old.push(found)
         else if (this.#isMove(found)) this.#held.push(found)
+        else if (this.#isInPlaceOfDirectory(found)) this.#replacements.push(found)
         else if (this.#isSetApart(found)) rewrites.push(found)
         else now.push(found)
       }
@@ -188,6 +192,14 @@ export class IngestBatches {
     const known = this.#index.items.byInode(this.#handle.row, state.stat.inode).filter((item) => isSameContent(item, state))
     for (const { path } of known) this.#guard.noteMoved(path)
     return known.length > 0 && state.kind === 'file' && state.blocks.count > 0
+  }
+
+  /**
+   * Told before what was in the directory is gone, it would meet a member that has it as living still, and the two would be taken for
+   * concurrent: the directory would keep the name, and this get a conflict copy that nobody made.
+   */
+  #isInPlaceOfDirectory({ item, found: state }: FoundPath): boolean {
+    return this.#manner !== 'hold' && item?.kind === 'directory' && (state.kind === 'file' || state.kind === 'symlink')
   }
 
   /** Another name of the same file (a hard link) has changed with it, and nothing told of that one. */

@@ -73,11 +73,11 @@ const recountAfterMs = 60_000
 /** How long a path that a hint found missing is given to turn up under another name. */
 const lossAfterMs = 150
 
-/** A hinted path with what is lost there, or with what may have other content. */
+/** A hinted path with what is lost there, with what may have other content, or with both. */
 interface HintedChange {
   readonly path: string
   readonly lost: readonly ItemRow[]
-  readonly suspect?: Candidate
+  readonly candidate?: Candidate
 }
 
 export class Ingest {
@@ -312,10 +312,11 @@ export class Ingest {
         trustItems(index, [item])
         continue
       }
-      if (item?.kind === 'directory' && finding.stat.kind !== 'directory') changes.push({ path, lost: this.#below(item) })
       this.#hintParent(path)
       const candidate = candidateOf(path, item, finding.stat)
-      if (isSuspect(candidate)) changes.push({ path, lost: [], suspect: candidate })
+      // What takes a directory's place waits with the losses of what was in it.
+      const lost = item?.kind === 'directory' && finding.stat.kind !== 'directory' ? this.#below(item) : []
+      if (isSuspect(candidate) || lost.length > 0) changes.push({ path, lost, candidate })
       else await take(candidate)
       if (finding.stat.kind === 'directory' && item?.kind !== 'directory') newDirectories.push(path)
     }
@@ -329,7 +330,7 @@ export class Ingest {
     const now = isHeld ? changes.map((change) => ({ ...change, lost: [] })) : this.#paced(others)
     // Whatever came of them: what is kept here would let a later deletion of the path pass the guard uncounted.
     for (const path of hinted) this.#released.delete(path)
-    for (const { suspect } of now) if (suspect !== undefined) await this.#take(suspect, batches)
+    for (const { candidate } of now) if (candidate !== undefined) await this.#take(candidate, batches)
     await batches.settle()
     for (const { path } of former.all()) this.#losses.delete(path) // told now, not when its wait is over
     const lost = new Map([...now.flatMap((change) => change.lost), ...former.all()].map((item) => [item.path, item]))
@@ -350,7 +351,8 @@ export class Ingest {
     let files = 0
     for (const change of changes) {
       if (isReleased(change)) continue
-      const count = change.suspect === undefined ? change.lost.filter((item) => guard.isLoss(item)).length : 1
+      const rewritten = change.candidate !== undefined && isSuspect(change.candidate) ? 1 : 0
+      const count = rewritten + change.lost.filter((item) => guard.isLoss(item)).length
       if (count > 0) waiting.set(change.path, count)
       files += count
     }

@@ -6,7 +6,7 @@ import { throwIfAborted } from '../base/queue.ts'
 import type { PastVersion } from '../index/history-table.ts'
 import type { Index } from '../index/index-store.ts'
 import type { ItemRow } from '../index/item-table.ts'
-import { isBelow, type RelativePath } from '../model/path.ts'
+import { isBelow, parentOf, type RelativePath } from '../model/path.ts'
 import type { FolderHandle } from './folder-handle.ts'
 import { hasSameAttributes } from './ingest-commit.ts'
 import { isSameContent, type PathState } from './reconcile.ts'
@@ -25,7 +25,10 @@ export interface Rollback {
 
 const rowsPerPage = 500
 
-/** `subtree`: a directory or a file; undefined = everything. */
+/**
+ * `subtree`: a directory or a file; undefined = everything. What comes of it fits together: nothing stays or comes back below what is to be
+ * a file or a symlink, though times of several clocks may say so.
+ */
 export async function planRollback(
   parts: PastParts,
   subtree: RelativePath | undefined,
@@ -42,10 +45,34 @@ export async function planRollback(
       if (item !== undefined && !item.isLeftover) removed.push(version.path)
     } else if (item === undefined || item.isLeftover || !isAsItem(version, item)) restored.push(version)
   }
+  const leaves = leavesOf(restored)
+  const going = new Set(removed)
   for await (const item of itemsOf(parts, subtree, signal)) {
-    if (item.sinceMs > atMs && !past.has(item.path)) removed.push(item.path)
+    const isNew = item.sinceMs > atMs && !past.has(item.path)
+    if (isNew || hasParentIn(item.path, leaves)) going.add(item.path)
   }
-  return { restored, removed }
+  // A file that was there all the time had nothing below it either.
+  const coming = new Set(restored.map(({ path }) => path))
+  for (const path of new Set(restored.flatMap((version) => parentOf(version.path) ?? []))) {
+    for (let parent: RelativePath | undefined = path; parent !== undefined; parent = parentOf(parent)) {
+      if (!coming.has(parent) && !going.has(parent) && isLeaf(index.items.byPath(handle.row, parent))) leaves.add(parent)
+    }
+  }
+  return { restored: restored.filter(({ path }) => !hasParentIn(path, leaves)), removed: [...going] }
+}
+
+function isLeaf(item: ItemRow | undefined): boolean {
+  return item !== undefined && item.kind !== 'directory'
+}
+
+/** The paths that have nothing below them. */
+export function leavesOf(states: readonly Pick<PathState, 'path' | 'kind'>[]): Set<RelativePath> {
+  return new Set(states.flatMap(({ path, kind }) => (kind === 'directory' ? [] : [path])))
+}
+
+export function hasParentIn(path: RelativePath, paths: ReadonlySet<RelativePath>): boolean {
+  for (let parent = parentOf(path); parent !== undefined; parent = parentOf(parent)) if (paths.has(parent)) return true
+  return false
 }
 
 /** Everything that was there, with what it was made of. */
@@ -61,7 +88,8 @@ export async function statesAt(
   for await (const item of itemsOf(parts, subtree, signal)) {
     if (item.sinceMs <= atMs && !past.has(item.path)) states.push(item)
   }
-  return states
+  const leaves = leavesOf(states)
+  return states.filter(({ path }) => !hasParentIn(path, leaves))
 }
 
 export function stateOfPast(version: PastVersion): PathState {

@@ -7,7 +7,9 @@ import type { Log } from '../base/log.ts'
 import type { BlockStore } from '../blocks/store.ts'
 import { shortKeyOf } from '../index/columns.ts'
 import type { Index } from '../index/index-store.ts'
+import type { ItemRow } from '../index/item-table.ts'
 import { removalRank, type Need } from '../index/need-table.ts'
+import type { RelativePath } from '../model/path.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
 import { reviveDirectory, writeLoss, type MergeGroup } from './merge.ts'
 import { withoutLost } from './merge-hold.ts'
@@ -73,7 +75,7 @@ export class PullConclusions {
 
   /** For a plan that asks for no change of the disk. */
   settlePlan(need: Need, plan: Exclude<PathPlan, { kind: 'merge' | 'change' }>): void {
-    const { index, handle, clock } = this.#parts
+    const { index, handle } = this.#parts
     switch (plan.kind) {
       case 'settled':
         if (plan.path !== undefined) this.#parts.problems.clear('APPLY_FAILED', plan.path)
@@ -81,12 +83,11 @@ export class PullConclusions {
       case 'record':
         return index.transact(() => recordVersion(index, handle, plan.item, plan.version, false))
       case 'needsParent':
-        reviveDirectory(index, handle, plan.parent, clock.nowMs())
-        this.#parts.events.merged()
-        return this.#parts.wake()
+        return this.#revive(plan.parent)
       case 'awaitsParent':
         return this.#postpone(need.pathKey, retrySoonMs, 'AWAITS_PARENT')
       case 'awaitsChildren':
+        if (this.#hasStayingBelow(plan.path)) return this.#revive(plan.path)
         // After every removal: the directory's children go first, then the file takes its name.
         index.transact(() => index.needs.put(handle.row, need.pathKey, removalRank * 2 + 1, need.bytes))
         return this.#postpone(need.pathKey, retrySoonMs, 'AWAITS_CHILDREN')
@@ -169,18 +170,12 @@ export class PullConclusions {
 
   /** A directory that should go holds something: a path of the folder keeps it alive, ignored files only keep it in place. */
   #concludeNotEmpty(change: PlannedChange): void {
-    const { index, handle, clock, problems, events } = this.#parts
+    const { index, handle, problems, events } = this.#parts
     const { item } = change
     if (item === undefined) return this.postponeGrowing(change, 'NOT_EMPTY')
-    const below = index.items.below(handle.row, item.path)
-    if (below.length > 0) {
-      // While each of them has a need of its own they are on their way out; one that has none stays, and so does the directory.
-      const isStaying = below.some(({ path }) => !index.needs.has(handle.row, shortKeyOf(entryIdOfPath(handle, path))))
-      if (!isStaying) return this.#postpone(change.pathKey, retrySoonMs, 'AWAITS_CHILDREN')
-      reviveDirectory(index, handle, item.path, clock.nowMs())
-      events.merged()
-      return this.#parts.wake()
-    }
+    if (this.#hasStayingBelow(item.path)) return this.#revive(item.path)
+    if (index.items.below(handle.row, item.path).some(({ isLeftover }) => !isLeftover))
+      return this.#postpone(change.pathKey, retrySoonMs, 'AWAITS_CHILDREN')
     events.stale([item.path])
     // What is in it may be new and not seen yet: then it is a matter of the folder after all.
     const isTried = index.needs.attempts(handle.row, change.pathKey) >= leftoverAttemptsMin
@@ -193,6 +188,22 @@ export class PullConclusions {
       text: `${item.path} was deleted elsewhere; here it stays because of files in it that are not synced`,
       next: 'Delete it here if those files are not needed.',
     })
+  }
+
+  /** While each path below has a need of its own they are on their way out; one that has none stays, and so does the directory. */
+  #hasStayingBelow(directory: RelativePath): boolean {
+    const { index, handle } = this.#parts
+    const isStaying = ({ path, isLeftover }: ItemRow): boolean =>
+      !isLeftover && !index.needs.has(handle.row, shortKeyOf(entryIdOfPath(handle, path)))
+    return index.items.below(handle.row, directory).some(isStaying)
+  }
+
+  /** Beside what the others made of its name. */
+  #revive(directory: RelativePath): void {
+    const { index, handle, clock, events } = this.#parts
+    reviveDirectory(index, handle, directory, clock.nowMs())
+    events.merged()
+    this.#parts.wake()
   }
 
   #concludeFailure(change: PlannedChange, fault: FilesFault, detail: string): void {

@@ -47,7 +47,7 @@ export type PathPlan =
   /** The directory comes first and is not there yet. */
   | { readonly kind: 'awaitsParent' }
   /** A directory is to give way to a file, but holds things still: after the removals. */
-  | { readonly kind: 'awaitsChildren' }
+  | { readonly kind: 'awaitsChildren'; readonly path: RelativePath }
 
 /** Parked files that hold bytes which nobody wrote. */
 export const rottenPrefix = 'rot-'
@@ -140,7 +140,7 @@ export class PullPlanner {
       return this.#change(version, item, { kind: 'attributes', path: state.path, mode: state.mode, mtimeUs, expected: expectedOf(item) })
     }
     if (item?.kind === 'directory' && state.kind !== 'directory' && this.#index.items.below(this.#handle.row, item.path).length > 0) {
-      return { kind: 'awaitsChildren' }
+      return { kind: 'awaitsChildren', path: item.path }
     }
     return this.#planContent(version, state, item)
   }

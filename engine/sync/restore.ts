@@ -18,7 +18,7 @@ import { writeEntries } from './author.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
 import { depthOf, timeAfter } from './ingest-commit.ts'
 import { draftOf, type MergeDraft } from './merge.ts'
-import { stateOfPast } from './past-state.ts'
+import { hasParentIn, leavesOf, stateOfPast } from './past-state.ts'
 import type { PathState } from './reconcile.ts'
 import { openVersions } from './versions.ts'
 
@@ -101,10 +101,14 @@ export async function writeRollback(
   signal: AbortSignal,
 ): Promise<readonly number[]> {
   const keys: number[] = []
-  // Parents before their children where something appears, after them where something goes: as those who receive it apply it.
+  // Parents before their children where something appears, after them where something goes: as those who receive it apply it. What is in
+  // a directory that becomes a file goes first of all: else whoever hears but half of it takes the rest for living still.
+  const leaves = leavesOf(restored)
+  const going = removed.toSorted((left, right) => (left < right ? 1 : -1))
   const steps: readonly (PastVersion | RelativePath)[] = [
+    ...going.filter((path) => hasParentIn(path, leaves)),
     ...restored.toSorted((left, right) => (left.path < right.path ? -1 : 1)),
-    ...removed.toSorted((left, right) => (left < right ? 1 : -1)),
+    ...going.filter((path) => !hasParentIn(path, leaves)),
   ]
   for (let from = 0; from < steps.length; from += stepsPerTransaction) {
     const slice = steps.slice(from, from + stepsPerTransaction)

@@ -280,4 +280,61 @@ describe('rolling back', () => {
     await members.pass(30_000)
     for (const name of ['A', 'B']) assert.deepEqual(members.tree(name), then)
   })
+
+  it('brings one file back in whose place there is a directory that another clock calls older, and leaves no copy', async () => {
+    using members = await open('another clock', ['A', 'B'], { x: 'a file' })
+    members.node('A').wall.jump(-3_600_000)
+    await members.pass(1000)
+    const atMs = members.nowMs('B')
+    const then = members.tree('B')
+    members.remove('A', 'x')
+    members.write('A', 'x/y/inside', 'a directory now')
+    await members.synced()
+    await rollback(members, 'B', atMs, { path: 'x', to: '/home/old' })
+    assert.deepEqual(members.tree('B', '/home/old'), ['x: a file'])
+    await rollback(members, 'B', atMs, { path: 'x' })
+    for (const name of ['A', 'B']) assert.deepEqual(members.tree(name), then)
+  })
+
+  it('brings nothing back below what is a file now', async () => {
+    using members = await open('below a file', ['A', 'B'], { 'x/inside': 'in a directory' })
+    await members.pass(1000)
+    const atMs = members.nowMs('B')
+    members.remove('A', 'x')
+    members.write('A', 'x', 'a file now')
+    await members.synced()
+    const [version] = versions(members, 'B', 'x/inside')
+    const request = { folder: 'Folder', path: 'x/inside' }
+    const one = members.controls('B').restore({ ...request, version: present(version, 'it was noted').id }, signal)
+    await assert.rejects(members.wait(one, 'restore below a file'), isCode('NOT_ALLOWED'))
+    await assert.rejects(
+      members.wait(members.controls('B').rollback({ ...request, atMs }, signal), 'rollback below a file'),
+      isCode('NOT_ALLOWED'),
+    )
+    await members.pass(5000)
+    assert.equal(members.read('A', 'x'), 'a file now')
+    await rollback(members, 'B', atMs, { path: 'x' })
+    assert.equal(members.read('A', 'x/inside'), 'in a directory')
+  })
+
+  it('keeps the directory for what somebody puts into it while it is rolled back to a file, and keeps the file beside it', async () => {
+    using members = await open('put into it', ['A', 'B'], { x: 'a file' })
+    await members.pass(1000)
+    const atMs = members.nowMs('B')
+    members.remove('A', 'x')
+    members.write('A', 'x/in', 'a directory now')
+    await members.synced()
+    const work = members.controls('B').rollback({ folder: 'Folder', atMs, path: 'x' }, signal)
+    while (members.read('B', 'x/in') !== undefined) await members.pass(1)
+    members.write('B', 'x/new', 'just now')
+    await members.wait(work, 'rollback')
+    await members.synced()
+    for (const name of ['A', 'B']) {
+      const shown = members.tree(name).filter((path) => !path.startsWith('keep'))
+      assert.deepEqual(
+        shown.map((path) => path.replace(/\.conflict-[^:]*/, '.conflict')),
+        ['x.conflict: a file', 'x/', 'x/new: just now'],
+      )
+    }
+  })
 })

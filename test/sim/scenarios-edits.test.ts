@@ -186,6 +186,15 @@ describe('deletions', () => {
     assert.deepEqual(stage.tree('B'), { d: '/', 'd/own.ignored': "B's own", other: 'other' })
   })
 
+  test('scenario 16: the ignored files are deeper below: the directories around them stay on B, and do not come back on A', async () => {
+    using stage = await Stage.open({ before: { 'd/e/known': 'known', 'd/f': 'f', other: 'other', '.holdfastignore': '*.ignored\n' } })
+    await stage.write('B', 'd/e/own.ignored', "B's own")
+    await stage.remove('A', 'd')
+    await stage.pass(60_000)
+    assert.deepEqual(stage.tree('A'), { other: 'other' })
+    assert.deepEqual(stage.tree('B'), { d: '/', 'd/e': '/', 'd/e/own.ignored': "B's own", other: 'other' })
+  })
+
   test('scenario 17: A deletes a directory, B cannot remove one child for a while: the others go, it is shown, nothing comes back on A', async () => {
     using stage = await Stage.open({ before: { 'd/held': 'held', 'd/free': 'free', other: 'other' } })
     await stage.do('B', { do: 'trouble', operation: 'unlink', fault: 'busy', times: 8 })

@@ -200,6 +200,30 @@ describe('types and links', () => {
     assert.deepEqual(stage.tree('A'), { x: 'a file again' })
   })
 
+  // Enough files that their going is a burst, whose end is waited for before it is told; and few enough that nobody has to be asked.
+  const many = Object.fromEntries(Array.from({ length: 60 }, (_, at) => [`keep/${at}`, `kept ${at}`]))
+  for (const [what, path, put] of [
+    ['a file', 'x', { do: 'write', path: 'x', content: { text: 'now a file' } }],
+    ['a symlink', 'x', { do: 'symlink', path: 'x', target: 'keep' }],
+    ['a file, deep below', 'p/q/x', { do: 'write', path: 'p/q/x', content: { text: 'now a file' } }],
+  ] as const) {
+    test(`scenario 47: a directory of many files becomes ${what} before it has arrived whole: no copy that nobody made`, async () => {
+      using stage = await Stage.open({ nodes: ['A', 'B', 'C'], before: many })
+      for (let at = 0; at < 20; at++) await stage.write('A', `${path}/in/${at}`, `${at} ${large}`)
+      await stage.pass(700)
+      await stage.remove('A', path)
+      await stage.do('A', put)
+      await stage.rest()
+      for (const on of ['A', 'B', 'C']) {
+        const shown = Object.keys(stage.tree(on)).filter((each) => !each.startsWith('keep'))
+        assert.deepEqual(
+          shown,
+          path.split('/').map((_, at, names) => names.slice(0, at + 1).join('/')),
+        )
+      }
+    })
+  }
+
   test('scenario 49: a symlink loop, a link to the parent, a link out of the root: kept as links and never followed', async () => {
     using stage = await Stage.open({ before: { 'd/f': 'inside' } })
     const links = { 'd/loop': 'loop', 'd/up': '..', out: '/home/node' }
