@@ -4,6 +4,7 @@
 import type { Controls, Problem } from './api/controls.ts'
 import { errorCodeOf, messageOf } from './base/errors.ts'
 import { Coalescer } from './base/queue.ts'
+import { segmentBytesFor } from './blocks/segment-limits.ts'
 import { openSegmentStore, type SegmentStore } from './blocks/segment-store.ts'
 import { CardShelf } from './compose/card-box.ts'
 import { makeControls } from './compose/controls.ts'
@@ -172,7 +173,8 @@ async function openStore(world: EngineWorld, signal: AbortSignal): Promise<Segme
   const { files, clock, random, log, segmentsPath: directory } = world
   const create = files.lstat(directory) === undefined
   if (create) files.makeDirectory(directory, 0o700)
-  return openSegmentStore({ files, directory, clock, random, log, create }, signal)
+  const limits = { segmentBytes: segmentBytesFor(files.freeBytes(directory)) }
+  return openSegmentStore({ files, directory, clock, random, log, create, limits }, signal)
 }
 
 function ownCard(world: EngineWorld, network: Network, edition: number): Parameters<typeof signCard>[1] {

@@ -71,9 +71,12 @@ async function runFiles(files: readonly string[]): Promise<void> {
       case 'test:start':
         titles.set(file, [...(titles.get(file) ?? []).slice(0, data.nesting), data.name])
         break
+      case 'test:diagnostic':
+        if (campaignMinutes > 0) console.log(`note ${file}: ${data.message}`) // what a campaign did is of interest when it went well, too
+        outputs.set(file, [...(outputs.get(file) ?? []), data.message.replace(/\n?$/, '\n')])
+        break
       case 'test:stdout':
       case 'test:stderr':
-      case 'test:diagnostic':
         outputs.set(file, [...(outputs.get(file) ?? []), data.message.replace(/\n?$/, '\n')])
         break
       case 'test:pass':

@@ -109,14 +109,16 @@ export class Semaphore {
   }
 }
 
-/** Waits for a wake-up, at most `durationMs`. */
-export async function waitAtMost(wakeup: Wakeup, clock: Clock, durationMs: number, signal: AbortSignal): Promise<void> {
+/** Waits for a wake-up, at most `durationMs`; false when that was over first. */
+export async function waitAtMost(wakeup: Wakeup, clock: Clock, durationMs: number, signal: AbortSignal): Promise<boolean> {
   throwIfAborted(signal)
   const either = new AbortController()
   const end = AbortSignal.any([signal, either.signal])
-  const both = [wakeup.wait(end), clock.sleep(durationMs, end)]
+  let isWoken = false
+  const both = [wakeup.wait(end).then(() => (isWoken = true)), clock.sleep(durationMs, end)]
   try {
     await Promise.race(both)
+    return isWoken
   } finally {
     either.abort()
     await Promise.allSettled(both)

@@ -7,6 +7,7 @@ import { errorCodeOf, messageOf } from '../base/errors.ts'
 import { FilesError, type Files } from '../base/files.ts'
 import type { Log } from '../base/log.ts'
 import { throwIfAborted } from '../base/queue.ts'
+import type { Reserve } from '../base/reserve.ts'
 import { parseBlockId, parseFolderId, type BlockId, type FolderId } from '../model/ids.ts'
 import { readBlock } from './block-reader.ts'
 import type { FooterRow } from './footer.ts'
@@ -38,6 +39,7 @@ export interface CompactionParts {
   readonly handles: ReadHandles
   readonly commits: GroupCommit
   readonly segments: SegmentLog
+  readonly reserve: Reserve
   /** Tells the store that a live block turned out damaged; the block is not in the index afterwards. */
   readonly lose: (folder: FolderId, id: BlockId, location: BlockLocation, damage: DamageReason) => void
 }
@@ -67,28 +69,34 @@ function deadShareOf(parts: CompactionParts, state: SegmentState): number {
   return parts.table.deadBytes(state, parts.index.liveIn(state.number)) / Math.max(1, state.endBytes)
 }
 
-/** The active segment is sealed when it would be worth compacting; on a full disk it just stays. */
+/** The active segment is sealed when it would be worth compacting; where the reserve does not give it room for that either, it just stays. */
 async function rollActive(parts: CompactionParts): Promise<void> {
   await parts.commits.exclusively(async () => {
     const active = parts.segments.activeSegment
     if (active === undefined || deadShareOf(parts, active) <= parts.limits.compactDeadShare) return
     if (parts.table.deadBytes(active, parts.index.liveIn(active.number)) < parts.limits.compactActiveDeadBytesMin) return
-    try {
-      await parts.segments.roll()
-    } catch (error) {
-      if (errorCodeOf(error) !== 'NO_SPACE') throw error
-    }
+    if (!(await rolls(parts)) && parts.reserve.release()) await rolls(parts)
   })
 }
 
-/** Damaged and given-up ones first, then those with nothing live, which cost nothing: on a full disk these make room for the others. */
+async function rolls({ segments }: CompactionParts): Promise<boolean> {
+  try {
+    await segments.roll()
+    return true
+  } catch (error) {
+    if (errorCodeOf(error) !== 'NO_SPACE') throw error
+    return false
+  }
+}
+
+/** Damaged and given-up ones first, then by what has to be copied: those with nothing live cost nothing and make room for the others. */
 function chooseVictims(parts: CompactionParts): readonly SegmentState[] {
   const active = parts.segments.activeSegment
   const sealed = parts.table.all().filter((state) => state !== active)
   const broken = sealed.filter((state) => !state.hasFooter || parts.table.isLeftover(state.number))
   const worthIt = sealed.filter((state) => !broken.includes(state) && deadShareOf(parts, state) > parts.limits.compactDeadShare)
-  const isEmpty = (state: SegmentState): boolean => parts.index.liveIn(state.number).blocks === 0
-  return [...broken, ...worthIt.filter(isEmpty), ...worthIt.filter((state) => !isEmpty(state))]
+  const liveBytes = (state: SegmentState): number => parts.index.liveIn(state.number).payloadBytes
+  return [...broken, ...worthIt.toSorted((left, right) => liveBytes(left) - liveBytes(right))]
 }
 
 function canGo(parts: CompactionParts, victim: SegmentState): boolean {

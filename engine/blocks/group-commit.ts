@@ -37,9 +37,12 @@ interface Order {
   readonly reject: (error: unknown) => void
 }
 
+/** What may be written together: each kind does something else about a full disk. */
+type GroupKind = 'puts' | 'moves' | 'tombstones'
+
 interface Group {
   readonly orders: readonly Order[]
-  readonly isTombstones: boolean
+  readonly kind: GroupKind
   readonly records: readonly LogRecord[]
   /** What the index learns when the records are durable, for each of them. */
   readonly changeAt: readonly ((place: Place) => IndexChange | undefined)[]
@@ -130,7 +133,7 @@ export class GroupCommit {
 
   async #write(group: Group): Promise<void> {
     const { segments, index, table } = this.#parts
-    const places = group.isTombstones ? await this.#appendTombstones(group.records) : await this.#appendBlocks(group.records)
+    const places = group.kind === 'puts' ? await this.#appendBlocks(group.records) : await this.#appendInNeed(group)
     const changes: IndexChange[] = []
     for (const [at, changeFrom] of group.changeAt.entries()) {
       const change = changeFrom(present(places[at], 'each record has a place'))
@@ -155,18 +158,20 @@ export class GroupCommit {
     return await segments.append(records, true)
   }
 
-  async #appendTombstones(records: readonly LogRecord[]): Promise<readonly Place[]> {
+  /** Tombstones and what compaction moves give back more room than they take: they may use the reserve. */
+  async #appendInNeed({ kind, records }: Group): Promise<readonly Place[]> {
     const { segments, reserve, log } = this.#parts
+    const mayRoll = kind === 'moves'
     try {
-      return await segments.append(records, false)
+      return await segments.append(records, mayRoll)
     } catch (error) {
       if (errorCodeOf(error) !== 'NO_SPACE' || !reserve.release()) throw error
-      log.warn('the disk is full: gave up the reserve to forget blocks')
-      return await segments.append(records, false)
+      log.warn('the disk is full: gave up the reserve to make room')
+      return await segments.append(records, mayRoll)
     }
   }
 
-  /** As many waiting steps as one group may have, in order; a group has blocks or tombstones, so that a full disk fails blocks only. */
+  /** As many waiting steps as one group may have, in order; a group is of one kind, so that a full disk fails what is new only. */
   #takeGroup(): Group {
     const { limits } = this.#parts
     const orders: Order[] = []
@@ -175,26 +180,26 @@ export class GroupCommit {
     const touched = new Set<string>()
     const charges = new Charges(this.#parts)
     let bytes = 0
-    let isTombstones: boolean | undefined
+    let groupKind: GroupKind | undefined
     const bytesMax = Math.min(limits.groupBytesMax, limits.segmentBytes)
     groupIsOpen: while (this.#orders.length > 0) {
       const order = this.#orders[0]
       if (order === undefined || typeof order === 'function') break
       for (; order.taken < order.steps.length; order.taken++) {
         const step = present(order.steps[order.taken], 'a step that is not taken')
-        const isTombstone = step.kind === 'remove' || step.kind === 'tombstone'
-        if (isTombstone !== (isTombstones ?? isTombstone)) break groupIsOpen
+        const kind = kindOf(step)
+        if (kind !== (groupKind ?? kind)) break groupIsOpen
         const record = this.#tryRecordOf(order, step, touched)
         if (record === undefined) {
           if (orders.at(-1) !== order) orders.push(order) // it may be here already by this very group
           continue
         }
         const sizeBytes = recordBytesOf(record.payload?.length ?? 0)
-        const countMax = isTombstone ? limits.groupTombstonesMax : limits.groupBlocksMax
+        const countMax = kind === 'tombstones' ? limits.groupTombstonesMax : limits.groupBlocksMax
         if (records.length > 0 && (records.length >= countMax || bytes + sizeBytes > bytesMax)) break groupIsOpen
         if (orders.at(-1) !== order) orders.push(order)
         if (step.kind === 'put' && !charges.add(order, step.block)) continue
-        isTombstones = isTombstone
+        groupKind = kind
         bytes += sizeBytes
         // Not those of compaction: a tombstone that it carries on is no removal of the block as it is now.
         if (step.kind === 'put' || step.kind === 'remove') touched.add(keyOf(record.folder, record.id))
@@ -203,7 +208,7 @@ export class GroupCommit {
       }
       this.#orders.shift()
     }
-    return { orders, isTombstones: isTombstones ?? false, records, changeAt }
+    return { orders, kind: groupKind ?? 'puts', records, changeAt }
   }
 
   /** As `#recordOf`; what it throws ends the order. */
@@ -269,6 +274,11 @@ class Charges {
 function fail(order: Order, error: unknown): void {
   order.failure = error instanceof Error ? error : new Error(String(error))
   order.taken = order.steps.length
+}
+
+function kindOf(step: Step): GroupKind {
+  if (step.kind === 'put') return 'puts'
+  return step.kind === 'move' ? 'moves' : 'tombstones'
 }
 
 function changeOf(step: Step, place: Place): IndexChange | undefined {

@@ -45,3 +45,10 @@ export const defaultSegmentLimits: SegmentLimits = {
   quarantineMax: 10_000,
   indexRowsMax: 128 * kibibyte,
 }
+
+const segmentShareOfFree = 1 / 64
+
+/** On a small disk segments are small: compaction needs room for what is alive in one of them. */
+export function segmentBytesFor(freeBytes: number): number {
+  return Math.round(Math.min(defaultSegmentLimits.segmentBytes, Math.max(mebibyte, freeBytes * segmentShareOfFree)))
+}

@@ -98,7 +98,6 @@ export async function openSegmentStore(options: SegmentStoreOptions, signal: Abo
 
 interface StoreParts extends Omit<CompactionParts, 'commits' | 'lose'> {
   readonly quarantine: Quarantine
-  readonly reserve: Reserve
   readonly allowances: Allowances
 }
 

@@ -14,6 +14,8 @@ import type { FolderProblems } from '../sync/problems.ts'
 import { adoptStray, adoptStrays, noteStrays, type StrayParts } from '../sync/strays.ts'
 import type { EngineWorld } from './parts.ts'
 
+const cutShortKeptMs = 24 * 60 * 60_000
+
 export interface FolderHistoryParts {
   readonly world: EngineWorld
   readonly index: Index
@@ -40,7 +42,7 @@ export class FolderHistory {
       ...shared,
       isWalked: parts.isWalked,
       events: {
-        stored: (isFull) => (isFull ? this.#care.wake() : this.#care.noteStored()),
+        stored: (isFull) => (isFull ? this.#care.noteFull() : this.#care.noteStored()),
         stale: parts.stale,
         strayed: (signal) => noteStrays(this.#strayParts(), this.#policy().keptMs, signal),
       },
@@ -48,8 +50,20 @@ export class FolderHistory {
     this.#care = new HistoryCare({
       ...shared,
       policy: () => this.#policy(),
-      freeBytes: () => freeBytesOf(world),
+      freeBytes: () => freeBytesOf(world, world.segmentsPath),
+      folderFreeBytes: () => freeBytesOf(world, handle.root),
+      cutShort: (versions) => this.#noteCutShort(versions),
     })
+  }
+
+  /** Before any flow begins: where there is hardly any room left, history gives way. */
+  async relieve(signal: AbortSignal): Promise<void> {
+    await this.#care.relieve(signal)
+  }
+
+  /** Something found no room on the folder's disk. */
+  noteFull(): void {
+    this.#care.noteFull()
   }
 
   /** Before any flow begins. */
@@ -97,6 +111,20 @@ export class FolderHistory {
     this.#care.wake()
   }
 
+  #noteCutShort(versions: number): void {
+    const { log, problems } = this.#parts
+    log.warn('the disk is full: let versions go', { versions })
+    problems.note(
+      {
+        code: 'HISTORY_SHORT',
+        severity: 'warning',
+        text: 'the disk was full: the oldest replaced and deleted content was let go of to make room, before its days were over',
+        next: 'Free some space; "history" shows how far back it reaches.',
+      },
+      cutShortKeptMs,
+    )
+  }
+
   #strayParts(): StrayParts {
     const { world, index, handle, problems } = this.#parts
     const { jobs, clock } = world
@@ -110,9 +138,9 @@ export class FolderHistory {
 }
 
 /** Where it cannot be told there is no telling that history takes too much. */
-function freeBytesOf({ files, segmentsPath }: EngineWorld): number {
+function freeBytesOf({ files }: EngineWorld, path: string): number {
   try {
-    return files.freeBytes(segmentsPath)
+    return files.freeBytes(path)
   } catch (error) {
     if (error instanceof FilesError) return Number.MAX_SAFE_INTEGER
     throw error

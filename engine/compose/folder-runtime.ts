@@ -287,6 +287,7 @@ export class FolderRuntime implements MemberRuntime {
   async #runFlows(signal: AbortSignal, onRunning: () => void): Promise<void> {
     const { world } = this.#parts
     await this.ingest.check(signal)
+    await this.history.relieve(signal)
     this.#names = await world.jobs.run('tidyRoot', { root: this.handle.root, keptPrefix: largeTemporaryPrefix }, { signal })
     if (!(await this.#self.begin(signal))) {
       onRunning()
@@ -380,6 +381,7 @@ export class FolderRuntime implements MemberRuntime {
       // Connected is not enough: a member that has paused the folder has what it does not give now.
       isEveryMemberHere: () => this.peers.every((peer) => this.exchange.isCaughtUpWith(peer)),
       stale: (paths) => this.ingest.hint(paths),
+      diskFull: () => this.history.noteFull(),
       keepParked: (change, parked) => void this.#keepParked(change, parked),
       parkedInDoubt: (parked) => void this.history.adoptStray(parked, this.#whileActive(this.#ending.signal)),
       changed: () => {

@@ -58,6 +58,7 @@ export class HistoryTable {
   readonly #setSince: StatementSync
   readonly #parked: StatementSync
   readonly #parkedNames: StatementSync
+  readonly #parkedBytes: StatementSync
   readonly #get: StatementSync
   readonly #ofPath: StatementSync
   readonly #withVector: StatementSync
@@ -88,6 +89,7 @@ export class HistoryTable {
     this.#setSince = database.prepare('update history set since_ms = min(since_ms, ?) where id = ?')
     this.#parked = database.prepare('select * from history where folder = ? and parked is not null order by id limit ?')
     this.#parkedNames = database.prepare('select parked from history where folder = ? and parked is not null')
+    this.#parkedBytes = database.prepare('select total(size_bytes) as bytes from history where folder = ? and parked is not null')
     this.#get = database.prepare('select * from history where folder = ? and id = ?')
     this.#ofPath = database.prepare('select * from history where folder = ? and path = ? order by replaced_ms desc, id desc limit ?')
     this.#withVector = database.prepare(
@@ -157,12 +159,19 @@ export class HistoryTable {
     this.#addBlocks(Number(done.lastInsertRowid), item.blocks)
   }
 
+  /** The first to be put aside first. */
   parked(folderRow: number, limit: number): readonly ParkedVersion[] {
     return this.#parked.all(folderRow, limit).map((row) => ({ ...parseVersion(row), parked: textOf(row, 'parked') }))
   }
 
   parkedNames(folderRow: number): ReadonlySet<string> {
     return new Set(this.#parkedNames.all(folderRow).map((row) => textOf(row, 'parked')))
+  }
+
+  /** Of the files in .holdfast/replaced that belong to versions. */
+  parkedBytes(folderRow: number): number {
+    const row = this.#parkedBytes.get(folderRow)
+    return row === undefined ? 0 : numberOf(row, 'bytes')
   }
 
   /** Its file in .holdfast/replaced is not its own any more: the blocks are stored. */

@@ -31,6 +31,15 @@ export interface HistoryCareParts {
   readonly policy: () => HistoryPolicy
   /** On the disk of the store. */
   readonly freeBytes: () => number
+  /** On the disk of the folder. */
+  readonly folderFreeBytes: () => number
+  /** A full disk cost history so many versions. */
+  readonly cutShort: (versions: number) => void
+}
+
+interface Surplus {
+  storedBytes: number
+  parkedBytes: number
 }
 
 export interface CareReport {
@@ -39,6 +48,10 @@ export interface CareReport {
 }
 
 const restMs = 30 * 60_000
+/** A disk may fill up meanwhile: history gives way. */
+const lookMs = 60_000
+/** With less room than this the index may not be written: what makes room comes before anything else. */
+const crampedBytes = 4 * 1024 * 1024
 /**
  * A block goes only when nothing has referred to it for so long: whoever stores one first and writes the row that refers to it a
  * moment later has nothing to fear.
@@ -47,7 +60,8 @@ const graceMs = 60_000
 /** Versions age by the wall clock: not before it has gone on without a jump for so long. */
 const clockTrustMs = 60 * 60_000
 const clockJumpMs = 10 * 60_000
-const versionsPerStep = 256
+/** On a full disk the rows of one step must find room in the reserve. */
+const versionsPerStep = 64
 const pathsPerStep = 1000
 const versionsPerPathMax = 10_000
 const idsPerPage = 1000
@@ -63,20 +77,43 @@ export class HistoryCare {
   readonly #unreferenced = new Map<string, number>()
   /** By how much the wall clock is ahead of the monotonic one, and since when. */
   #steady: { readonly offsetMs: number; readonly sinceMs: number } | undefined
+  /** Something found no room, and nothing has been stored since. */
+  #isFull = false
+  /** What the store forgot has not given its room back yet. */
+  #isToCompact = false
 
   constructor(parts: HistoryCareParts) {
     this.#parts = parts
   }
 
-  /** The bounds changed, or the disk is full: a round comes soon. */
+  /** The bounds changed: a round comes soon. */
   wake(): void {
+    this.#wakeup.wake()
+  }
+
+  /** The disk of folder or store is full: a round comes soon. */
+  noteFull(): void {
+    this.#isFull = true
     this.#wakeup.wake()
   }
 
   /** Blocks were stored: a round comes soon when they are too many. */
   noteStored(): void {
-    const { store, handle } = this.#parts
-    if (store.payloadBytesOf(handle.record.id) > this.#allowedBytes()) this.#wakeup.wake()
+    this.#isFull = false
+    if (this.#surplus().storedBytes > 0) this.#wakeup.wake()
+  }
+
+  /** Before any other work on the folder, which may need what this gives back; only where there is hardly any room. */
+  async relieve(signal: AbortSignal): Promise<void> {
+    const { freeBytes, folderFreeBytes, log } = this.#parts
+    if (Math.min(freeBytes(), folderFreeBytes()) >= crampedBytes) return
+    this.#isFull = true
+    try {
+      await this.tend(signal)
+    } catch (error) {
+      if (signal.aborted) throw error
+      log.warn('could not make room', { error: messageOf(error) })
+    }
   }
 
   /** Works until `signal` aborts. */
@@ -91,7 +128,15 @@ export class HistoryCare {
         if (signal.aborted) throw error
         log.warn('could not look after history', { error: messageOf(error) })
       }
-      await waitAtMost(this.#wakeup, clock, restMs, signal)
+      await this.#rest(signal)
+    }
+  }
+
+  async #rest(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts
+    const untilMs = clock.monotonicMs() + restMs
+    while (!(await waitAtMost(this.#wakeup, clock, lookMs, signal))) {
+      if (clock.monotonicMs() >= untilMs || this.#surplus().storedBytes > 0) return
     }
   }
 
@@ -105,7 +150,9 @@ export class HistoryCare {
     const isSettled = swept.isWhole && this.#unreferenced.size === 0
     const shed = isSettled ? await this.#shrink(nowMs, signal) : 0
     if (shed > 0) await this.#sweep(signal)
-    if (swept.blocks > 0) await store.compact(signal)
+    if (swept.blocks > 0) this.#isToCompact = true
+    if (this.#isToCompact) await store.compact(signal)
+    this.#isToCompact = false
     return { versionsDropped: aged + shed, blocksDropped: swept.blocks }
   }
 
@@ -164,31 +211,50 @@ export class HistoryCare {
 
   /** Oldest first, until what is left fits. */
   async #shrink(nowMs: number, signal: AbortSignal): Promise<number> {
-    const { index, handle, store, clock } = this.#parts
-    const allowedBytes = this.#allowedBytes()
-    let bytes = store.payloadBytesOf(handle.record.id)
-    if (bytes <= allowedBytes) return 0
-    for (let count = 0; ;) {
-      const dropped = index.transactDurably(() => {
-        const step: PastVersion[] = []
-        for (const version of bytes > allowedBytes ? index.history.oldest(handle.row, nowMs + 1, versionsPerStep) : []) {
-          if (bytes <= allowedBytes) break
-          bytes -= this.#bytesOfItsOwn(version)
-          this.#remove(version, true)
-          step.push(version)
-        }
-        return step
-      })
-      if (dropped.length === 0) return count
-      count += dropped.length
-      await this.#dropFiles(dropped, signal)
+    const { clock, cutShort } = this.#parts
+    const surplus = this.#surplus()
+    let count = 0
+    for (;;) {
+      const versions = this.#chooseOldest(surplus, nowMs)
+      if (versions.length === 0) break
+      await this.#drop(versions, true, signal)
+      count += versions.length
+      surplus.storedBytes -= this.#freedBy(versions)
+      surplus.parkedBytes -= sumOf(versions, ({ parked, sizeBytes }) => (parked === undefined ? 0 : sizeBytes))
       await clock.sleep(0, signal)
+    }
+    if (count > 0 && this.#isFull) cutShort(count)
+    return count
+  }
+
+  /** What is beyond the share of history; not more than zero when nothing is. */
+  #surplus(): Surplus {
+    const { index, handle, store, policy, freeBytes, folderFreeBytes } = this.#parts
+    const { shareMax } = policy()
+    const beyondShare = (bytes: number, free: number): number => bytes - shareMax * (free + bytes)
+    // Files wait for the store only as long as that has no room, which it has again when other versions have gone.
+    const parkedBytes = this.#isFull ? index.history.parkedBytes(handle.row) : 0
+    return {
+      storedBytes: beyondShare(store.payloadBytesOf(handle.record.id), freeBytes()),
+      parkedBytes: parkedBytes > 0 ? beyondShare(parkedBytes, folderFreeBytes()) : 0,
     }
   }
 
-  #allowedBytes(): number {
-    const { store, policy, freeBytes } = this.#parts
-    return policy().shareMax * (freeBytes() + store.totals().diskBytes)
+  /** As many as it takes, by what is only theirs, and no more than one step; more may be needed. */
+  #chooseOldest({ storedBytes, parkedBytes }: Readonly<Surplus>, nowMs: number): readonly PastVersion[] {
+    const { index, handle } = this.#parts
+    let left = { stored: storedBytes, parked: parkedBytes }
+    if (left.stored <= 0 && left.parked <= 0) return []
+    const oldest =
+      left.stored > 0 ? index.history.oldest(handle.row, nowMs + 1, versionsPerStep) : index.history.parked(handle.row, versionsPerStep)
+    const chosen: PastVersion[] = []
+    for (const version of oldest) {
+      if (left.stored <= 0 && left.parked <= 0) break
+      chosen.push(version)
+      const parked = version.parked === undefined ? 0 : version.sizeBytes
+      left = { stored: left.stored - this.#bytesOfItsOwn(version), parked: left.parked - parked }
+    }
+    return chosen
   }
 
   /** What goes with this version: stored blocks that no other has. */
@@ -202,9 +268,23 @@ export class HistoryCare {
     return bytes
   }
 
+  /** What went with these together: stored blocks that no version has any more. */
+  #freedBy(versions: readonly PastVersion[]): number {
+    const { index, handle, store } = this.#parts
+    const freed = new Map<string, number>()
+    for (const { blocks } of versions) {
+      for (let at = 0; at < blocks.count; at++) {
+        const id = blocks.id(at)
+        if (!store.has(handle.record.id, id) || index.history.refersTo(id)) continue
+        freed.set(bytesKey(id), blocks.lengthBytes(at) + sealOverheadBytes)
+      }
+    }
+    return sumOf([...freed.values()], (bytes) => bytes)
+  }
+
   async #drop(versions: readonly PastVersion[], isEnd: boolean, signal: AbortSignal): Promise<void> {
     await this.#dropFiles(versions, signal) // first: a file without a row would be a riddle for the next start
-    this.#parts.index.transactDurably(() => {
+    this.#parts.index.transactToMakeRoom(() => {
       for (const version of versions) this.#remove(version, isEnd)
     })
   }
@@ -273,4 +353,8 @@ export class HistoryCare {
     }
     return needed
   }
+}
+
+function sumOf<Item>(items: readonly Item[], bytesOf: (item: Item) => number): number {
+  return items.reduce((total, item) => total + bytesOf(item), 0)
 }

@@ -50,6 +50,8 @@ export interface PullListener {
   stale(paths: readonly string[]): void
   /** What was replaced had been written to in the last moment: it is parked under this name and belongs to the person. */
   keepParked(change: PlannedChange, parked: string): void
+  /** There was no room for a change. */
+  diskFull(): void
   changed(): void
 }
 
@@ -209,6 +211,7 @@ export class PullConclusions {
   #concludeFailure(change: PlannedChange, fault: FilesFault, detail: string): void {
     const { operation } = change
     if ('park' in operation && operation.park !== undefined) this.#parts.events.parkedInDoubt(operation.park)
+    if (fault === 'noSpace') this.#parts.events.diskFull()
     this.#parts.problems.note(problemOfFault(change.path, fault, detail), failureKeptMs)
     this.postponeGrowing(change, faultReasons[fault] ?? 'FAILED')
   }

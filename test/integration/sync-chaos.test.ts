@@ -2,16 +2,14 @@
 // nobody took away. HOLDFAST_CHAOS_MINUTES says how long; a short while otherwise.
 
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { messageOf } from '../../engine/base/errors.ts'
 import { CarefulPerson, contentsOf, type Ledger } from '../support/careful-person.ts'
 import { acceptHolds, allSynced, eventually, TestNodes, type TestDaemon } from '../support/daemon.ts'
 import { noNamespaces, openSwitch, type Cable } from '../support/namespaces.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
+import { noSmallDisks, SmallDisk } from '../support/small-disk.ts'
 import { readTree, treeDifferences } from '../support/tree.ts'
 
 const minutes = Number(process.env['HOLDFAST_CHAOS_MINUTES'] ?? '0')
@@ -27,43 +25,24 @@ interface Member {
   readonly person: CarefulPerson
 }
 
-function mountSmallDisk(nodes: TestNodes, path: string): void {
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${smallDiskMiB}m`, 'holdfast-test', path], { encoding: 'utf8' })
-  assert.equal(mounted.status, 0, mounted.stderr)
-  nodes.onEnd(() => spawnSync('umount', ['-l', path]))
-}
-
-/** A full disk may keep a node from starting: the filler goes then. */
-async function startAgain(t: TestContext, member: Member, filler: string): Promise<void> {
-  try {
-    await member.daemon.start()
-  } catch (error) {
-    t.diagnostic(`${member.daemon.name} did not start on a full disk: ${messageOf(error)}`)
-    rmSync(filler, { force: true })
-    await member.daemon.kill()
-    await member.daemon.start()
-  }
-}
-
 test(
   'three nodes agree and have lost nothing after random work, kills, cuts and a full disk',
-  { skip: noNamespaces, timeout: durationMs + 900_000 },
+  { skip: noNamespaces || noSmallDisks, timeout: durationMs + 900_000 },
   async (t) => {
     const nodes = new TestNodes(t)
     const random = new SeededRandom(seed)
     const ledger: Ledger = new Map()
-    mountSmallDisk(nodes, nodes.makeDirectory('small'))
+    const disk = new SmallDisk(nodes, 'small', smallDiskMiB)
     const names = ['a', 'b', 'c']
     const members: Member[] = openSwitch(t, names).map((cable, at) => {
       const name = names[at] ?? ''
-      const place = name === 'c' ? nodes.path('small') : nodes.directory
+      const place = name === 'c' ? disk.path : nodes.directory
       const root = join(place, `folder-${name}`)
       const person = new CarefulPerson(name, root, join(place, `aside-${name}`), random.fork(name), ledger)
       return { daemon: nodes.create(name, cable.daemon, name === 'c' ? join(place, 'home-c') : undefined), cable, root, person }
     })
     const [first, ...others] = members
     assert.ok(first !== undefined)
-    const filler = nodes.path('small', 'filler')
     nodes.makeDirectory('folder-a')
     for (let count = 0; count < 150; count++) first.person.change('create')
     for (const { daemon } of members) await daemon.start()
@@ -85,7 +64,7 @@ test(
           await member.daemon.kill()
           break
         case 'start':
-          if (!member.daemon.isRunning) await startAgain(t, member, filler)
+          if (!member.daemon.isRunning) await member.daemon.start()
           break
         case 'pull':
           member.cable.pull()
@@ -95,11 +74,11 @@ test(
           member.cable.plug()
           break
         case 'fill':
-          fill(filler)
+          disk.fill()
           counts.fills++
           break
         case 'free':
-          rmSync(filler, { force: true })
+          disk.free()
           break
         case 'rest':
           await delay(random.below(400))
@@ -110,7 +89,7 @@ test(
       }
     }
 
-    rmSync(filler, { force: true })
+    disk.free()
     for (const member of members) {
       member.cable.plug()
       if (!member.daemon.isRunning) await member.daemon.start()
@@ -129,15 +108,9 @@ test(
     })
     const there = contentsOf(first.root)
     const lost = [...ledger].filter(([hash]) => !there.has(hash)).map(([, where]) => where)
-    t.diagnostic(`${JSON.stringify(counts)}; ${ledger.size} contents owed, ${there.size} there`)
+    t.diagnostic(
+      `seed ${seed}, ${Math.round(durationMs / 1000)} s: ${JSON.stringify(counts)}; ${ledger.size} contents owed, ${there.size} there`,
+    )
     assert.deepEqual(lost, [], `seed ${seed}`)
   },
 )
-
-function fill(path: string): void {
-  try {
-    writeFileSync(path, Buffer.alloc(smallDiskMiB * 1024 * 1024))
-  } catch {
-    // as much as there was room for
-  }
-}

@@ -120,6 +120,24 @@ describe('history within its bounds', () => {
     assert.equal(folder(members, 'B').historyBytes, 0)
   })
 
+  it('gives way to what comes when the disk is full, also what was put aside and finds no room in the store', async () => {
+    const files = Object.fromEntries(['0', '1', '2', '3'].map((name) => [`file ${name}`, blob(name, 1_500_000)]))
+    using members = await open('full', files)
+    members.node('B').disk.leaveRoom({ bytes: 200_000 })
+    for (const name of ['0', '1', '2']) members.remove('A', `file ${name}`)
+    await members.pass(minuteMs / 2)
+    assert.equal(parkedNames(members, 'B').length, 3)
+    members.write('A', 'new', blob('new', 3_000_000))
+    await members.pass(15 * minuteMs)
+    assert.ok(members.read('B', 'new') === blob('new', 3_000_000))
+    const codes = members.controls('B').status().problems
+    assert.deepEqual(
+      codes.map(({ code }) => code),
+      ['HISTORY_SHORT'],
+    )
+    assert.deepEqual(parkedNames(members, 'B'), [])
+  })
+
   it('goes with the folder when that is removed from the node, and the files stay', async () => {
     using members = await open('removed', { big: blob('big', 2_000_000) })
     members.write('A', 'big', 'small now')

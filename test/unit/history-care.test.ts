@@ -24,7 +24,11 @@ class CareWorld implements Disposable {
   readonly store = Object.assign(new MemoryBlockStore(), { compact: async () => void this.compactions++ })
   compactions = 0
   keptMs: number = 30 * dayMs
-  freeBytes = 1_000_000
+  /** Of the disk: free or the store's. */
+  roomBytes = 1_000_000
+  folderFreeBytes = 1_000_000
+  readonly dropped: string[] = []
+  cutShort = 0
   readonly care: HistoryCare
   #wallMs = 1_000 * dayMs
   #monotonicMs = 0
@@ -34,12 +38,20 @@ class CareWorld implements Disposable {
     this.care = new HistoryCare({
       index: this.node.index,
       handle: this.node.handle,
-      jobs: { width: 1, run: async () => await Promise.reject(new Error('nothing is parked here')) },
+      jobs: {
+        width: 1,
+        run: async (_name, { names }) => {
+          this.dropped.push(...names)
+          return await Promise.resolve(undefined)
+        },
+      },
       store: this.store,
       clock,
       log: silentLog,
       policy: () => ({ keptMs: this.keptMs, shareMax: 0.5 }),
-      freeBytes: () => this.freeBytes,
+      freeBytes: () => this.roomBytes - this.store.payloadBytesOf(this.node.handle.record.id),
+      folderFreeBytes: () => this.folderFreeBytes,
+      cutShort: (versions) => (this.cutShort += versions),
     })
   }
 
@@ -57,7 +69,7 @@ class CareWorld implements Disposable {
   }
 
   /** A version of a path was replaced now. */
-  replaced(path: string, text: string): void {
+  replaced(path: string, text: string, parked?: string): void {
     const item: Item = {
       path: pathOf(path),
       kind: 'file',
@@ -75,7 +87,7 @@ class CareWorld implements Disposable {
       sinceMs: 0,
     }
     const { index, handle } = this.node
-    const how = { parked: undefined, replacedMs: this.#wallMs, isDeletion: false, author: undefined }
+    const how = { parked, replacedMs: this.#wallMs, isDeletion: false, author: undefined }
     index.transact(() => index.history.insert(handle.row, item, how))
   }
 
@@ -161,7 +173,7 @@ describe('the care for history', () => {
       world.replaced(text.slice(0, 1), text)
       world.pass(minuteMs)
     }
-    world.freeBytes = 50_000 // half of it: two fit
+    world.roomBytes = 50_000 // half of it: two fit
     for (let round = 0; round < 5; round++) {
       await world.tend()
       world.pass(20_000)
@@ -171,5 +183,41 @@ describe('the care for history', () => {
       texts.map((text) => world.has(text)),
       [false, false, true, true],
     )
+  })
+
+  it('lets parked files go too, oldest first, but only while they find no room in the store', async () => {
+    using world = new CareWorld()
+    world.folderFreeBytes = 0
+    for (const letter of ['1', '2', '3', '4']) {
+      world.replaced(letter, letter.repeat(10_000), `parked ${letter}`)
+      world.pass(minuteMs)
+    }
+    await world.tend()
+    assert.deepEqual([world.dropped, world.cutShort], [[], 0])
+    world.care.noteFull()
+    await world.tend()
+    assert.deepEqual([world.dropped, world.cutShort], [['parked 1', 'parked 2'], 2])
+    assert.ok(!world.node.index.history.refersTo(world.node.blocksOf('1'.repeat(10_000)).id(0)))
+    assert.ok(world.node.index.folders.historyFloorMs(world.node.handle.row) > 0)
+    world.care.noteStored()
+    world.folderFreeBytes = -10_000
+    await world.tend()
+    assert.equal(world.dropped.length, 2)
+  })
+
+  it('makes room before anything else where there is hardly any', async () => {
+    using world = new CareWorld()
+    const text = 'x'.repeat(10_000)
+    await world.put(text)
+    world.replaced('a', text)
+    world.roomBytes = 6 * 1024 * 1024
+    await world.care.relieve(signal)
+    assert.ok(world.node.index.history.refersTo(world.node.blocksOf(text).id(0)))
+    world.roomBytes = 11_000
+    await world.care.relieve(signal)
+    assert.ok(!world.node.index.history.refersTo(world.node.blocksOf(text).id(0)))
+    world.pass(2 * minuteMs)
+    await world.care.relieve(signal)
+    assert.ok(!world.has(text))
   })
 })

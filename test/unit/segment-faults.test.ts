@@ -144,6 +144,23 @@ describe('a full disk', () => {
   })
 })
 
+describe('compaction on a full disk', () => {
+  it('takes the room of the reserve to seal the only segment and to copy what is alive in it', async () => {
+    const files = new CrashFiles()
+    await using store = await openSmallStore(files, { reserveBytes: 8000, segmentBytes: 1_000_000, compactActiveDeadBytesMin: 1000 })
+    await store.put(many(0, 20))
+    const gone = many(0, 15).map((block) => block.id)
+    files.capacityBytes = files.usedBytes() + gone.length * 120
+    await store.remove(folder, gone)
+    assert.ok(files.paths().includes('/store/reserve'))
+    const fullBytes = files.usedBytes() - 8000
+    assert.equal((await store.compact(never)).segments, 1)
+    assert.ok(files.usedBytes() < fullBytes / 2, `${files.usedBytes()} of ${fullBytes} bytes`)
+    for (const block of many(15, 20)) assert.deepEqual(await store.get(folder, block.id), block.bytes)
+    await store.put(many(30, 34))
+  })
+})
+
 describe('what was not acknowledged', () => {
   it('cannot undo what is acknowledged later: a removal that a full disk cut short, and a put of the block after it', async () => {
     const files = new CrashFiles()
