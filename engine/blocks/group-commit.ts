@@ -147,8 +147,9 @@ export class GroupCommit {
   /** Blocks are only stored while the reserve is in place: what it gave up for tombstones must not be eaten by blocks. */
   async #appendBlocks(records: readonly LogRecord[]): Promise<readonly Place[]> {
     const { segments, reserve, log } = this.#parts
+    segments.checkWritable()
     try {
-      if (segments.readOnlyReason === undefined) await reserve.hold()
+      await reserve.hold()
     } catch (error) {
       if (!(error instanceof FilesError)) throw error
       if (isFault(error, 'noSpace'))

@@ -1,7 +1,8 @@
 // The end of the log: appends records to the active segment and makes them durable, seals it when it is full, gives it up after a disk
-// error. One append at a time, which group-commit.ts sees to. Never leaves a hole: what was not acknowledged is cut or written over.
+// error, and tries again later. One append at a time, which group-commit.ts sees to. Never leaves a hole: what was not acknowledged is cut or written over.
 
 import { assert, present } from '../base/assert.ts'
+import type { Clock } from '../base/clock.ts'
 import { EngineError, messageOf } from '../base/errors.ts'
 import { FilesError, type Files } from '../base/files.ts'
 import type { Log } from '../base/log.ts'
@@ -18,6 +19,7 @@ export interface SegmentLogParts {
   readonly directory: string
   readonly storeId: Uint8Array
   readonly limits: SegmentLimits
+  readonly clock: Clock
   readonly log: Log
   readonly table: SegmentTable
 }
@@ -25,13 +27,15 @@ export interface SegmentLogParts {
 /** Offsets in tombstones and footers have 32 bits; one bit is room for whatever is appended last. */
 const segmentBytesMax = 2 ** 31
 const attemptsMax = 2
+/** How long a disk that failed rests before a write tries it again. */
+const restMs = 30_000
 const noIds = new Uint8Array(33)
 
 export class SegmentLog {
   readonly #parts: SegmentLogParts
   readonly #writer: RecordWriter
   #active: ActiveSegment | undefined
-  #readOnlyReason: string | undefined
+  #failure: { readonly reason: string; readonly untilMs: number } | undefined
   #hasUncertainTail = false
 
   constructor(parts: SegmentLogParts, active: ActiveSegment | undefined) {
@@ -40,8 +44,18 @@ export class SegmentLog {
     this.#writer = new RecordWriter(parts.storeId)
   }
 
+  /** Why nothing can be written; undefined once a write has succeeded again. */
   get readOnlyReason(): string | undefined {
-    return this.#readOnlyReason
+    return this.#failure?.reason
+  }
+
+  /** Throws `STORE_READ_ONLY` while a disk that failed rests. After that one write may try, in a new segment, as after a first failure. */
+  checkWritable(): void {
+    if (this.#failure === undefined || this.#parts.clock.monotonicMs() >= this.#failure.untilMs) return
+    throw new EngineError(
+      'STORE_READ_ONLY',
+      `storing blocks: the block store takes no writes since ${this.#failure.reason}; check the disk`,
+    )
   }
 
   /** Whether bytes that nobody was promised may stand behind the acknowledged end and be read after a crash. */
@@ -86,11 +100,13 @@ export class SegmentLog {
   }
 
   async #retried<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+    this.checkWritable()
     let cause: unknown
-    for (let count = 0; count < attemptsMax; count++) {
-      if (this.#readOnlyReason !== undefined) throw readOnlyError(this.#readOnlyReason)
+    for (let count = this.#failure === undefined ? 0 : attemptsMax - 1; count < attemptsMax; count++) {
       try {
-        return await attempt()
+        const result = await attempt()
+        if (this.#active !== undefined) this.#noteGood()
+        return result
       } catch (error) {
         if (isFault(error, 'noSpace')) {
           throw new EngineError(
@@ -100,14 +116,22 @@ export class SegmentLog {
           )
         }
         if (!(error instanceof FilesError)) throw error
-        this.#parts.log.error('the disk refused a write; trying once more in a new segment', { what, cause: error.message })
+        this.#parts.log.error('the disk refused a write', { what, cause: error.message })
         cause = error
       }
     }
-    this.#readOnlyReason = `the disk failed twice in a row: ${messageOf(cause)}`
-    throw new EngineError('DISK_FAILED', `${what} in ${this.#parts.directory}: ${this.#readOnlyReason}; check the disk, then start again`, {
+    const reason = this.#failure?.reason ?? `the disk failed twice in a row: ${messageOf(cause)}`
+    this.#failure = { reason, untilMs: this.#parts.clock.monotonicMs() + restMs }
+    throw new EngineError('DISK_FAILED', `${what} in ${this.#parts.directory}: ${reason}; check the disk. It is tried again by itself`, {
       cause,
     })
+  }
+
+  /** There is a segment that was made, or written to, since the failure: after one there is none. */
+  #noteGood(): void {
+    if (this.#failure === undefined) return
+    this.#failure = undefined
+    this.#parts.log.info('the disk takes writes again')
   }
 
   async #appendOnce(records: readonly LogRecord[], mayRoll: boolean): Promise<readonly Place[]> {
@@ -250,11 +274,4 @@ export class SegmentLog {
     this.#hasUncertainTail = true
     active.file.close()
   }
-}
-
-export function readOnlyError(reason: string): EngineError {
-  return new EngineError(
-    'STORE_READ_ONLY',
-    `storing blocks: the block store is read-only since ${reason}; check the disk, then start again`,
-  )
 }

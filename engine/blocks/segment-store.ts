@@ -19,7 +19,7 @@ import { recoverSegments } from './recover.ts'
 import { openMarker, ReadHandles, reservePath } from './segment-directory.ts'
 import { SegmentIndex, type BlockLocation } from './segment-index.ts'
 import { defaultSegmentLimits, type SegmentLimits } from './segment-limits.ts'
-import { readOnlyError, SegmentLog } from './segment-log.ts'
+import { SegmentLog } from './segment-log.ts'
 import { SegmentTable } from './segment-table.ts'
 import type { BlockStore, StoredBlock, StoreHealth, StoreTotals } from './store.ts'
 
@@ -65,7 +65,7 @@ export async function openSegmentStore(options: SegmentStoreOptions, signal: Abo
     const unsyncedBytesMax = limits.groupBytesMax + recordBytesOf(limits.blockBytesMax)
     const recovery = { files, directory, storeId, clock, log, index, table, handles, quarantine, unsyncedBytesMax }
     const active = await recoverSegments(recovery, opened.checkpoint, signal)
-    segments = new SegmentLog({ files, directory, storeId, limits, log, table }, active)
+    segments = new SegmentLog({ files, directory, storeId, limits, clock, log, table }, active)
     const reserve = new Reserve({ files, random, path: reservePath(directory), sizeBytes: limits.reserveBytes })
     const parts = {
       files,
@@ -130,7 +130,7 @@ class OpenSegmentStore implements SegmentStore {
   async put(blocks: readonly StoredBlock[]): Promise<void> {
     this.#checkOpen('storing blocks')
     checkBlocks(blocks, this.#parts.limits.blockBytesMax)
-    this.#checkWritable()
+    this.#parts.segments.checkWritable()
     const isAllHere = this.#commits.isAtRest && blocks.every((block) => this.#parts.index.locate(block.folder, block.id) !== undefined)
     if (!isAllHere) await this.#commits.commit(blocks.map((block): Step => ({ kind: 'put', block })))
   }
@@ -157,7 +157,7 @@ class OpenSegmentStore implements SegmentStore {
 
   async remove(folder: FolderId, ids: readonly BlockId[]): Promise<void> {
     this.#checkOpen('removing blocks')
-    this.#checkWritable()
+    this.#parts.segments.checkWritable()
     await this.#commits.commit(ids.map((id): Step => ({ kind: 'remove', folder, id })))
   }
 
@@ -189,7 +189,7 @@ class OpenSegmentStore implements SegmentStore {
 
   async compact(signal: AbortSignal): Promise<CompactionReport> {
     this.#checkOpen('compacting')
-    this.#checkWritable()
+    this.#parts.segments.checkWritable()
     const stop = AbortSignal.any([signal, this.#closing.signal])
     const lose: CompactionParts['lose'] = (folder, id, location, damage) => this.#lose(folder, id, location, damage)
     const parts = { ...this.#parts, commits: this.#commits, lose }
@@ -233,10 +233,5 @@ class OpenSegmentStore implements SegmentStore {
 
   #checkOpen(what: string): void {
     if (this.#closed !== undefined) throw closedError(what)
-  }
-
-  #checkWritable(): void {
-    const reason = this.#parts.segments.readOnlyReason
-    if (reason !== undefined) throw readOnlyError(reason)
   }
 }

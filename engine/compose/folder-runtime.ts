@@ -19,7 +19,6 @@ import { largeTemporaryPrefix } from '../sync/large-file-job.ts'
 import { FolderProblems } from '../sync/problems.ts'
 import { LargeTidy } from '../sync/large-tidy.ts'
 import type { HistoryStore } from '../sync/history-care.ts'
-import { ParkedHomes } from '../sync/parked-homes.ts'
 import { Pull } from '../sync/pull.ts'
 import { Verifier } from '../sync/verify.ts'
 import type { PlannedChange } from '../sync/pull-plan.ts'
@@ -115,7 +114,6 @@ export class FolderRuntime implements MemberRuntime {
       jobs,
       store,
       fetcher: this.#fetcher,
-      parked: new ParkedHomes(),
       lanes: largeLanes,
       random,
       names: () => this.#names,

@@ -49,7 +49,7 @@ function storeProblems(store: SegmentStore): readonly Problem[] {
       code: 'STORE_READ_ONLY',
       severity: 'error',
       text: `the block store takes no more writes: ${health.reason}. Replaced content is kept in the folders' .holdfast/replaced meanwhile.`,
-      next: 'Check the disk of the home directory, then restart the daemon.',
+      next: 'Check the disk of the home directory. It is tried again by itself.',
     })
   }
   const damaged = store.quarantine().count

@@ -2,7 +2,7 @@
 
 import type { StatementSync } from 'node:sqlite'
 import { assert } from '../base/assert.ts'
-import { fromUtf8, utf8 } from '../base/bytes.ts'
+import { equalBytes, fromUtf8, utf8 } from '../base/bytes.ts'
 import { BlockList } from '../model/block-list.ts'
 import { packVector } from '../model/entry.ts'
 import type { BlockId } from '../model/ids.ts'
@@ -40,6 +40,12 @@ export interface ParkedVersion extends PastVersion {
   readonly parked: string
 }
 
+/** Where a block can be read: in this file of .holdfast/replaced, from this offset. */
+export interface ParkedHome {
+  readonly parked: string
+  readonly offset: number
+}
+
 /** How a version came to be in the past. */
 export interface Replacement {
   readonly parked: string | undefined
@@ -59,6 +65,7 @@ export class HistoryTable {
   readonly #parked: StatementSync
   readonly #parkedNames: StatementSync
   readonly #parkedBytes: StatementSync
+  readonly #parkedWith: StatementSync
   readonly #get: StatementSync
   readonly #ofPath: StatementSync
   readonly #withVector: StatementSync
@@ -90,6 +97,10 @@ export class HistoryTable {
     this.#parked = database.prepare('select * from history where folder = ? and parked is not null order by id limit ?')
     this.#parkedNames = database.prepare('select parked from history where folder = ? and parked is not null')
     this.#parkedBytes = database.prepare('select total(size_bytes) as bytes from history where folder = ? and parked is not null')
+    this.#parkedWith = database.prepare(
+      `select history.parked, history.blocks from history_block join history on history.id = history_block.history
+       where block_key = ? and history.folder = ? and parked is not null and kind = 1 limit 4`,
+    )
     this.#get = database.prepare('select * from history where folder = ? and id = ?')
     this.#ofPath = database.prepare('select * from history where folder = ? and path = ? order by replaced_ms desc, id desc limit ?')
     this.#withVector = database.prepare(
@@ -172,6 +183,20 @@ export class HistoryTable {
   parkedBytes(folderRow: number): number {
     const row = this.#parkedBytes.get(folderRow)
     return row === undefined ? 0 : numberOf(row, 'bytes')
+  }
+
+  /** A parked file that holds the block, as far as the rows know; the reader checks. */
+  parkedHome(folderRow: number, id: BlockId): ParkedHome | undefined {
+    const hash = id.subarray(1)
+    for (const row of this.#parkedWith.all(shortKeyOf(id), folderRow)) {
+      const blocks = new BlockList(bytesOf(row, 'blocks'))
+      let offset = 0
+      for (let at = 0; at < blocks.count; at++) {
+        if (equalBytes(blocks.hash(at), hash)) return { parked: textOf(row, 'parked'), offset }
+        offset += blocks.lengthBytes(at)
+      }
+    }
+    return undefined
   }
 
   /** Its file in .holdfast/replaced is not its own any more: the blocks are stored. */

@@ -1,9 +1,9 @@
-// Writes past states to another place: blocks from files of the folder, from the store, from members, a window at a time.
+// Writes past states to another place: blocks from files of the folder, parked ones too, from the store, from members, a window at a time.
 
 import type { Jobs } from '../base/jobs.ts'
-import { sealOverheadBytes, type BlockList } from '../model/block-list.ts'
+import type { BlockList } from '../model/block-list.ts'
 import type { exportPieces, ExportStep, finishExport } from './export-job.ts'
-import { gatherBlocks, type BatchParts, type LocatedBlock } from './pull-batch.ts'
+import { gatherBlocks, locateBlock, type BatchParts } from './pull-batch.ts'
 import type { PathState } from './reconcile.ts'
 
 export type ExportParts = Pick<BatchParts, 'index' | 'handle' | 'store' | 'fetcher'> & {
@@ -108,7 +108,7 @@ async function writeWindow(
   signal: AbortSignal,
 ): Promise<readonly Piece[]> {
   const { handle, jobs } = parts
-  const located = window.map(({ file, at }) => locate(parts, file.state.blocks, at, avoidLocal))
+  const located = window.map(({ file, at }) => locateBlock(parts, file.state.blocks, at, avoidLocal))
   const gathered = await gatherBlocks(parts, located, signal)
   const left: Piece[] = []
   const written: Piece[] = []
@@ -122,13 +122,6 @@ async function writeWindow(
   const input = { root: handle.root, target, sealKey: handle.jobKeys.sealKey, sealed: gathered.sealed, pieces }
   const bad = await jobs.run('exportPieces', input, { signal, transfer: [gathered.sealed.buffer] })
   return [...left, ...bad.flatMap((at) => written[at] ?? [])]
-}
-
-function locate({ index, handle, store }: ExportParts, blocks: BlockList, at: number, avoidLocal: boolean): LocatedBlock {
-  const ref = { id: blocks.id(at), storedBytes: blocks.lengthBytes(at) + sealOverheadBytes }
-  const home = avoidLocal ? undefined : index.items.homeOf(handle.row, ref.id)
-  if (home !== undefined) return { at, ref, place: { kind: 'local', path: home.item.path, offset: home.offset } }
-  return { at, ref, place: store.has(handle.record.id, ref.id) ? { kind: 'store' } : { kind: 'peer' } }
 }
 
 function oneBlock(blocks: BlockList, at: number): Uint8Array {

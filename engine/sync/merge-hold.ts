@@ -5,12 +5,11 @@ import type { StoredBlock } from '../blocks/store.ts'
 import { blockIdOf } from '../crypto/seal.ts'
 import { equalBytes } from '../base/bytes.ts'
 import type { Jobs } from '../base/jobs.ts'
-import { sealOverheadBytes } from '../model/block-list.ts'
 import type { BlockRef } from '../model/entry.ts'
 import type { AuthorId } from '../model/ids.ts'
 import type { sealRanges, SealRange } from '../transfer/seal-ranges-job.ts'
 import { mergeOf } from './pull-plan.ts'
-import type { BatchParts } from './pull-batch.ts'
+import { locateBlock, type BatchParts, type LocatedBlock } from './pull-batch.ts'
 import type { Version } from './reconcile.ts'
 import type { OpenedVersion } from './versions.ts'
 
@@ -30,12 +29,12 @@ export async function holdContents(parts: HoldParts, versions: readonly Version[
   const merge = mergeOf(versions)
   if (merge === undefined) return true
   const { index, handle } = parts
-  const wanted = missingBlocks(parts, merge.merged).filter(({ id }) => index.items.homeOf(handle.row, id) === undefined)
+  const wanted = missingBlocks(parts, merge.merged).filter(({ ref }) => index.items.homeOf(handle.row, ref.id) === undefined)
   for (const loser of merge.losers) wanted.push(...missingBlocks(parts, loser))
   for (let from = 0; from < wanted.length;) {
     let to = from
     let bytes = 0
-    while (to < wanted.length && bytes < holdBytesMax) bytes += wanted[to++]?.storedBytes ?? 0
+    while (to < wanted.length && bytes < holdBytesMax) bytes += wanted[to++]?.ref.storedBytes ?? 0
     const absent = await sealIntoStore(parts, wanted.slice(from, to), signal)
     if (!(await fetchIntoStore(parts, absent, signal))) return false
     from = to
@@ -58,40 +57,41 @@ export function withoutLost(
     return equalBytes(editor, authorId) || (author !== undefined && equalBytes(author.nodeKey, identity.publicKey))
   }
   const isLost = (version: OpenedVersion): boolean =>
-    version.editor !== undefined &&
-    isOwn(version.editor) &&
-    missingBlocks(parts, version).some(({ id }) => parts.index.items.homeOf(parts.handle.row, id) === undefined)
+    version.editor !== undefined && isOwn(version.editor) && missingBlocks(parts, version).some(({ place }) => place.kind === 'peer')
   if (!versions.some((version) => isLost(version))) return undefined
   return versions.map((version) => (isLost(version) ? { ...version, state: undefined, contentVector: version.vector } : version))
 }
 
-function missingBlocks({ handle, store }: Pick<HoldParts, 'handle' | 'store'>, { state }: Version): BlockRef[] {
+/** A block that the store does not have. */
+interface MissingBlock extends LocatedBlock {
+  readonly key: Uint8Array
+  readonly lengthBytes: number
+}
+
+function missingBlocks(parts: Pick<HoldParts, 'index' | 'handle' | 'store'>, { state }: Version): MissingBlock[] {
   if (state === undefined) return []
-  const refs = Array.from({ length: state.blocks.count }, (_, at) => ({
-    id: state.blocks.id(at),
-    storedBytes: state.blocks.lengthBytes(at) + sealOverheadBytes,
-  }))
-  return refs.filter(({ id }) => !store.has(handle.record.id, id))
+  const { blocks } = state
+  return Array.from({ length: blocks.count }, (_, at) => at)
+    .filter((at) => !parts.store.has(parts.handle.record.id, blocks.id(at)))
+    .map((at) => ({ ...locateBlock(parts, blocks, at, false), key: blocks.key(at), lengthBytes: blocks.lengthBytes(at) }))
 }
 
 /** Brings what files here hold; gives what none does. */
 async function sealIntoStore(
-  { index, handle, store, jobs }: HoldParts,
-  refs: readonly BlockRef[],
+  { handle, store, jobs }: HoldParts,
+  missing: readonly MissingBlock[],
   signal: AbortSignal,
 ): Promise<readonly BlockRef[]> {
   const absent: BlockRef[] = []
   const atHome: BlockRef[] = []
   const ranges: SealRange[] = []
-  for (const ref of refs) {
-    const home = index.items.homeOf(handle.row, ref.id)
-    if (home === undefined) {
+  for (const { ref, place, key, lengthBytes } of missing) {
+    if (place.kind !== 'local') {
       absent.push(ref)
       continue
     }
-    const { item, at, offset } = home
     atHome.push(ref)
-    ranges.push({ path: item.path, offset, lengthBytes: item.blocks.lengthBytes(at), id: ref.id, key: item.blocks.key(at) })
+    ranges.push({ path: place.path, offset: place.offset, lengthBytes, id: ref.id, key })
   }
   if (ranges.length === 0) return absent
   const { payload, lengths } = await jobs.run('sealRanges', { root: handle.root, sealKey: handle.jobKeys.sealKey, ranges }, { signal })

@@ -4,14 +4,14 @@
 import type { Clock } from '../base/clock.ts'
 import type { Jobs } from '../base/jobs.ts'
 import type { BlockStore } from '../blocks/store.ts'
+import { replacedDirectory } from '../disk/folder-disk.ts'
 import type { Index } from '../index/index-store.ts'
-import { sealOverheadBytes } from '../model/block-list.ts'
+import { sealOverheadBytes, type BlockList } from '../model/block-list.ts'
 import type { BlockRef } from '../model/entry.ts'
 import type { Platform } from '../model/path.ts'
 import type { PeerId } from '../model/ids.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
 import type { FolderHandle } from './folder-handle.ts'
-import type { ParkedHomes } from './parked-homes.ts'
 import { commitApplied, type AppliedChange } from './pull-commit.ts'
 import type { PlannedChange } from './pull-plan.ts'
 import { packSealed, type BlockOrigin, type publishBatch, type PublishOutcome, type PublishTask } from './publish-job.ts'
@@ -22,7 +22,6 @@ export interface BatchParts {
   readonly handle: FolderHandle
   readonly store: BlockStore
   readonly fetcher: Fetcher
-  readonly parked: ParkedHomes
   readonly clock: Clock
   /** Whose rules for names the drive has. */
   readonly names?: () => Platform
@@ -46,21 +45,31 @@ export interface LocatedBlock {
 
 /** Where each block of a change's content can be had; blocks of `avoid`ed local files are fetched instead. */
 export function locateBlocks(
-  parts: Pick<BatchParts, 'index' | 'handle' | 'store' | 'parked'>,
+  parts: Pick<BatchParts, 'index' | 'handle' | 'store'>,
   change: PlannedChange,
   avoidLocal: boolean,
 ): readonly LocatedBlock[] {
-  const { index, handle, store } = parts
   const blocks = change.content?.blocks
-  if (blocks === undefined) return []
-  return Array.from({ length: blocks.count }, (_, at): LocatedBlock => {
-    const ref = { id: blocks.id(at), storedBytes: blocks.lengthBytes(at) + sealOverheadBytes }
-    const home = avoidLocal ? undefined : index.items.homeOf(handle.row, ref.id)
-    if (home !== undefined) return { at, ref, place: { kind: 'local', path: home.item.path, offset: home.offset } }
-    if (store.has(handle.record.id, ref.id)) return { at, ref, place: { kind: 'store' } }
-    const parked = avoidLocal ? undefined : parts.parked.homeOf(ref.id)
-    return { at, ref, place: parked === undefined ? { kind: 'peer' } : { kind: 'local', ...parked } }
-  })
+  return blocks === undefined ? [] : Array.from({ length: blocks.count }, (_, at) => locateBlock(parts, blocks, at, avoidLocal))
+}
+
+/**
+ * In a file of the folder, in the store, in a parked file whose blocks are not stored yet, at a member. Parked files count for more than
+ * history: what goes at one path often comes again at another (a renamed directory, told in pieces).
+ */
+export function locateBlock(
+  { index, handle, store }: Pick<BatchParts, 'index' | 'handle' | 'store'>,
+  blocks: BlockList,
+  at: number,
+  avoidLocal: boolean,
+): LocatedBlock {
+  const ref = { id: blocks.id(at), storedBytes: blocks.lengthBytes(at) + sealOverheadBytes }
+  const home = avoidLocal ? undefined : index.items.homeOf(handle.row, ref.id)
+  if (home !== undefined) return { at, ref, place: { kind: 'local', path: home.item.path, offset: home.offset } }
+  if (store.has(handle.record.id, ref.id)) return { at, ref, place: { kind: 'store' } }
+  const parked = avoidLocal ? undefined : index.history.parkedHome(handle.row, ref.id)
+  if (parked === undefined) return { at, ref, place: { kind: 'peer' } }
+  return { at, ref, place: { kind: 'local', path: `${replacedDirectory}/${parked.parked}`, offset: parked.offset } }
 }
 
 export interface GatheredBlocks {
@@ -162,16 +171,7 @@ async function attempt(
     return outcome?.kind === 'done' ? [{ change, stat: outcome.stat, isParkedChanged: outcome.isParkedChanged === true }] : []
   })
   commitApplied(parts.index, parts.handle, applied, parts.clock.nowMs())
-  noteParked(parts.parked, applied)
   return results
-}
-
-export function noteParked(parked: ParkedHomes, applied: readonly AppliedChange[]): void {
-  for (const { change, isParkedChanged } of applied) {
-    const { operation, item } = change
-    if (item?.kind === 'file' && !isParkedChanged && 'park' in operation && operation.park !== undefined)
-      parked.note(operation.park, item.blocks)
-  }
 }
 
 export function appliedResult(change: PlannedChange | undefined, outcome: { readonly isParkedChanged?: true }): ChangeResult {

@@ -1,5 +1,6 @@
 // What the system's refusals mean for a path that was to be changed: the reason why it is not in step, and the problem for a person.
 
+import type { ErrorCode } from '../base/errors.ts'
 import type { FilesFault } from '../base/files.ts'
 import type { FlowProblem } from './problems.ts'
 import type { NeedReason } from './reasons.ts'
@@ -12,6 +13,13 @@ export const faultReasons: Partial<Readonly<Record<FilesFault, NeedReason>>> = {
   unsupported: 'NAME_NOT_POSSIBLE',
   busy: 'FILE_BUSY',
   io: 'DISK_FAILED',
+}
+
+/** What the block store says when it cannot keep a content. */
+export const storeReasons: Partial<Readonly<Record<ErrorCode, NeedReason>>> = {
+  NO_SPACE: 'DISK_FULL',
+  STORE_READ_ONLY: 'DISK_FAILED',
+  DISK_FAILED: 'DISK_FAILED',
 }
 
 const faultTexts: Partial<Readonly<Record<FilesFault, { readonly text: string; readonly next: string }>>> = {

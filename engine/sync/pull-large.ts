@@ -18,15 +18,7 @@ import {
   type FillPiece,
   type prepareLarge,
 } from './large-file-job.ts'
-import {
-  appliedResult,
-  gatherBlocks,
-  locateBlocks,
-  noteParked,
-  type BatchParts,
-  type ChangeResult,
-  type LocatedBlock,
-} from './pull-batch.ts'
+import { appliedResult, gatherBlocks, locateBlocks, type BatchParts, type ChangeResult, type LocatedBlock } from './pull-batch.ts'
 import type { PlannedChange } from './pull-plan.ts'
 import type { fillByLane } from './fill-by-lane-job.ts'
 import type { InLaneWorld } from '../transfer/lane-jobs.ts'
@@ -89,7 +81,6 @@ export async function pullLarge(parts: LargeParts, change: PlannedChange, signal
   if (outcome.kind !== 'done') return { kind: 'refused', outcome }
   const applied = [{ change, stat: outcome.stat, isParkedChanged: outcome.isParkedChanged === true }]
   commitApplied(parts.index, handle, applied, parts.clock.nowMs())
-  noteParked(parts.parked, applied)
   return appliedResult(change, outcome)
 }
 

@@ -5,6 +5,7 @@ import type { Clock, Random } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Jobs } from '../base/jobs.ts'
 import { toHex } from '../base/bytes.ts'
+import { EngineError, messageOf } from '../base/errors.ts'
 import { Semaphore, waitAtMost, Wakeup } from '../base/queue.ts'
 import type { Platform } from '../model/path.ts'
 import type { BlockStore } from '../blocks/store.ts'
@@ -20,9 +21,10 @@ import type { FolderProblems } from './problems.ts'
 import type { publishBatch } from './publish-job.ts'
 import { executeBatch } from './pull-batch.ts'
 import { PullConclusions, type PullListener } from './pull-conclusions.ts'
-import type { ParkedHomes } from './parked-homes.ts'
+import { storeReasons } from './pull-faults.ts'
 import { pullLarge, type LargeJobs, type LargeParts } from './pull-large.ts'
 import { PullPlanner, type PlannedChange } from './pull-plan.ts'
+import type { NeedReason } from './reasons.ts'
 import type { OpenedVersion } from './versions.ts'
 
 export interface PullParts {
@@ -31,7 +33,6 @@ export interface PullParts {
   readonly handle: FolderHandle
   readonly store: BlockStore
   readonly fetcher: Fetcher
-  readonly parked: ParkedHomes
   readonly lanes: LargeParts['lanes']
   readonly clock: Clock
   readonly random: Random
@@ -180,7 +181,7 @@ export class Pull {
     const groups: MergeGroup[] = []
     for (const { pathKey, versions } of merges) {
       const group = await this.#mergeable(versions, signal)
-      if (group === undefined) this.#conclusions.postponeGrowing({ pathKey }, 'NO_SOURCE')
+      if (typeof group === 'string') this.#conclusions.postponeGrowing({ pathKey }, group)
       else groups.push(group)
     }
     if (groups.length === 0) return
@@ -189,11 +190,18 @@ export class Pull {
     this.#wakeup.wake()
   }
 
-  /** The versions with the contents that their merge keeps at hand; undefined while some cannot be had. */
-  async #mergeable(versions: readonly OpenedVersion[], signal: AbortSignal): Promise<MergeGroup | undefined> {
-    if (await holdContents(this.#parts, versions, signal)) return { versions, kind: 'join' }
-    const left = this.#parts.events.isEveryMemberHere() ? withoutLost(this.#parts, versions) : undefined
-    return left !== undefined && (await holdContents(this.#parts, left, signal)) ? { versions: left, kind: 'change' } : undefined
+  /** The versions with the contents that their merge keeps at hand; why not, while some cannot be had, or not be kept. */
+  async #mergeable(versions: readonly OpenedVersion[], signal: AbortSignal): Promise<MergeGroup | NeedReason> {
+    try {
+      if (await holdContents(this.#parts, versions, signal)) return { versions, kind: 'join' }
+      const left = this.#parts.events.isEveryMemberHere() ? withoutLost(this.#parts, versions) : undefined
+      return left !== undefined && (await holdContents(this.#parts, left, signal)) ? { versions: left, kind: 'change' } : 'NO_SOURCE'
+    } catch (error) {
+      const reason = error instanceof EngineError ? storeReasons[error.code] : undefined
+      if (reason === undefined) throw error
+      this.#parts.log.debug('could not keep the contents of a conflict', { error: messageOf(error) })
+      return reason
+    }
   }
 
   async #startFiles(changes: readonly PlannedChange[], signal: AbortSignal): Promise<void> {

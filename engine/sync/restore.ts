@@ -36,7 +36,7 @@ const stepsPerTransaction = 500
 const microsecondsPerMillisecond = 1000
 
 /**
- * Sees that all content is at hand, in files of the folder or in the store, and fetches what only members have. Gives the versions of
+ * Sees that all content is at hand, in files of the folder, parked ones too, or in the store, and fetches what only members have. Gives the versions of
  * which something cannot be had now. What is fetched is safe: these versions' rows refer to it. Throws what the store throws.
  */
 export async function holdPast(
@@ -68,7 +68,7 @@ export async function holdPast(
   return missing
 }
 
-/** Blocks that neither a file of the folder nor the store holds. */
+/** Blocks that neither a file of the folder, a parked one included, nor the store holds. */
 export function absentBlocks(
   { index, handle, store }: Pick<RestoreParts, 'index' | 'handle' | 'store'>,
   { blocks }: Pick<PathState, 'blocks'>,
@@ -76,7 +76,8 @@ export function absentBlocks(
   const areAtHome = index.items.areAtHome(handle.row, blocks)
   return areAtHome.flatMap((isAtHome, at) => {
     const id = blocks.id(at)
-    return isAtHome || store.has(handle.record.id, id) ? [] : [{ id, storedBytes: blocks.lengthBytes(at) + sealOverheadBytes }]
+    const isHere = isAtHome || store.has(handle.record.id, id) || index.history.parkedHome(handle.row, id) !== undefined
+    return isHere ? [] : [{ id, storedBytes: blocks.lengthBytes(at) + sealOverheadBytes }]
   })
 }
 

@@ -135,6 +135,35 @@ describe('history', () => {
     assert.deepEqual(members.node('A').user.read('/folder/film'), content)
   })
 
+  it('gives back what is parked while the block store takes no writes, and stores it once it does, without a restart', async () => {
+    using members = await open('no writes', ['A', 'B'], { note: 'one', plan: 'old' })
+    const { faults, homePath, folderPath, user } = members.node('B')
+    const storeProblems = (): readonly string[] => {
+      const codes = members.controls('B').status().problems
+      return codes.map(({ code }) => code).filter((code) => code.startsWith('STORE_'))
+    }
+    faults.add({ path: `${homePath}/segments`, operations: ['datasync'], fault: 'io', times: 1_000_000 })
+    members.write('A', 'note', 'two!')
+    members.write('A', 'plan', 'new')
+    await members.synced()
+    await members.pass(60_000)
+    assert.deepEqual(storeProblems(), ['STORE_READ_ONLY'])
+    const [note] = versions(members, 'B', 'note')
+    assert.equal(note?.isHere, true)
+    await restore(members, 'B', 'note', note, '/home/note.old')
+    assert.equal(members.read('B', '/home/note.old'), 'one')
+    assert.equal(await restore(members, 'B', 'note', note), 'done')
+    for (const name of ['A', 'B']) assert.equal(members.read(name, 'note'), 'one')
+    assert.equal(storedBytes(members, 'B'), 0)
+    faults.clear()
+    await members.pass(180_000)
+    assert.deepEqual(storeProblems(), [])
+    assert.ok(storedBytes(members, 'B') > 0)
+    assert.deepEqual(user.walk(`${folderPath}/.holdfast/replaced`), [])
+    await restore(members, 'B', 'plan', versions(members, 'B', 'plan')[0])
+    assert.equal(members.read('A', 'plan'), 'old')
+  })
+
   it('lists what was overwritten here, and gets it from members that keep it', async () => {
     using members = await open('own edits', ['A', 'B'], { 'mine.txt': 'what I had' })
     members.write('A', 'mine.txt', 'what I have')

@@ -27,6 +27,7 @@ function openCommits(): { readonly commits: GroupCommit; readonly index: Segment
     random: testRandom,
     storeId: testRandom.bytes(16),
     limits: defaultSegmentLimits,
+    clock: stillClock,
     log: silentLog,
   }
   const { index } = SegmentIndex.open({ ...parts, clock: stillClock, rowsMax: parts.limits.indexRowsMax })

@@ -3,9 +3,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
+import type { Clock } from '../../engine/base/clock.ts'
 import { EngineError, type ErrorCode } from '../../engine/base/errors.ts'
+import { silentLog } from '../../engine/base/log.ts'
+import { openSegmentStore } from '../../engine/blocks/segment-store.ts'
 import type { StoredBlock } from '../../engine/blocks/store.ts'
-import { never, openSmallStore, testBlock, testFolder } from '../support/blocks.ts'
+import { never, openSmallStore, smallLimits, stillClock, testBlock, testFolder, testRandom } from '../support/blocks.ts'
 import { Crashed, CrashFiles } from '../support/crash-files.ts'
 
 const folder = testFolder(1)
@@ -84,6 +87,39 @@ describe('a sync that fails', () => {
     assert.deepEqual(await store.get(folder, testBlock(1, 200).id), testBlock(1, 200).bytes)
     assert.equal(store.has(folder, testBlock(2, 200).id), false)
     await store[Symbol.asyncDispose]()
+  })
+})
+
+describe('a store that became read-only', () => {
+  it('takes writes again once the disk does, after a rest, and loses nothing that it said it had', async () => {
+    const files = new CrashFiles()
+    let nowMs = 0
+    const clock: Clock = { ...stillClock, monotonicMs: () => nowMs }
+    const options = { files, directory: '/store', clock, random: testRandom, log: silentLog, create: true, limits: smallLimits }
+    {
+      await using store = await openSegmentStore(options, never)
+      await store.put(many(0, 2))
+      files.failingSyncs = Infinity
+      await assert.rejects(store.put(many(2, 4)), isCode('DISK_FAILED'))
+      nowMs += 60_000
+      await assert.rejects(store.put(many(2, 4)), isCode('DISK_FAILED'), 'it is tried once more')
+      const syncs = files.syncs
+      await assert.rejects(store.put(many(2, 4)), isCode('STORE_READ_ONLY'), 'and then rests again')
+      assert.equal(files.syncs, syncs)
+      files.failingSyncs = 0
+      nowMs += 60_000
+      await store.put(many(2, 4))
+      assert.deepEqual(store.health(), { state: 'ok' })
+      await store.remove(folder, [testBlock(0, 200).id])
+    }
+    await using again = await openSmallStore(
+      files.afterPowerLoss(() => 0),
+      {},
+      false,
+    )
+    assert.equal(again.quarantine().count, 0)
+    assert.equal(again.has(folder, testBlock(0, 200).id), false)
+    for (const block of many(1, 4)) assert.deepEqual(await again.get(folder, block.id), block.bytes)
   })
 })
 
