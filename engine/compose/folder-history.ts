@@ -11,7 +11,7 @@ import { Archive } from '../sync/archive.ts'
 import type { FolderHandle } from '../sync/folder-handle.ts'
 import { HistoryCare, type HistoryStore } from '../sync/history-care.ts'
 import type { FolderProblems } from '../sync/problems.ts'
-import { adoptStray, adoptStrays, noteStrays, type StrayParts } from '../sync/strays.ts'
+import { adoptStray, adoptStrays, expireStrays, noteStrays, type StrayParts } from '../sync/strays.ts'
 import type { EngineWorld } from './parts.ts'
 
 const cutShortKeptMs = 24 * 60 * 60_000
@@ -50,6 +50,7 @@ export class FolderHistory {
     this.#care = new HistoryCare({
       ...shared,
       policy: () => this.#policy(),
+      expireStrays: (signal) => expireStrays(this.#strayParts(), this.#policy().keptMs, signal),
       freeBytes: () => freeBytesOf(world, world.segmentsPath),
       folderFreeBytes: () => freeBytesOf(world, handle.root),
       cutShort: (versions) => this.#noteCutShort(versions),

@@ -29,6 +29,8 @@ export interface HistoryCareParts {
   readonly clock: Clock
   readonly log: Log
   readonly policy: () => HistoryPolicy
+  /** Lets go of files in .holdfast/replaced that belong to no version and are older than any would be. May throw FilesError. */
+  readonly expireStrays: (signal: AbortSignal) => Promise<void>
   /** On the disk of the store. */
   readonly freeBytes: () => number
   /** On the disk of the folder. */
@@ -144,7 +146,8 @@ export class HistoryCare {
   async tend(signal: AbortSignal): Promise<CareReport> {
     const { clock, store } = this.#parts
     const nowMs = clock.nowMs()
-    const aged = this.#isClockTrusted() ? (await this.#expire(nowMs, signal)) + (await this.#thin(nowMs, signal)) : 0
+    const isClockTrusted = this.#isClockTrusted()
+    const aged = isClockTrusted ? (await this.#expire(nowMs, signal)) + (await this.#thin(nowMs, signal)) : 0
     const swept = await this.#sweep(signal)
     // While some of what the store has is on its way out, there is no telling how much is too much.
     const isSettled = swept.isWhole && this.#unreferenced.size === 0
@@ -153,6 +156,7 @@ export class HistoryCare {
     if (swept.blocks > 0) this.#isToCompact = true
     if (this.#isToCompact) await store.compact(signal)
     this.#isToCompact = false
+    if (isClockTrusted) await this.#parts.expireStrays(signal)
     return { versionsDropped: aged + shed, blocksDropped: swept.blocks }
   }
 
@@ -282,8 +286,12 @@ export class HistoryCare {
     return sumOf([...freed.values()], (bytes) => bytes)
   }
 
+  /**
+   * Files first, rows after. A crash in between leaves rows without files, which the archive settles and the next round drops. The other way
+   * round it would leave files without rows: a riddle for the next start, and room that nobody gives back for weeks on a disk that is full.
+   */
   async #drop(versions: readonly PastVersion[], isEnd: boolean, signal: AbortSignal): Promise<void> {
-    await this.#dropFiles(versions, signal) // first: a file without a row would be a riddle for the next start
+    await this.#dropFiles(versions, signal)
     this.#parts.index.transactToMakeRoom(() => {
       for (const version of versions) this.#remove(version, isEnd)
     })

@@ -25,25 +25,41 @@ export interface StrayParts {
 }
 
 const microsecondsPerMillisecond = 1000
+const msPerDay = 86_400_000
 const pathsPerJob = 1000
 
+/** What is younger may be what a change under way has put aside. */
+const keptMsMin = msPerDay
+
 /**
- * To be called before any flow begins and before the first walk, while items still say what was on disk before the crash. `keptMs`: how
- * long what cannot be told stays. Throws FilesError.
+ * To be called before any flow begins and before the first walk, while items still say what was on disk before the crash. What belongs to
+ * no version stays whatever the clock says, which nobody can trust yet. `keptMs`: how long that is. Throws FilesError.
  */
 export async function adoptStrays(parts: StrayParts, keptMs: number, signal: AbortSignal): Promise<void> {
-  const { jobs, handle, clock } = parts
+  const { jobs, handle } = parts
   const strays = await findStrays(parts, signal)
   const owned = ownedOf(parts, strays)
   const dropped: string[] = []
   for (let from = 0; from < owned.length; from += pathsPerJob) {
     dropped.push(...(await adopt(parts, owned.slice(from, from + pathsPerJob), signal)))
   }
-  const foreign = strays.filter((stray) => !owned.some((each) => each.stray === stray))
-  const isOld = ({ ctimeUs }: ParkedFile): boolean => ctimeUs / microsecondsPerMillisecond < clock.nowMs() - keptMs
-  dropped.push(...foreign.filter(isOld).map(({ name }) => name))
   if (dropped.length > 0) await jobs.run('dropParked', { root: handle.root, names: dropped }, { signal })
-  noteForeign(parts, foreign.filter((stray) => !isOld(stray)).length, keptMs)
+  noteForeign(parts, strays.length - owned.length, keptMs)
+}
+
+/** While the folder is at work, by a clock that can be trusted: lets those go that belong to no version and are old. Throws FilesError. */
+export async function expireStrays(parts: StrayParts, keptMs: number, signal: AbortSignal): Promise<void> {
+  const { jobs, handle, clock } = parts
+  const strays = await findStrays(parts, signal)
+  const owned = new Set(ownedOf(parts, strays).map(({ stray }) => stray))
+  const foreign = strays.filter((stray) => !owned.has(stray))
+  const beforeMs = clock.nowMs() - Math.max(keptMs, keptMsMin)
+  const old = foreign.filter(({ ctimeUs }) => ctimeUs / microsecondsPerMillisecond < beforeMs)
+  for (let from = 0; from < old.length; from += pathsPerJob) {
+    const names = old.slice(from, from + pathsPerJob).map(({ name }) => name)
+    await jobs.run('dropParked', { root: handle.root, names }, { signal })
+  }
+  noteForeign(parts, foreign.length - old.length, keptMs)
 }
 
 /**
@@ -111,15 +127,13 @@ async function adopt(
   )
 }
 
-const msPerDay = 86_400_000
-
 function noteForeign({ problems }: StrayParts, count: number, keptMs: number): void {
   if (count === 0) return problems.clear('KEPT_ASIDE', replacedDirectory)
   problems.note({
     code: 'KEPT_ASIDE',
     severity: 'warning',
     path: replacedDirectory,
-    text: `${count} ${count === 1 ? 'file there belongs' : 'files there belong'} to no version that this node knows; each goes ${Math.round(keptMs / msPerDay)} days after it was put there`,
+    text: `${count} ${count === 1 ? 'file there belongs' : 'files there belong'} to no version that this node knows; each goes ${Math.round(Math.max(keptMs, keptMsMin) / msPerDay)} days after it was put there`,
     next: 'Take from there what is missing elsewhere.',
   })
 }

@@ -269,6 +269,8 @@ describe('a process that ends', () => {
     await members.wait(b.stop(), 'stop')
     await members.wait(b.start(), 'start')
     await members.synced()
+    assert.deepEqual(codes(), ['KEPT_ASIDE'], 'a clock that was just set says nothing')
+    await members.pass(2 * 3_600_000)
     assert.deepEqual(codes(), [])
     assert.deepEqual(parkedNames(members, 'B'), [])
   })

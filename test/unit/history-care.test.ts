@@ -29,6 +29,8 @@ class CareWorld implements Disposable {
   folderFreeBytes = 1_000_000
   readonly dropped: string[] = []
   cutShort = 0
+  strayRounds = 0
+  onDrop: () => void = () => undefined
   readonly care: HistoryCare
   #wallMs = 1_000 * dayMs
   #monotonicMs = 0
@@ -41,10 +43,12 @@ class CareWorld implements Disposable {
       jobs: {
         width: 1,
         run: async (_name, { names }) => {
+          this.onDrop()
           this.dropped.push(...names)
           return await Promise.resolve(undefined)
         },
       },
+      expireStrays: async () => void this.strayRounds++,
       store: this.store,
       clock,
       log: silentLog,
@@ -219,5 +223,38 @@ describe('the care for history', () => {
     world.pass(2 * minuteMs)
     await world.care.relieve(signal)
     assert.ok(!world.has(text))
+  })
+
+  it('removes the parked file of a version before its row, for want of room as for its age, and keeps the row while the file cannot go', async () => {
+    for (const reason of ['room', 'age'] as const) {
+      using world = new CareWorld()
+      await world.put('x'.repeat(10_000))
+      world.replaced('a', 'x'.repeat(10_000), 'parked-a')
+      const rows = (): number => world.node.index.history.ofPath(world.node.handle.row, 'a', 10).length
+      await world.tend()
+      if (reason === 'room') world.roomBytes = 11_000
+      else for (let day = 0; day < 31; day++) world.pass(dayMs)
+      world.onDrop = () => {
+        throw new Error('the disk is gone')
+      }
+      await assert.rejects(world.tend(), /the disk is gone/)
+      assert.equal(rows(), 1)
+      world.onDrop = () => assert.equal(rows(), 1)
+      await world.tend()
+      assert.deepEqual([world.dropped, rows()], [['parked-a'], 0])
+    }
+  })
+
+  it('lets files that belong to no version go only by a clock that went on steadily', async () => {
+    using world = new CareWorld()
+    await world.tend()
+    world.jump(3650 * dayMs)
+    await world.tend()
+    assert.equal(world.strayRounds, 0)
+    for (let round = 0; round < 3; round++) {
+      world.pass(hourMs)
+      await world.tend()
+    }
+    assert.ok(world.strayRounds > 0)
   })
 })

@@ -14,7 +14,7 @@ import { nodeClock } from '../../engine/platform/node-clock.ts'
 import { nodeFiles } from '../../engine/platform/node-files.ts'
 import { openThreadJobs } from '../../engine/platform/thread-jobs.ts'
 import { entryIdOfPath } from '../../engine/sync/folder-handle.ts'
-import { adoptStray, adoptStrays, noteStrays, type StrayParts } from '../../engine/sync/strays.ts'
+import { adoptStray, adoptStrays, expireStrays, noteStrays, type StrayParts } from '../../engine/sync/strays.ts'
 import { FolderWorld } from '../support/folder-world.ts'
 import { IndexNode, pathOf } from '../support/index-world.ts'
 
@@ -148,6 +148,17 @@ describe('while a folder is at work', () => {
     assert.deepEqual(world.versions, ['89ab'])
     assert.ok(world.hasHome('one') && world.hasHome('three'))
   })
+
+  it('a file that belongs to no version goes when it is older than any version would be, one that belongs to an item stays', async () => {
+    await using world = await StrayWorld.open()
+    world.putAside('owned')
+    writeFileSync(world.path('.holdfast/replaced/foreign'), 'of nobody')
+    const after = (laterMs: number): StrayParts => ({ ...world.parts, clock: { ...nodeClock(), nowMs: () => Date.now() + laterMs } })
+    await expireStrays(after(keptMs / 2), 0, signal) // a change under way has just put it there, whatever the settings say
+    assert.deepEqual(world.parkedNames.toSorted(), ['foreign', 'owned'])
+    await expireStrays(after(keptMs * 2), keptMs, signal)
+    assert.deepEqual([world.parkedNames, world.node.problems.all()], [['owned'], []])
+  })
 })
 
 describe('before a folder begins', () => {
@@ -166,5 +177,17 @@ describe('before a folder begins', () => {
     await adoptStrays(world.parts, keptMs, signal)
     assert.deepEqual([world.parkedNames, world.versions], [[], []])
     assert.ok(world.hasHome('one'))
+  })
+
+  it('a file that belongs to no version stays, however old the clock makes it', async () => {
+    await using world = await StrayWorld.open()
+    writeFileSync(world.path('.holdfast/replaced/foreign'), 'written to after it was put there')
+    const clock = { ...nodeClock(), nowMs: () => Date.now() + 3650 * keptMs }
+    await adoptStrays({ ...world.parts, clock }, keptMs, signal)
+    assert.deepEqual(world.parkedNames, ['foreign'])
+    assert.deepEqual(
+      world.node.problems.all().map(({ code }) => code),
+      ['KEPT_ASIDE'],
+    )
   })
 })
