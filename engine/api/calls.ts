@@ -3,6 +3,7 @@
 
 import type {
   Conflict,
+  ConflictDecision,
   ConflictKeep,
   FolderState,
   FolderStatus,
@@ -58,7 +59,7 @@ export interface Calls {
     input: { readonly link: string; readonly path?: string; readonly keep?: Keep }
     output: { readonly folder: { readonly id: string; readonly name: string; readonly path: string }; readonly state: 'joined' }
   }
-  history: { input: { readonly folder: string; readonly path?: string }; output: History }
+  history: { input: { readonly folder: string; readonly path?: string; readonly limit?: number }; output: History }
   restore: {
     input: { readonly folder: string; readonly path: string; readonly version: string; readonly to?: string }
     output: Restored
@@ -70,7 +71,7 @@ export interface Calls {
   conflicts: { input: { readonly folder?: string }; output: { readonly conflicts: readonly Conflict[] } }
   resolveConflict: {
     input: { readonly folder: string; readonly path: string; readonly keep: ConflictKeep }
-    output: { readonly kept: readonly string[]; readonly removed: readonly string[] }
+    output: ConflictDecision
   }
   waitSynced: { input: { readonly folder?: string; readonly timeoutMs?: number }; output: { readonly paused: readonly string[] } }
 }

@@ -16,7 +16,7 @@ export interface CallSchema<Name extends CallName> {
 const pathCharactersMax = 32_768 // Windows' longest path; Linux and macOS stop at 4,096 bytes
 const nameCharactersMax = 255
 const linkCharactersMax = 16_384
-const needsMax = 10_000
+const listedMax = 10_000
 const settingCharactersMax = 1024
 /** A day: a longer wait is a script that was forgotten. */
 const waitMsMax = 86_400_000
@@ -26,6 +26,7 @@ const path = z.string().min(1).max(pathCharactersMax).refine(noNul, 'must not co
 const name = z.string().min(1).max(nameCharactersMax).refine(noNul, 'must not contain NUL')
 const folderName = z.string().min(1).max(pathCharactersMax).describe('A name, a path or an id prefix')
 
+const listLimit = z.number().int().min(1).max(listedMax)
 const count = z.number().int().nonnegative()
 const role = z.enum(['owner', 'write', 'read', 'host'])
 const folderState = z.enum(['scanning', 'syncing', 'idle', 'paused', 'stopped', 'held', 'waiting'])
@@ -142,6 +143,7 @@ const history = z
     path: z.string(),
     floorMs: z.number(),
     current: pastPath.exactOptional(),
+    total: count,
     versions: z.array(
       pastPath.extend({
         id: z.string(),
@@ -188,7 +190,7 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
     output: z.object({ settings: z.record(z.string(), z.string()) }),
   },
   needs: {
-    input: z.strictObject({ folder: folderName, limit: z.number().int().min(1).max(needsMax).exactOptional() }),
+    input: z.strictObject({ folder: folderName, limit: listLimit.exactOptional() }),
     output: z.object({ state: folderState, items: z.array(outOfStep), total: count, pausedAt: z.array(z.string()).exactOptional() }),
   },
   acceptChanges: folderOnly,
@@ -199,13 +201,16 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
   },
   join: {
     input: z.strictObject({
-      link: z.string().min(1).max(linkCharactersMax),
+      link: z.string().max(linkCharactersMax), // an empty one is told as any other that is none
       path: path.exactOptional(),
       keep: z.enum(['all', 'share']).exactOptional(),
     }),
     output: z.object({ folder: z.object({ id: z.string(), name: z.string(), path: z.string() }), state: z.literal('joined') }),
   },
-  history: { input: z.strictObject({ folder: folderName, path: path.exactOptional() }), output: history },
+  history: {
+    input: z.strictObject({ folder: folderName, path: path.exactOptional(), limit: listLimit.exactOptional() }),
+    output: history,
+  },
   restore: {
     input: z.strictObject({ folder: folderName, path, version: z.string().max(nameCharactersMax), to: path.exactOptional() }),
     output: z.object({ path: z.string(), state: historyState, undoAtMs: timeMs.exactOptional() }),
@@ -224,7 +229,11 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
   conflicts: { input: z.strictObject({ folder: folderName.exactOptional() }), output: z.object({ conflicts: z.array(conflict) }) },
   resolveConflict: {
     input: z.strictObject({ folder: folderName, path, keep: z.enum(['mine', 'theirs', 'both', 'winner', 'copy']) }),
-    output: z.object({ kept: z.array(z.string()), removed: z.array(z.string()) }),
+    output: z.object({
+      kept: z.array(z.string()),
+      removed: z.array(z.string()),
+      versions: z.array(conflictVersion.extend({ now: z.string().exactOptional() })),
+    }),
   },
   waitSynced: {
     input: z.strictObject({ folder: folderName.exactOptional(), timeoutMs: z.number().int().min(0).max(waitMsMax).exactOptional() }),

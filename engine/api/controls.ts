@@ -225,7 +225,9 @@ export interface History {
   /** Rolling back goes to this time at the earliest. */
   readonly floorMs: number
   readonly current?: PastPath
-  /** Newest first, at most 500. */
+  /** How many there are. */
+  readonly total: number
+  /** Newest first, at most as many as were asked for. */
   readonly versions: readonly PastVersion[]
 }
 
@@ -248,14 +250,17 @@ export interface RolledBack {
 }
 
 export interface HistoryControls {
-  /** Of a path; of everything below it when it is a directory, of the whole folder when it is absent. `BAD_PATH`. */
-  history(folder: string, path: string | undefined): History
+  /**
+   * Of a path; of everything below it when it is a directory, of the whole folder when it is absent. At most `limit` versions (500 when it is
+   * absent), the newest. `BAD_PATH`, `UNKNOWN_PATH`.
+   */
+  history(folder: string, path: string | undefined, limit?: number): History
   /** In place, or to the absolute path `to`. `UNKNOWN_VERSION`, `CONTENT_UNAVAILABLE`, `PATH_TAKEN`, `NOT_ALLOWED`. */
   restore(
     request: { readonly folder: string; readonly path: string; readonly version: string; readonly to?: string },
     signal: AbortSignal,
   ): Promise<Restored>
-  /** The folder, or what is at `path` in it, as it was here at that time: in place, or into the absolute path `to`. */
+  /** The folder, or what is at `path` in it, as it was here at that time: in place, or into the absolute path `to`. `UNKNOWN_PATH`. */
   rollback(
     request: { readonly folder: string; readonly path?: string; readonly atMs: number; readonly to?: string },
     signal: AbortSignal,
@@ -287,15 +292,23 @@ export interface Conflict {
 
 export type ConflictKeep = 'mine' | 'theirs' | 'both' | 'winner' | 'copy'
 
+/** A version that was decided about: where it was, and where its content is now. */
+export interface DecidedVersion extends ConflictVersion {
+  /** Absent: it is in the history of every member alone, under `path`. */
+  readonly now?: string
+}
+
+export interface ConflictDecision {
+  readonly kept: readonly string[]
+  readonly removed: readonly string[]
+  readonly versions: readonly DecidedVersion[]
+}
+
 export interface ConflictControls {
   /** Of one folder, or of all; at most 1,000 copies a folder. */
   conflicts(folder: string | undefined): readonly Conflict[]
   /** Decides a conflict; the other members follow. Throws `UNKNOWN_CONFLICT`, `CONFLICT_UNCLEAR`. */
-  resolveConflict(request: {
-    readonly folder: string
-    readonly path: string
-    readonly keep: ConflictKeep
-  }): Promise<{ readonly kept: readonly string[]; readonly removed: readonly string[] }>
+  resolveConflict(request: { readonly folder: string; readonly path: string; readonly keep: ConflictKeep }): Promise<ConflictDecision>
 }
 
 export interface Controls extends NodeControls, FolderControls, SharingControls, HistoryControls, ConflictControls {}

@@ -22,6 +22,7 @@ export const errorStatuses: Readonly<Record<ErrorCode, ErrorStatus>> = {
   UNKNOWN_CONFLICT: 404,
   CONFLICT_UNCLEAR: 409,
   NOT_ALLOWED: 403,
+  UNKNOWN_PATH: 404,
   UNKNOWN_VERSION: 404,
   CONTENT_UNAVAILABLE: 503,
   PATH_TAKEN: 409,

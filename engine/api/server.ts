@@ -9,6 +9,7 @@ import { EngineError, errorCodeOf, messageOf } from '../base/errors.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { apiRoot, callNames, callRoutes, eventsPath, openApiPath } from './calls.ts'
+import { issueText } from './issue-text.ts'
 import type { CallInput, CallName } from './calls.ts'
 import { callSchemas, openApiDocument } from './contract.ts'
 import type { Controls } from './controls.ts'
@@ -92,7 +93,7 @@ async function readInput<Name extends CallName>(context: Context, name: Name): P
   }
   const parsed = callSchemas[name].input.safeParse(body)
   if (parsed.success) return parsed.data
-  const issues = parsed.error.issues.slice(0, 3).map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`)
+  const issues = parsed.error.issues.slice(0, 3).map((issue) => `${issue.path.join('.') || 'body'} ${issueText(issue)}`)
   throw new EngineError('BAD_ARGUMENT', `${name}: ${issues.join('; ')}`)
 }
 

@@ -44,6 +44,8 @@ export interface Session {
   readonly client: Client
   /** Prints the one or the other. `schema` is added to the first. */
   readonly print: (json: object, text: string) => void
+  /** A text of the daemon's with its commands as this person would type them. */
+  readonly speak: (text: string) => string
   /** Whether a person watches and wants more than the result. */
   readonly isWatched: boolean
 }
@@ -59,6 +61,7 @@ export function openSession(cli: Cli, command: Command): Session {
     isJson,
     client: openClient({ socketPath }),
     print: (json, text) => printResult(cli.terminal, isJson, json, text),
+    speak: (text) => spoken(text, typedCommand(cli, home)),
     isWatched: cli.terminal.isInteractive && !isJson,
   }
 }
@@ -81,6 +84,19 @@ export function typedCommand(cli: Cli, home: string): string {
 
 export function typedProgram(env: Environment): string {
   return isLauncherScript(env) ? 'npm run -s holdfast --' : 'holdfast'
+}
+
+/** Of `program.ts`. */
+const commandNames =
+  'serve|id|status|peers|stop|problems|conflicts|resolve|folder|needs|accept|reject|share|join|history|restore|rollback|wait|doctor'
+const commandPattern = new RegExp(`(?<![\\w/.-])holdfast (?=(?:${commandNames})\\b|\\[options\\])`, 'g')
+
+/**
+ * The text with `typed` in place of `holdfast` before each command. Texts for people say `holdfast COMMAND`, also those that come from the
+ * daemon, which cannot know how its clients were started; what is printed goes through here, and JSON does not.
+ */
+export function spoken(text: string, typed: string): string {
+  return text.replaceAll(commandPattern, () => `${typed} `)
 }
 
 /** Safe to paste into a shell. */

@@ -28,6 +28,7 @@ export const exitCodes: Readonly<Record<ErrorCode, ExitCode>> = {
   UNKNOWN_CONFLICT: 5,
   CONFLICT_UNCLEAR: 5,
   NOT_ALLOWED: 5,
+  UNKNOWN_PATH: 5,
   UNKNOWN_VERSION: 5,
   CONTENT_UNAVAILABLE: 1,
   PATH_TAKEN: 5,

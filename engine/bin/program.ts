@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { EngineError, errorCodeOf, messageOf } from '../base/errors.ts'
+import { homeOf, spoken, typedCommand, typedProgram } from './cli.ts'
 import type { Cli } from './cli.ts'
 import { addConflictCommands } from './commands/conflicts.ts'
 import { addDecideCommands } from './commands/decide.ts'
@@ -25,12 +26,13 @@ import type { ExitCode } from './exit-codes.ts'
 import { printable } from './text.ts'
 
 export function buildProgram(cli: Cli): Command {
+  const speak = (text: string): string => spoken(text, typedProgram(cli.env))
   const program = new Command('holdfast')
     .description('Folders in step on your own machines.')
     .option('--home <dir>', 'the node’s home directory (HOLDFAST_HOME otherwise, else the platform’s place)')
     .option('--json', 'print JSON')
     .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ writeOut: (text) => cli.terminal.out(text.trimEnd()), writeErr: (text) => cli.terminal.err(text) })
+    .configureOutput({ writeOut: (text) => cli.terminal.out(speak(text).trimEnd()), writeErr: (text) => cli.terminal.err(speak(text)) })
     .showHelpAfterError('See --help.')
     .exitOverride()
   program.addHelpText(
@@ -61,15 +63,18 @@ export function buildProgram(cli: Cli): Command {
 
 /** Runs one command line (what comes after the program's name) and gives the exit code of its error, or undefined. */
 export async function runProgram(cli: Cli, words: readonly string[]): Promise<ExitCode | undefined> {
+  const program = buildProgram(cli)
   try {
-    await buildProgram(cli).parseAsync(words, { from: 'user' })
+    await program.parseAsync(words, { from: 'user' })
     return undefined
   } catch (error) {
     // commander has printed its own; its code 0 is --help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? undefined : exitUsage
     const isJson = words.includes('--json')
     cli.terminal.err(
-      isJson ? `${JSON.stringify({ schema: 1, error: { code: errorCodeOf(error), message: messageOf(error) } })}\n` : errorText(error),
+      isJson
+        ? `${JSON.stringify({ schema: 1, error: { code: errorCodeOf(error), message: messageOf(error) } })}\n`
+        : spoken(errorText(error), typedCommand(cli, homeOf(cli, program))),
     )
     if (cli.env['HOLDFAST_DEBUG'] === '1' && error instanceof Error) cli.terminal.err(`${stackText(error)}\n`)
     return error instanceof EngineError ? exitCodes[error.code] : exitFailed

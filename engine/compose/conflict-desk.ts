@@ -1,11 +1,12 @@
 // Conflicts over the API: who wrote which version, by name, and a person's decision.
 
-import type { Conflict, ConflictKeep, ConflictVersion } from '../api/controls.ts'
+import type { Conflict, ConflictDecision, ConflictKeep, ConflictVersion, DecidedVersion } from '../api/controls.ts'
 import { equalBytes } from '../base/bytes.ts'
 import { EngineError } from '../base/errors.ts'
 import type { Index } from '../index/index-store.ts'
 import type { AuthorId } from '../model/ids.ts'
-import { chooseResolution, conflictAt, listConflicts, type ConflictSide } from '../sync/conflicts.ts'
+import { keptPath } from '../sync/conflict-name.ts'
+import { chooseResolution, conflictAt, listConflicts, type ConflictSide, type ResolutionChoice } from '../sync/conflicts.ts'
 import { writeResolution } from '../sync/resolve.ts'
 import { pathInFolder } from './folder-path.ts'
 import { refuseUnwritable } from './folder-readiness.ts'
@@ -29,12 +30,7 @@ export function describeConflicts({ index }: DeskParts, runtime: FolderRuntime):
 }
 
 /** Throws `UNKNOWN_CONFLICT`, `CONFLICT_UNCLEAR`, `BAD_PATH`, `NOT_ALLOWED`, `FOLDER_STOPPED`. */
-export function decideConflict(
-  { world, index }: DeskParts,
-  runtime: FolderRuntime,
-  text: string,
-  keep: ConflictKeep,
-): { readonly kept: readonly string[]; readonly removed: readonly string[] } {
+export function decideConflict({ world, index }: DeskParts, runtime: FolderRuntime, text: string, keep: ConflictKeep): ConflictDecision {
   const { name } = runtime.record
   refuseUnwritable(runtime, 'decide it on a node that may')
   const path = pathInFolder(runtime.record, text)
@@ -44,9 +40,29 @@ export function decideConflict(
   }
   const choice = chooseResolution(conflict, path, keep, (editor) => isOwn(index, runtime, editor))
   if (choice.kind === 'unclear') throw new EngineError('CONFLICT_UNCLEAR', `${conflict.path}: ${choice.reason}`)
+  const versions = describeDecided(index, runtime, conflict, choice)
   const resolved = writeResolution(index, runtime.handle, conflict, choice, world.clock.nowMs())
   runtime.noteWritten()
-  return resolved
+  return { ...resolved, versions }
+}
+
+/** Each version that is decided about, and where it goes. */
+function describeDecided(
+  index: Index,
+  runtime: FolderRuntime,
+  { path, winner }: Parameters<typeof chooseResolution>[0],
+  choice: Exclude<ResolutionChoice, { kind: 'unclear' }>,
+): readonly DecidedVersion[] {
+  const placed = new Map<ConflictSide, string | undefined>()
+  if (winner !== undefined) placed.set(winner, choice.kind === 'all' ? path : undefined)
+  if (choice.kind === 'all') for (const copy of choice.kept) placed.set(copy, keptPath(copy.path))
+  else {
+    for (const copy of choice.gone) placed.set(copy, undefined)
+    placed.set(choice.kept, path)
+  }
+  return Array.from(placed, ([side, now]): DecidedVersion => {
+    return { ...describeSide(index, runtime, side, side === winner ? 'winner' : 'copy'), ...(now === undefined ? {} : { now }) }
+  })
 }
 
 function describeSide(index: Index, runtime: FolderRuntime, side: ConflictSide, role: ConflictVersion['role']): ConflictVersion {

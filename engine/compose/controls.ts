@@ -56,7 +56,7 @@ export function makeControls(parts: ControlParts): Controls {
     },
     acceptChanges: (folder, signal) => accept(parts, folders.find(folder), signal),
     rejectChanges: (folder, signal) => reject(parts, folders.find(folder), signal),
-    history: (folder, path) => folders.find(folder).past.versions(path),
+    history: (folder, path, limit) => folders.find(folder).past.versions(path, limit),
     restore: async ({ folder, path, version, to }, signal) => {
       if (to !== undefined) folders.refuseHome(to)
       return folders.find(folder).past.restore(path, version, to, AbortSignal.any([signal, parts.signal]))

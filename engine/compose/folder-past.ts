@@ -11,6 +11,7 @@ import type { ItemRow } from '../index/item-table.ts'
 import { baseNameOf, parentOf, type RelativePath } from '../model/path.ts'
 import { timeText } from '../sync/conflict-name.ts'
 import type { inspectExport, prepareExport } from '../sync/export-job.ts'
+import { entryIdOfPath } from '../sync/folder-handle.ts'
 import { exportStates, type ExportedState, type ExportParts } from '../sync/export.ts'
 import { planRollback, stateOfPast, statesAt } from '../sync/past-state.ts'
 import type { PathState } from '../sync/reconcile.ts'
@@ -36,7 +37,7 @@ export interface FolderAtWork {
   nameOf(peer: string): string | undefined
 }
 
-const versionsMax = 500
+const versionsDefault = 500
 const pathsToldMax = 100
 const blocksLookedForMax = 20_000
 const waitMs = 20_000
@@ -51,14 +52,16 @@ export class FolderPast {
     this.#parts = parts
   }
 
-  /** Versions of a path, or of all below it when it is a directory (or absent: the whole folder). */
-  versions(typed: string | undefined): History {
+  /** Versions of a path, or of all below it when it is a directory (or absent: the whole folder). Throws `UNKNOWN_PATH`, `BAD_PATH`. */
+  versions(typed: string | undefined, limit: number = versionsDefault): History {
     const { index, handle } = this.#parts
     const path = this.#parsePath(typed)
     const item = path === undefined ? undefined : index.items.byPath(handle.row, path)
-    const own = path === undefined ? [] : index.history.ofPath(handle.row, path, versionsMax)
+    const own = path === undefined ? [] : index.history.ofPath(handle.row, path, limit)
     const isDirectory = path === undefined || item?.kind === 'directory' || (item === undefined && own.length === 0)
-    const below = isDirectory ? index.history.below(handle.row, path ?? '', versionsMax) : []
+    const below = isDirectory ? index.history.below(handle.row, path ?? '', limit) : []
+    if (path !== undefined) this.#refuseUnknown(path)
+    const ownTotal = path === undefined ? 0 : index.history.countOfPath(handle.row, path)
     const versions = [...own, ...below].toSorted((left, right) => right.replacedMs - left.replacedMs || right.row - left.row)
     const nameOf = this.#authorNames()
     const isHere = this.#presence()
@@ -66,7 +69,8 @@ export class FolderPast {
       path: path ?? '',
       floorMs: index.folders.historyFloorMs(handle.row),
       ...(item === undefined || item.isLeftover ? {} : { current: describe(item) }),
-      versions: versions.slice(0, versionsMax).map((version) => ({
+      total: ownTotal + (isDirectory ? index.history.countBelow(handle.row, path ?? '') : 0),
+      versions: versions.slice(0, limit).map((version) => ({
         ...describe(version),
         id: String(version.row),
         replacedMs: version.replacedMs,
@@ -107,6 +111,7 @@ export class FolderPast {
     await folder.walk(signal)
     await folder.settle(signal)
     this.#checkTime(atMs)
+    if (subtree !== undefined) this.#refuseUnknown(subtree)
     if (to !== undefined) return await this.#exportAll(subtree, atMs, to, signal)
     this.#refuseBelowLeaf(subtree)
     const { restored, removed } = await planRollback(this.#parts, subtree, atMs, signal)
@@ -184,6 +189,18 @@ export class FolderPast {
     const version = /^\d{1,15}$/.test(versionId) ? index.history.get(handle.row, Number(versionId)) : undefined
     if (version === undefined || version.path !== path) throw unknownVersion(typed, versionId)
     return version
+  }
+
+  /** Throws `UNKNOWN_PATH` where nothing is, nothing was, and no member told of anything. */
+  #refuseUnknown(path: RelativePath): void {
+    const { index, handle } = this.#parts
+    const { row, record } = handle
+    if (index.items.byPath(row, path) !== undefined || index.entries.siblings(row, entryIdOfPath(handle, path)).length > 0) return
+    if (index.history.countOfPath(row, path) > 0 || index.history.countBelow(row, path) > 0) return
+    throw new EngineError(
+      'UNKNOWN_PATH',
+      `nothing is at ${path} in ${record.name}, and nothing was as far as its history goes back: 'holdfast history' with the folder alone lists what was`,
+    )
   }
 
   #checkTime(atMs: number): void {

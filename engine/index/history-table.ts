@@ -1,7 +1,7 @@
 // Versions that were on this disk and were replaced or deleted: whose content may be parked as a file, stored as blocks, or with members.
 
 import type { StatementSync } from 'node:sqlite'
-import { assert } from '../base/assert.ts'
+import { assert, present } from '../base/assert.ts'
 import { equalBytes, fromUtf8, utf8 } from '../base/bytes.ts'
 import { BlockList } from '../model/block-list.ts'
 import { packVector } from '../model/entry.ts'
@@ -70,6 +70,8 @@ export class HistoryTable {
   readonly #ofPath: StatementSync
   readonly #withVector: StatementSync
   readonly #below: StatementSync
+  readonly #countOfPath: StatementSync
+  readonly #countBelow: StatementSync
   readonly #oldest: StatementSync
   readonly #pathCounts: StatementSync
   readonly #newestOf: StatementSync
@@ -109,6 +111,8 @@ export class HistoryTable {
     this.#below = database.prepare(
       'select * from history where folder = ? and path > ? and path < ? order by replaced_ms desc, id desc limit ?',
     )
+    this.#countOfPath = database.prepare('select count(*) as versions from history where folder = ? and path = ?')
+    this.#countBelow = database.prepare('select count(*) as versions from history where folder = ? and path > ? and path < ?')
     this.#oldest = database.prepare('select * from history where folder = ? and replaced_ms < ? order by replaced_ms, id limit ?')
     this.#pathCounts = database.prepare(
       'select path, count(*) as versions from history where folder = ? and path > ? group by path order by path limit ?',
@@ -223,8 +227,17 @@ export class HistoryTable {
   /** Of everything below a directory ('' = the root), newest first. */
   below(folderRow: number, directory: string, limit: number): readonly PastVersion[] {
     if (directory === '') return this.#newestOf.all(folderRow, limit).map(parseVersion)
-    const [from, to] = [`${directory}/`, `${directory}0`] // '0' is the character after '/'
-    return this.#below.all(folderRow, from, to, limit).map(parseVersion)
+    return this.#below.all(folderRow, ...rangeBelow(directory), limit).map(parseVersion)
+  }
+
+  /** How many `ofPath` would give without a limit. */
+  countOfPath(folderRow: number, path: string): number {
+    return countOf(this.#countOfPath.get(folderRow, path))
+  }
+
+  /** How many `below` would give without a limit. */
+  countBelow(folderRow: number, directory: string): number {
+    return countOf(this.#countBelow.get(folderRow, ...rangeBelow(directory)))
   }
 
   /** Those replaced before a time, oldest first. */
@@ -270,6 +283,15 @@ export class HistoryTable {
   #addBlocks(row: number, blocks: BlockList): void {
     for (let at = 0; at < blocks.count; at++) this.#insertBlock.run(shortKeyOf(blocks.id(at)), row)
   }
+}
+
+/** Paths strictly between these are below the directory ('' = all): '0' is the character after '/'. */
+function rangeBelow(directory: string): readonly [string, string] {
+  return directory === '' ? ['', '\u{10FFFF}'] : [`${directory}/`, `${directory}0`]
+}
+
+function countOf(row: Row | undefined): number {
+  return numberOf(present(row, 'an aggregate gives a row'), 'versions')
 }
 
 function parseVersion(row: Row): PastVersion {

@@ -98,7 +98,7 @@ describe('without a daemon', () => {
     using directory = temporaryDirectory()
     const { code, err } = await holdfast(['status', '--home', directory.path])
     assert.equal(code, 3)
-    assert.match(err, /holdfast serve.*npm start/)
+    assert.match(err, /holdfast .*serve".*npm start/)
   })
 
   test('doctor says what is not there yet and ends with 0', async () => {

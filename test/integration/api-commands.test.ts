@@ -64,9 +64,9 @@ describe('a command against a daemon', () => {
     ['wait --folder Photos --synced --timeout 5s', ['schema', 'state', 'paused']],
     ['folder rescan Photos --verify', ['schema', 'files', 'bytes', 'rotten']],
     ['conflicts Photos', ['schema', 'conflicts']],
-    ['resolve Photos a.txt --keep mine', ['schema', 'kept', 'removed']],
+    ['resolve Photos a.txt --keep mine', ['schema', 'kept', 'removed', 'versions']],
     ['folder set Photos history.days=7', ['schema', 'settings']],
-    ['history Photos a.jpg', ['schema', 'path', 'floorMs', 'current', 'versions']],
+    ['history Photos a.jpg', ['schema', 'path', 'floorMs', 'current', 'total', 'versions']],
     ['restore Photos a.jpg --version 7', ['schema', 'path', 'state', 'undoAtMs']],
     ['rollback Photos --at 2h', ['schema', 'restored', 'removed', 'missing', 'missingCount', 'state', 'undoAtMs']],
     ['doctor', ['schema', 'checks']],
@@ -98,7 +98,10 @@ describe('a command against a daemon', () => {
 
   test('folder rescan --verify says what it read and what changed by itself', async () => {
     assert.equal((await run('folder', 'rescan', 'Photos', '--verify')).out, 'Read 3 files, 1.2 GiB. All of them hold what they held.\n')
-    assert.match((await run('folder', 'rescan', 'Held', '--verify')).out, /Changed by themselves:\n {2}a\/b\nSee: holdfast problems/)
+    assert.match(
+      (await run('folder', 'rescan', 'Held', '--verify')).out,
+      /Changed by themselves:\n {2}a\/b\nSee: holdfast --home \S+ problems\n$/,
+    )
   })
 
   test('conflicts prints both versions, who and when, and how to decide', async () => {
@@ -110,13 +113,47 @@ describe('a command against a daemon', () => {
     assert.equal((await run('conflicts', 'Held')).out, 'No conflicts.\n')
   })
 
+  test('resolve says where each version is now', async () => {
+    const { out } = await run('resolve', 'Photos', 'a.txt', '--keep', 'copy')
+    const [head, winner, copy] = out.split('\n')
+    assert.equal(head, 'Decided. Now there is')
+    assert.match(
+      winner ?? '',
+      /^  in the history: the version by desk \(this node\), 1\.5 KiB, 2023-11-1.*, which was a\.txt: holdfast .* history Photos a\.txt$/,
+    )
+    assert.match(copy ?? '', /^  a\.txt: the version by several, or not known, 20 B, 2023-11-1.*, which was a\.conflict\.txt$/)
+  })
+
+  test('hints name the commands as this person would type them, with the home where it is not the usual one', async () => {
+    controls.problems = [{ code: 'X', severity: 'error', text: 'it broke', next: 'See \'holdfast conflicts\', or holdfast accept "A".' }]
+    const inCheckout = await runCaptured(['problems', '--home', home], { env: { npm_lifecycle_event: 'holdfast' } })
+    controls.problems = []
+    const typed = `npm run -s holdfast -- --home ${home}`
+    assert.match(inCheckout.out, new RegExp(`See '${typed} conflicts', or ${typed} accept "A"\\.`))
+    const refused = await runCaptured(['resolve', 'Nowhere', 'a', '--keep', 'mine', '--home', home], {
+      env: { npm_lifecycle_event: 'holdfast' },
+    })
+    assert.ok(refused.err.includes(`'${typed} folder list'`) || !refused.err.includes("'holdfast "), refused.err)
+    const json = await runCaptured(['resolve', 'Nowhere', 'a', '--keep', 'mine', '--home', home, '--json'], {
+      env: { npm_lifecycle_event: 'holdfast' },
+    })
+    assert.ok(!json.err.includes('npm run'), json.err)
+  })
+
+  test('what a field lacks is said for a person', async () => {
+    const { code, err } = await run('folder', 'pause', '')
+    assert.deepEqual([code, err], [2, 'holdfast: pauseFolder: folder must not be empty\n'])
+  })
+
   test('history prints what each version was, when and by whom it went, and where its content is', async () => {
     const { out } = await run('history', 'Photos', 'a.jpg')
     assert.match(
       out,
       /^  now: 5 B, since 1970-01-01 .*\n  7  deleted 1970-01-01 \d\d:\d\d:\d\d  5 B  by attic  content is with other members\n$/,
     )
-    assert.match((await run('history', 'Photos')).out, /^  7  note\.txt  deleted /)
+    const whole = await run('history', 'Photos', '--limit', '1')
+    assert.match(whole.out, /^  7  note\.txt  deleted /)
+    assert.match(whole.out, /\n  … and 1,233 older versions: --limit shows more, a path shows its own\n$/)
   })
 
   test('restore and rollback say how to undo them, and take paths as a shell has them', async () => {

@@ -88,7 +88,12 @@ test('conflicts are listed with both versions, who and when, and decided by mine
   }
   assert.match((await a.command('conflicts', 'F')).out, /copy {4}mine\.conflict-\S+ +\S+ B .* by anna \(this node\)/)
   const done = await a.command('resolve', 'F', 'mine.txt', '--keep', 'mine')
-  assert.deepEqual([done.code, done.out], [0, 'Kept: mine.txt.\n'])
+  assert.equal(done.code, 0)
+  assert.match(
+    done.out,
+    /^Decided\. Now there is\n(?: .*\n)*  mine\.txt: the version by anna \(this node\), \d+ B, .*, which was mine\.conflict-\S+\n/,
+  )
+  assert.match(done.out, /^  in the history: the version by ben, \d+ B, .*, which was mine\.txt: .* history F mine\.txt$/m)
   await a.call('resolveConflict', { folder: 'F', path: 'theirs.txt', keep: 'theirs' })
   await b.call('resolveConflict', { folder: 'F', path: 'both.txt', keep: 'both' })
   await allSynced([a, b])

@@ -54,6 +54,34 @@ function storedBytes(members: Members, name: string): number {
 }
 
 describe('history', () => {
+  it('says how many versions there are when it shows fewer, and refuses a path that never was', async () => {
+    using members = await open('many versions', ['A', 'B'], { 'note.txt': '0', 'dir/a': '0' })
+    for (const text of ['1', '2', '3']) {
+      for (const path of ['note.txt', 'dir/a']) members.write('A', path, text)
+      await members.synced()
+    }
+    const controls = members.controls('B')
+    const shown = (path: string | undefined, limit?: number): readonly [number, number] => {
+      const { versions: listed, total } = controls.history('Folder', path, limit)
+      return [listed.length, total]
+    }
+    assert.deepEqual(
+      [shown(undefined, 2), shown(undefined), shown('dir', 2), shown('dir/a', 1)],
+      [
+        [2, 6],
+        [6, 6],
+        [2, 3],
+        [1, 3],
+      ],
+    )
+    assert.deepEqual(shown('keep/0'), [0, 0], 'there is a file, and no version before it')
+    for (const path of ['nope', 'dir/nope', 'note']) {
+      assert.throws(() => controls.history('Folder', path), isCode('UNKNOWN_PATH'))
+      const request = { folder: 'Folder', path, atMs: members.nowMs('B') - 1 }
+      await assert.rejects(members.wait(controls.rollback(request, signal), 'rollback'), isCode('UNKNOWN_PATH'))
+    }
+  })
+
   it('has three versions of a file that another member wrote, newest first, and each can be had again', async () => {
     using members = await open('three versions', ['A', 'B'], { 'note.txt': 'one' })
     for (const text of ['two!', 'three', 'four..']) {

@@ -3,6 +3,7 @@
 import { EngineError } from '../../engine/base/errors.ts'
 import type {
   Conflict,
+  ConflictDecision,
   Controls,
   FolderState,
   FolderStatus,
@@ -167,7 +168,13 @@ export class FakeControls implements Controls {
     this.#find('history', folder)
     const past = { path: path ?? 'note.txt', kind: 'file' as const, bytes: 5, modifiedMs: 1, mode: 0o644, sinceMs: 2 }
     const versions = [{ ...past, id: '7', replacedMs: 3, deleted: true, by: fakePeerId, byName: 'attic', isHere: false }]
-    return { path: path ?? '', floorMs: 1, ...(path === undefined ? {} : { current: past }), versions }
+    return {
+      path: path ?? '',
+      floorMs: 1,
+      ...(path === undefined ? {} : { current: past }),
+      total: path === undefined ? 1234 : 1,
+      versions,
+    }
   }
 
   async restore(request: {
@@ -230,14 +237,11 @@ export class FakeControls implements Controls {
     return folder === 'Held' ? [] : [fakeConflict]
   }
 
-  async resolveConflict(request: {
-    readonly folder: string
-    readonly path: string
-    readonly keep: string
-  }): Promise<{ kept: string[]; removed: string[] }> {
+  async resolveConflict(request: { readonly folder: string; readonly path: string; readonly keep: string }): Promise<ConflictDecision> {
     this.#find('resolveConflict', request.folder)
     if (request.keep === 'theirs') throw new EngineError('CONFLICT_UNCLEAR', `${request.path}: all were written here: keep 'winner'`)
-    return { kept: [request.path], removed: ['a.conflict'] }
+    const versions = fakeConflict.versions.map((version) => (version.role === 'copy' ? { ...version, now: request.path } : version))
+    return { kept: [request.path], removed: ['a.conflict'], versions }
   }
 
   /** Gives the folder another state, and progress when it has some. */

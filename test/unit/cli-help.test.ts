@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { spoken } from '../../engine/bin/cli.ts'
 import { runCaptured } from '../support/captured-cli.ts'
 
 describe('--help', () => {
@@ -34,6 +35,22 @@ describe('--help', () => {
         assert.ok(out.includes(wanted), `${wanted} in:\n${out}`)
     })
   }
+
+  test('shows commands as they are typed in a checkout, and no defaults that are no text', async () => {
+    const { out } = await runCaptured(['folder', 'set', '--help'], { env: { npm_lifecycle_event: 'holdfast' } })
+    assert.ok(out.includes('$ npm run -s holdfast -- folder set Photos'), out)
+    assert.ok(out.includes('Usage: npm run -s holdfast -- folder set [options]'), out)
+    assert.ok(!out.includes('{}'), out)
+  })
+
+  test('every command is one that hints are rewritten for', async () => {
+    const { out } = await runCaptured(['--help'])
+    const listed = out.slice(out.indexOf('Commands:'), out.indexOf('Examples:'))
+    const names = Array.from(listed.matchAll(/^ {2}([a-z]+)\b/gm), ([, name]) => name).filter((name) => name !== 'help')
+    assert.ok(names.length >= 19, listed)
+    for (const name of names) assert.equal(spoken(`see holdfast ${name}.`, 'typed'), `see typed ${name}.`)
+    for (const text of ['a holdfast of kelp', '/srv/holdfast status', 'holdfast statuses']) assert.equal(spoken(text, 'typed'), text)
+  })
 
   test('is what a person gets who types nothing', async () => {
     const { code, err } = await runCaptured([])

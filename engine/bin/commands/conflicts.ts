@@ -2,7 +2,7 @@
 
 import { Option } from 'commander'
 import type { Command } from 'commander'
-import type { Conflict, ConflictKeep } from '../../api/controls.ts'
+import type { Conflict, ConflictDecision, ConflictKeep, ConflictVersion } from '../../api/controls.ts'
 import { openSession, quoted, typedCommand, withExamples } from '../cli.ts'
 import type { Cli } from '../cli.ts'
 import { absolutePath, folderArgument } from '../paths.ts'
@@ -40,12 +40,11 @@ function addResolve(program: Command, cli: Cli): void {
     )
   withExamples(command, ['resolve Notes todo.txt --keep mine', 'resolve Notes todo.txt --keep both']).action(
     async (typedFolder: string, typedPath: string, options: { readonly keep: ConflictKeep }) => {
-      const { client, print } = openSession(cli, command)
+      const { client, print, home } = openSession(cli, command)
       const isOnDisk = /^(?:\/|\.{1,2}\/|~\/)/.test(typedPath)
       const path = isOnDisk ? absolutePath(typedPath, cli) : typedPath
       const done = await client.call('resolveConflict', { folder: folderArgument(typedFolder, cli), path, keep: options.keep })
-      const removed = done.removed.length === 0 ? '' : ` Gone: ${done.removed.map(printable).join(', ')}.`
-      print(done, `Kept: ${done.kept.map(printable).join(', ')}.${removed}`)
+      print(done, decisionText(done, `${typedCommand(cli, home)} history ${quoted(typedFolder)}`))
     },
   )
 }
@@ -55,15 +54,34 @@ function conflictsText(conflicts: readonly Conflict[], typed: string): string {
     const rows = versions.map((version) => [
       version.role,
       printable(version.path),
-      version.kind === 'file' ? sizeText(version.bytes) : version.kind,
+      sizeOf(version),
       timeText(version.modifiedMs),
-      `${version.by === '' ? 'by several, or not known' : `by ${printable(version.by)}`}${version.mine ? ' (this node)' : ''}`,
+      authorText(version),
     ])
     return `${printable(folder)}: ${printable(path)}\n${columnsText(rows, '  ')}`
   })
   const [first] = conflicts
   const example = first === undefined ? '' : `${typed} resolve ${quoted(first.folder)} ${quoted(printable(first.path))}`
   return `${blocks.join('\n\n')}\n\nDecide with: ${example} --keep mine|theirs|both|winner|copy`
+}
+
+/** Where each version is now; `history` is how to see the past of a path. */
+function decisionText({ versions }: ConflictDecision, history: string): string {
+  const lines = versions.map((version) => {
+    const { path, now } = version
+    const what = `the version ${authorText(version)}, ${sizeOf(version)}, ${timeText(version.modifiedMs)}`
+    if (now === undefined) return `  in the history: ${what}, which was ${printable(path)}: ${history} ${quoted(printable(path))}`
+    return `  ${printable(now)}: ${what}${now === path ? '' : `, which was ${printable(path)}`}`
+  })
+  return ['Decided. Now there is', ...lines].join('\n')
+}
+
+function sizeOf({ kind, bytes }: ConflictVersion): string {
+  return kind === 'file' ? sizeText(bytes) : kind
+}
+
+function authorText({ by, mine }: ConflictVersion): string {
+  return `${by === '' ? 'by several, or not known' : `by ${printable(by)}`}${mine ? ' (this node)' : ''}`
 }
 
 /** Local time to the second; empty where it is beyond what a calendar has. */

@@ -7,7 +7,7 @@ import { errorCodeOf, messageOf } from '../../base/errors.ts'
 import { silentLog, type LogFields } from '../../base/log.ts'
 import { homeFacts, homePaths, socketPathOf } from '../../platform/home.ts'
 import type { HomeFacts } from '../../platform/home.ts'
-import { homeOf, printResult, withExamples } from '../cli.ts'
+import { homeOf, printResult, spoken, typedCommand, withExamples } from '../cli.ts'
 import type { Cli, GlobalOptions } from '../cli.ts'
 import { exitFailed } from '../exit-codes.ts'
 import { columnsText, sizeText } from '../text.ts'
@@ -29,7 +29,7 @@ export function addDoctorCommand(program: Command, cli: Cli): void {
     const home = homeOf(cli, command)
     const { json = false } = command.optsWithGlobals<GlobalOptions>()
     const checks = await runChecks(home, cli.platform)
-    printResult(cli.terminal, json, { checks }, checksText(checks))
+    printResult(cli.terminal, json, { checks }, spoken(checksText(checks), typedCommand(cli, home)))
     if (checks.some(({ result }) => result === 'problem')) cli.setExitCode(exitFailed)
   })
 }

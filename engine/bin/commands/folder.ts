@@ -32,9 +32,10 @@ function addSet(folder: Command, cli: Cli): void {
     .command('set')
     .description('change settings of a folder on this node, or show them')
     .argument('<folder>', 'a name, a path or the start of an id')
-    .argument('[settings...]', 'KEY=VALUE: history.days (30), history.share (25%), merge.append (none)', collectSetting, {})
+    .argument('[settings...]', 'KEY=VALUE: history.days (30), history.share (25%), merge.append (none)', collectSetting)
   withExamples(command, ['folder set Photos', 'folder set Photos history.days=90 history.share=10%']).action(
-    async (typed: string, settings: Readonly<Record<string, string>>) => {
+    async (typed: string, given: Readonly<Record<string, string>> | readonly never[]) => {
+      const settings = isNone(given) ? {} : given // none given: commander has an empty list
       const { client, print } = openSession(cli, command)
       const answer = await client.call('setFolder', { folder: folderArgument(typed, cli), settings })
       print(answer, columnsText(Object.entries(answer.settings), '  '))
@@ -42,7 +43,11 @@ function addSet(folder: Command, cli: Cli): void {
   )
 }
 
-function collectSetting(text: string, before: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+function isNone(given: Readonly<Record<string, string>> | readonly never[]): given is readonly never[] {
+  return Array.isArray(given)
+}
+
+function collectSetting(text: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   const at = text.indexOf('=')
   if (at < 1) throw new InvalidArgumentError('give KEY=VALUE, for example history.days=90.')
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
@@ -100,7 +105,7 @@ function addRescan(folder: Command, cli: Cli): void {
     .option('--verify', 'read every file again: find bytes that changed though nobody changed them, and have them put right')
   withExamples(command, ['folder rescan Photos', 'folder rescan Photos --verify']).action(
     async (typed: string, { verify = false }: { readonly verify?: boolean }) => {
-      const { client, print } = openSession(cli, command)
+      const { client, print, speak } = openSession(cli, command)
       const input = { folder: folderArgument(typed, cli) }
       if (!verify) {
         await client.call('rescanFolder', input)
@@ -111,7 +116,9 @@ function addRescan(folder: Command, cli: Cli): void {
       const read = `Read ${countText(files, 'file')}, ${sizeText(bytes)}.`
       print(
         verified,
-        rotten.length === 0 ? `${read} All of them hold what they held.` : `${read} Changed by themselves:\n${listText(rotten)}`,
+        rotten.length === 0
+          ? `${read} All of them hold what they held.`
+          : `${read} Changed by themselves:\n${listText(rotten)}\n${speak('See: holdfast problems')}`,
       )
     },
   )
@@ -121,7 +128,7 @@ const listedMax = 50
 
 function listText(paths: readonly string[]): string {
   const lines = paths.slice(0, listedMax).map((path) => `  ${printable(path)}`)
-  return [...lines, ...(paths.length > listedMax ? [`  and ${paths.length - listedMax} more`] : []), 'See: holdfast problems'].join('\n')
+  return [...lines, ...(paths.length > listedMax ? [`  and ${paths.length - listedMax} more`] : [])].join('\n')
 }
 
 /** The calls that take a folder and give nothing. */

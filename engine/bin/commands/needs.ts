@@ -1,10 +1,10 @@
 // `holdfast needs`: what is not in step in a folder, and why.
 
-import { InvalidArgumentError } from 'commander'
 import type { Command } from 'commander'
 import type { FolderNeeds, FolderState } from '../../api/controls.ts'
 import { openSession, withExamples } from '../cli.ts'
 import type { Cli } from '../cli.ts'
+import { parseLimit } from '../limit.ts'
 import { folderArgument } from '../paths.ts'
 import { columnsText, countText, printable, sizeText } from '../text.ts'
 
@@ -18,9 +18,9 @@ export function addNeedsCommand(program: Command, cli: Cli): void {
     .option('--limit <count>', 'how many at most', parseLimit, limitDefault)
   withExamples(command, ['needs Photos', 'needs Photos --limit 1000 --json']).action(
     async (typed: string, { limit }: { limit: number }) => {
-      const { client, print } = openSession(cli, command)
+      const { client, print, speak } = openSession(cli, command)
       const answer = await client.call('needs', { folder: folderArgument(typed, cli), limit })
-      print(answer, [needsText(answer), ...pausedText(answer)].join('\n'))
+      print(answer, [needsText(answer, speak), ...pausedText(answer)].join('\n'))
     },
   )
 }
@@ -39,20 +39,15 @@ function pausedText({ pausedAt = [] }: FolderNeeds): readonly string[] {
   return [`Paused at ${names}: nothing goes there or comes from there until the folder is resumed there.`]
 }
 
-function needsText({ state, items, total, pausedAt }: FolderNeeds): string {
+function needsText({ state, items, total, pausedAt }: FolderNeeds, speak: (text: string) => string): string {
   if (total === 0) return restTexts[state] ?? (pausedAt === undefined ? 'Everything is in step.' : 'Everything else is in step.')
   const rows = items.map(({ direction, reason, path, bytes, next }) => [
     direction === 'in' ? 'to come' : 'kept back',
     reason,
     printable(path),
     bytes === 0 ? '' : sizeText(bytes),
-    printable(next),
+    printable(speak(next)),
   ])
   const more = total > items.length ? [`  … and ${countText(total - items.length, 'more path')}`] : []
   return [columnsText(rows, '  '), ...more].join('\n')
-}
-
-function parseLimit(text: string): number {
-  if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError('give a whole number from 1 to 10000.')
-  return Math.min(Number(text), 10_000)
 }

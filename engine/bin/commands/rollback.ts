@@ -25,13 +25,13 @@ export function addRollbackCommand(program: Command, cli: Cli): void {
     .option('--to <dir>', 'write it there, into a directory that is empty or not there yet, and leave the folder as it is')
   withExamples(command, ['rollback Notes --at 2h', 'rollback Notes --at 2026-11-20T14:30 --path drafts --to ~/drafts-then']).action(
     async (typed: string, { at, path, to }: RollbackOptions) => {
-      const { client, print, home } = openSession(cli, command)
+      const { client, print, home, speak } = openSession(cli, command)
       const part = path === undefined ? {} : { path: pathArgument(path, cli) }
       const place = to === undefined ? {} : { to: absolutePath(to, cli) }
       const atMs = parseTimeMs(at, cli.clock.nowMs())
       const rolledBack = await client.call('rollback', { folder: folderArgument(typed, cli), atMs, ...part, ...place })
       const again = path === undefined ? '' : ` --path ${quoted(path)}`
-      print(rolledBack, rollbackText(rolledBack, `${typedCommand(cli, home)} rollback ${quoted(typed)}${again}`))
+      print(rolledBack, speak(rollbackText(rolledBack, `${typedCommand(cli, home)} rollback ${quoted(typed)}${again}`)))
       if (rolledBack.missingCount > 0) cli.setExitCode(exitDegraded)
     },
   )

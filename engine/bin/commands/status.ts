@@ -11,15 +11,15 @@ import { columnsText, countText, printable, sizeText } from '../text.ts'
 export function addStatusCommand(program: Command, cli: Cli): void {
   const command = program.command('status').description('show folders, peers and problems (exit code 4 when degraded)')
   withExamples(command, ['status', 'status --json', 'status --home /srv/holdfast']).action(async () => {
-    const { client, print, home } = openSession(cli, command)
+    const { client, print, home, speak } = openSession(cli, command)
     const status = await client.call('status', {})
-    print(status, statusText(status, typedCommand(cli, home)))
+    print(status, statusText(status, typedCommand(cli, home), speak))
     if (status.state === 'degraded') cli.setExitCode(exitDegraded)
   })
 }
 
 /** `typed` is how the person calls this program. */
-function statusText(status: NodeStatus, typed: string): string {
+function statusText(status: NodeStatus, typed: string, speak: (text: string) => string): string {
   const { sentBytes, receivedBytes } = status.traffic
   return [
     `${printable(status.name)}  ${status.state}  ${sizeText(sentBytes)} sent, ${sizeText(receivedBytes)} received`,
@@ -27,7 +27,7 @@ function statusText(status: NodeStatus, typed: string): string {
     status.folders.length === 0 ? noFolders(typed) : `Folders\n${foldersText(status.folders)}`,
     '',
     status.peers.length === 0 ? noPeers(typed) : `Peers\n${peersText(status.peers)}`,
-    ...(status.problems.length === 0 ? [] : ['', `Problems\n${problemsText(status.problems)}`]),
+    ...(status.problems.length === 0 ? [] : ['', `Problems\n${problemsText(status.problems, speak)}`]),
   ].join('\n')
 }
 
@@ -84,12 +84,12 @@ export function peersText(peers: readonly PeerStatus[]): string {
   return columnsText(rows, '  ')
 }
 
-export function problemsText(problems: readonly Problem[]): string {
+export function problemsText(problems: readonly Problem[], speak: (text: string) => string): string {
   return problems
     .map(({ severity, text, next, folder, path }) => {
       // Most texts name their path; then it is not said twice.
       const where = [folder, path !== undefined && text.includes(path) ? undefined : path].filter((part) => part !== undefined).join(': ')
-      return `  ${severity}  ${where === '' ? '' : `${printable(where)}: `}${printable(text)}\n         ${printable(next)}`
+      return `  ${severity}  ${where === '' ? '' : `${printable(where)}: `}${printable(speak(text))}\n         ${printable(speak(next))}`
     })
     .join('\n')
 }
