@@ -161,7 +161,8 @@ export class Performer {
     if (controls === undefined || folder === undefined || this.#busy.has(node)) return false
     const work = name === 'pause' ? controls.pauseFolder(folder.id) : controls.resumeFolder(folder.id)
     // A crash that was armed before may strike while this is under way: then nobody answers.
-    const outcome = await this.#settle(Promise.race([work.then(() => 'done' as const), node.died()]), name)
+    const outcome = await this.#settle(Promise.race([work.then(() => 'done' as const, refusalOf), node.died()]), name)
+    if (outcome instanceof Error) this.#world.scheduler.note(`${node.name} could not ${name}: ${outcome.message}`)
     return outcome === 'done'
   }
 
@@ -289,6 +290,12 @@ export class Performer {
   #settle<T>(work: Promise<T>, what: string): Promise<T> {
     return this.#world.scheduler.settle(work, limits, what)
   }
+}
+
+/** A full or failing drive may refuse what a person asks for; anything else is thrown on. */
+function refusalOf(error: unknown): Error {
+  if (isRefusal(error)) return error
+  throw error
 }
 
 /** What the engine says when it cannot do something, or what the drive and the database said to it. */
