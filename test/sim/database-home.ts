@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 
 import type { SeededRandom } from '../support/seeded-random.ts'
+import { closeConnections } from './database-gate.ts'
 import { readWal } from './wal.ts'
 
 /** How the engine commits; decides what a power loss can take. */
@@ -106,6 +107,7 @@ export class DatabaseHome {
   }
 
   [Symbol.dispose](): void {
+    void closeConnections(this.#root)
     rmSync(this.#root, { recursive: true, force: true })
     roots.delete(this.#root)
   }

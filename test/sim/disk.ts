@@ -33,7 +33,7 @@ const clockStepUs = 1_000_000
 
 const unlimited = 2 ** 50
 
-export class SimDisk {
+export class SimDisk implements Disposable {
   readonly options: DiskOptions
   readonly #data = new Map<number, FileData>()
   readonly #listeners = new Set<(change: DiskChange) => void>()
@@ -167,6 +167,12 @@ export class SimDisk {
     for (const data of this.#data.values()) data.crash(random)
     this.#usedBytes = 0
     for (const number of this.#tree.inodes.keys()) this.#usedBytes += this.#data.get(number)?.sizeBytes ?? 0
+  }
+
+  /** Lets go of the contents: what a dead process still waits for keeps the drive from being collected. */
+  [Symbol.dispose](): void {
+    for (const data of this.#data.values()) data[Symbol.dispose]()
+    this.#data.clear()
   }
 
   #resized(inode: Inode, data: FileData, work: () => void): void {

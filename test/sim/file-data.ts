@@ -39,7 +39,7 @@ class Extent {
   }
 }
 
-export class FileData {
+export class FileData implements Disposable {
   #current = new Extent()
   #durable = new Extent()
   #pending: Pending[] = []
@@ -64,6 +64,13 @@ export class FileData {
   truncate(sizeBytes: number): void {
     this.#current.resize(sizeBytes)
     this.#pending.push({ kind: 'truncate', sizeBytes })
+  }
+
+  /** Lets go of all bytes. */
+  [Symbol.dispose](): void {
+    this.#current = new Extent()
+    this.#durable = new Extent()
+    this.#pending = []
   }
 
   /** One byte goes bad, for processes and on the device. */

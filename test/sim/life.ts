@@ -30,7 +30,7 @@ export class Life {
   end(): void {
     if (this.#isOver) return
     this.#isOver = true
-    for (const action of this.#onEnd) action()
+    for (const action of this.#onEnd.splice(0)) action() // what a dead process still waits for must not hold the world
   }
 
   check(): void {

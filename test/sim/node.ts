@@ -242,6 +242,7 @@ export class SimMachine implements SimNode {
   [Symbol.dispose](): void {
     this.#end('is over')
     this.database[Symbol.dispose]()
+    this.disk[Symbol.dispose]()
   }
 
   #end(how: string): void {

@@ -30,7 +30,7 @@ const quietTurnsEnough = 4
 /** More turns than any honest chain of `setImmediate` needs; beyond it something spins without letting time pass. */
 const turnsMax = 10_000
 
-export class Scheduler {
+export class Scheduler implements Disposable {
   readonly trace: Trace
   readonly #ties: SeededRandom
   readonly #timers = new TimerHeap()
@@ -52,6 +52,12 @@ export class Scheduler {
 
   get steps(): number {
     return this.#steps
+  }
+
+  /** Nothing happens any more. */
+  [Symbol.dispose](): void {
+    this.#timers.clear()
+    this.#afterStep.splice(0)
   }
 
   /** Writes a line to the trace. */

@@ -29,6 +29,10 @@ export class TimerHeap {
     heap[at] = timer
   }
 
+  clear(): void {
+    this.#heap.splice(0)
+  }
+
   /** The next timer that still counts: cancelled ones and those of dead processes are dropped on the way. */
   peek(): Timer | undefined {
     for (let top = this.#heap[0]; top !== undefined; top = this.#heap[0]) {

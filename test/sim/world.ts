@@ -32,5 +32,6 @@ export class World implements Disposable {
 
   [Symbol.dispose](): void {
     for (const node of this.nodes) node[Symbol.dispose]()
+    this.scheduler[Symbol.dispose]()
   }
 }
