@@ -100,6 +100,14 @@ function readFooter(source: LoadSource): Footer | undefined {
   return rows === undefined ? undefined : { rows, offset }
 }
 
+/** What the footer says of the record at `offset`; undefined when it says nothing, 'none' without a whole footer. Throws FilesError. */
+export function footerRowAt(source: LoadSource, offset: number): FooterRow | 'none' | undefined {
+  const footer = readFooter(source)
+  if (footer === undefined) return 'none'
+  for (const row of footer.rows) if (row.offset === offset) return row
+  return undefined
+}
+
 function readExactly(file: OpenFile, offset: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length)
   return bytes.subarray(0, file.read(bytes, offset))

@@ -14,9 +14,11 @@ import { checkBlocks, closedError } from './checked.ts'
 import { compactSegments, type CompactionParts, type CompactionReport } from './compact.ts'
 import { GroupCommit, type Step } from './group-commit.ts'
 import { Quarantine, type DamagedRecord, type DamageReason } from './quarantine.ts'
+import { rebuildIndex, type RebuildReport } from './rebuild.ts'
+import { heldBlocks, isRecordedAt, summarize, type HeldBlock, type SegmentSummary } from './segment-walk.ts'
 import { markerBytes, recordBytesOf } from './record.ts'
 import { recoverSegments } from './recover.ts'
-import { openMarker, ReadHandles, reservePath } from './segment-directory.ts'
+import { isFault, openMarker, ReadHandles, reservePath } from './segment-directory.ts'
 import { SegmentIndex, type BlockLocation } from './segment-index.ts'
 import { defaultSegmentLimits, type SegmentLimits } from './segment-limits.ts'
 import { SegmentLog } from './segment-log.ts'
@@ -41,6 +43,15 @@ export interface SegmentStore extends BlockStore {
    * Throws `ABORTED`, `CLOSED`, `NO_SPACE`, `STORE_READ_ONLY`, `DISK_FAILED`; the store is whole after each of them.
    */
   compact(signal: AbortSignal): Promise<CompactionReport>
+  /**
+   * Makes the index again from the segments, compares it with the one in use and replaces that. Safe beside every other call; writes wait
+   * towards its end. Throws `ABORTED`, `CLOSED`, `NO_SPACE`, `DISK_FAILED`; the index in use stays then.
+   */
+  rebuild(signal: AbortSignal): Promise<RebuildReport>
+  /** In the order of the log. For whoever goes through everything: no list of all blocks is needed. */
+  segments(): readonly SegmentSummary[]
+  /** The live blocks of one segment in the order in which they stand there, from `fromOffset` on; none of a segment that went. */
+  blocksIn(segment: number, fromOffset: number, signal: AbortSignal): AsyncGenerator<readonly HeldBlock[]>
   /** What was found damaged or missing since the store was opened; `count` also counts what was too much to list. */
   quarantine(): { readonly count: number; readonly records: readonly DamagedRecord[] }
 }
@@ -121,10 +132,14 @@ class OpenSegmentStore implements SegmentStore {
   readonly #compactions = new Semaphore(1)
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
+  /** The index being made again because it was damaged. */
+  #reindexing: Promise<void> | undefined
 
   constructor(parts: StoreParts) {
     this.#parts = parts
     this.#commits = new GroupCommit(parts)
+    parts.index.onDamaged = () => this.#reindex()
+    if (parts.index.damage !== undefined) this.#reindex()
   }
 
   async put(blocks: readonly StoredBlock[]): Promise<void> {
@@ -158,6 +173,8 @@ class OpenSegmentStore implements SegmentStore {
   async remove(folder: FolderId, ids: readonly BlockId[]): Promise<void> {
     this.#checkOpen('removing blocks')
     this.#parts.segments.checkWritable()
+    // Calls count in the order they were made: no turn is given away without need.
+    if (this.#parts.index.damage !== undefined) await this.#whenSound()
     await this.#commits.commit(ids.map((id): Step => ({ kind: 'remove', folder, id })))
   }
 
@@ -190,10 +207,34 @@ class OpenSegmentStore implements SegmentStore {
   async compact(signal: AbortSignal): Promise<CompactionReport> {
     this.#checkOpen('compacting')
     this.#parts.segments.checkWritable()
+    await this.#whenSound()
     const stop = AbortSignal.any([signal, this.#closing.signal])
     const lose: CompactionParts['lose'] = (folder, id, location, damage) => this.#lose(folder, id, location, damage)
     const parts = { ...this.#parts, commits: this.#commits, lose }
     return await this.#compactions.hold(() => compactSegments(parts, stop), stop)
+  }
+
+  async rebuild(signal: AbortSignal): Promise<RebuildReport> {
+    this.#checkOpen('making the index again')
+    const stop = AbortSignal.any([signal, this.#closing.signal])
+    const { directory } = this.#parts
+    try {
+      return await this.#compactions.hold(() => rebuildIndex({ ...this.#parts, commits: this.#commits }, stop), stop)
+    } catch (error) {
+      if (!(error instanceof FilesError)) throw error
+      const code = isFault(error, 'noSpace') ? 'NO_SPACE' : 'DISK_FAILED'
+      throw new EngineError(code, `making the index of ${directory} again: ${error.message}; check the disk`, { cause: error })
+    }
+  }
+
+  segments(): readonly SegmentSummary[] {
+    this.#checkOpen('listing segments')
+    return summarize(this.#parts)
+  }
+
+  blocksIn(segment: number, fromOffset: number, signal: AbortSignal): AsyncGenerator<readonly HeldBlock[]> {
+    this.#checkOpen('listing blocks')
+    return heldBlocks(this.#parts, { segment, offset: fromOffset }, AbortSignal.any([signal, this.#closing.signal]))
   }
 
   quarantine(): { readonly count: number; readonly records: readonly DamagedRecord[] } {
@@ -216,7 +257,8 @@ class OpenSegmentStore implements SegmentStore {
 
   /**
    * Forgets a damaged block and marks it in the log, so that the next open does not count on it again. The mark is not waited for,
-   * and lost without harm: the damage is found again.
+   * and lost without harm: the damage is found again. Where it is the index that is wrong there is no mark, for it would kill the block
+   * wherever that is; the index is made again.
    */
   #lose(folder: FolderId, id: BlockId, location: BlockLocation, reason: DamageReason): void {
     const { index, quarantine, log, segments } = this.#parts
@@ -224,11 +266,36 @@ class OpenSegmentStore implements SegmentStore {
     index.apply([{ kind: 'remove', folder, id }])
     quarantine.add({ segment, offset, sizeBytes: recordBytesOf(payloadBytes), folder, id, reason })
     log.warn('a stored block is damaged: it is not served any more', { segment, offset, reason })
+    if (!isRecordedAt(this.#parts, location, id)) {
+      this.#reindex()
+      return
+    }
     if (segments.readOnlyReason !== undefined) return
     const mark: Step = { kind: 'tombstone', folder, id, kills: { segment, offset }, isDamage: true }
     this.#commits.commit([mark]).catch((error: unknown) => {
       log.warn('could not note a damaged block', { segment, offset, code: errorCodeOf(error), cause: messageOf(error) })
     })
+  }
+
+  #reindex(): void {
+    const { log } = this.#parts
+    if (this.#closed !== undefined) return
+    this.#reindexing ??= this.rebuild(this.#closing.signal)
+      .then((report) => log.info('made the index of the block store again', { ...report }))
+      .catch((error: unknown) => log.warn('could not make the index of the block store again', { cause: messageOf(error) }))
+      .finally(() => {
+        this.#reindexing = undefined
+      })
+  }
+
+  /** An index that misses blocks would let removed ones live on, and compaction drop them. */
+  async #whenSound(): Promise<void> {
+    const { index, directory } = this.#parts
+    if (index.damage === undefined) return
+    this.#reindex()
+    await this.#reindexing
+    if (index.damage === undefined) return
+    throw new EngineError('DISK_FAILED', `the index of ${directory} is damaged and cannot be made again: ${index.damage}; check the disk`)
   }
 
   #checkOpen(what: string): void {
