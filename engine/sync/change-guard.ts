@@ -106,7 +106,13 @@ export class ChangeGuard {
 
   /** The file at this path has turned up under another name. */
   noteMoved(path: string): void {
-    if (this.#moved.size < toldMax) this.#moved.set(path, this.#parts.clock.monotonicMs())
+    const nowMs = this.#parts.clock.monotonicMs()
+    this.#moved.delete(path) // comes last: the oldest are first
+    for (const [oldest, atMs] of this.#moved) {
+      if (nowMs - atMs <= movedKeptMs) break
+      this.#moved.delete(oldest)
+    }
+    if (this.#moved.size < toldMax) this.#moved.set(path, nowMs)
   }
 
   /** Whether the loss of this item counts: a file's does, unless it merely moved. */

@@ -195,6 +195,7 @@ export class Ingest {
     } catch (error) {
       this.#ends++
       this.#endedBy = error
+      this.#walksWanted++ // what happens on the disk from now on is not seen: the next begin owes a walk
       this.#walkDone.announce() // nobody waits for a walk that does not come
       throw error
     }

@@ -19,11 +19,14 @@ type State =
   | { readonly kind: 'open'; readonly lane: LaneName; usedMs: number }
   | { readonly kind: 'resting'; readonly untilMs: number }
 
+/** Ports that systems give out to whoever asks for any begin here; below are services that have nothing to do with lanes. */
+const portMin = 1024
+
 export interface LaneSourceParts {
-  readonly lanes: Lanes
+  readonly lanes: Pick<Lanes, 'prepare' | 'take' | 'end'>
   /** Of the folder. */
   readonly sealKey: Uint8Array
-  readonly network: Network
+  readonly network: Pick<Network, 'peerAddresses'>
   readonly peer: PeerId
   readonly clock: Clock
 }
@@ -38,7 +41,9 @@ export class LaneSource {
     this.#parts = parts
   }
 
-  /** The lane to use now. Where there is none, `ask` asks the member for one, and its answer is waited for a little. */
+  /**
+   * The lane to use now. Who never answers is asked once for the life of its channel, and everything goes over that. Where there is none, `ask` asks the member for one, and its answer is waited for a little.
+   */
   async use(ask: () => void, signal: AbortSignal): Promise<LaneName | undefined> {
     const state = this.#state
     if (state.kind === 'open' && this.#nowMs() - state.usedMs > trustedIdleMs) this.end()
@@ -50,7 +55,8 @@ export class LaneSource {
 
   /** The member's answer. False when it is malformed, or nobody asked. */
   answered(terms: LaneTerms, signal: AbortSignal): boolean {
-    const isWellFormed = terms.token.length === laneTokenBytes && terms.secret.length === laneSecretBytes && terms.port < 65_536
+    const isPort = terms.port >= portMin && terms.port < 65_536
+    const isWellFormed = isPort && terms.token.length === laneTokenBytes && terms.secret.length === laneSecretBytes
     if (this.#terms === undefined || (terms.port !== 0 && !isWellFormed)) return false
     this.#terms(terms, signal)
     this.#terms = undefined

@@ -14,7 +14,7 @@ import { openThreadJobs } from '../../engine/platform/thread-jobs.ts'
 import { ChangeGuard } from '../../engine/sync/change-guard.ts'
 import { Ingest } from '../../engine/sync/ingest.ts'
 import { FolderWorld } from '../support/folder-world.ts'
-import { IndexNode } from '../support/index-world.ts'
+import { IndexNode, pathOf } from '../support/index-world.ts'
 
 const files = 100
 const names: readonly string[] = Array.from({ length: files }, (_, at) => `file-${at}`)
@@ -75,6 +75,24 @@ test('deletions that a walk told when their burst was over count again the next 
   await held
   assert.equal(written, 0)
   assert.equal(guard.hold?.deleted, most.length)
+  assert.ok(ingest.isWalked)
   ending.abort()
   await assert.rejects(running)
+  assert.ok(!ingest.isWalked && ingest.isBusy, 'what happens on the disk from now on is not in the index')
+})
+
+test('old names of files that were moved long ago make room for new ones', () => {
+  using node = new IndexNode(0)
+  const { index, handle, problems } = node
+  let nowMs = 0
+  const clock = { ...nodeClock(), monotonicMs: () => nowMs }
+  const guard = new ChangeGuard({ index, handle, problems, clock })
+  const isLoss = (path: string): boolean => guard.isLoss({ kind: 'file', path: pathOf(path) })
+  for (let at = 0; at < 200_000; at++) guard.noteMoved(`${at}`)
+  assert.ok(!isLoss('199999'))
+  nowMs += 59_000
+  guard.noteMoved('199999')
+  nowMs += 2000
+  guard.noteMoved('new')
+  assert.deepEqual(['0', '199999', 'new'].map(isLoss), [true, false, false])
 })
