@@ -5,6 +5,7 @@ import type {
   Conflict,
   ConflictDecision,
   ConflictKeep,
+  CopiesList,
   FolderState,
   FolderStatus,
   History,
@@ -73,6 +74,11 @@ export interface Calls {
     input: { readonly folder: string; readonly path: string; readonly keep: ConflictKeep }
     output: ConflictDecision
   }
+  copies: {
+    input: { readonly folder: string; readonly path?: string; readonly worst?: boolean; readonly limit?: number }
+    output: CopiesList
+  }
+  waitCopies: { input: { readonly folder?: string; readonly copies: number; readonly timeoutMs?: number }; output: Empty }
   waitSynced: { input: { readonly folder?: string; readonly timeoutMs?: number }; output: { readonly paused: readonly string[] } }
 }
 
@@ -121,6 +127,8 @@ export const callRoutes: { readonly [Name in CallName]: CallRoute } = {
   rollback: { method: 'POST', path: '/rollback', summary: 'Bring a folder, or a part of it, back to what it was at a time' },
   conflicts: { method: 'POST', path: '/conflicts', summary: 'Paths of which two versions are kept, with both' },
   resolveConflict: { method: 'POST', path: '/conflicts/resolve', summary: 'Decide which version of a path is kept' },
+  copies: { method: 'POST', path: '/copies', summary: 'Files with how many copies there are, and who holds them' },
+  waitCopies: { method: 'POST', path: '/wait/copies', summary: 'Answer when everything has so many copies, or with TIMED_OUT' },
   waitSynced: { method: 'POST', path: '/wait', summary: 'Answer when the folders are in step, or with TIMED_OUT' },
 }
 

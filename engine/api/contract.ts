@@ -55,7 +55,7 @@ const folderStatus = z
     directories: count,
     needFiles: count,
     needBytes: count,
-    copies: z.object({ target: count, min: count }),
+    copies: z.object({ target: count, min: count, below: count, single: count }),
     watcher: z.string(),
     historyBytes: count,
     reasons: z.array(z.object({ reason: z.string(), paths: count })),
@@ -157,6 +157,12 @@ const history = z
   })
   .openapi('History')
 
+const copiesList = z.object({
+  targetCopies: count,
+  files: z.array(z.object({ path: z.string(), bytes: count, copies: count, verified: count, zones: count, holders: z.array(z.string()) })),
+  total: count,
+})
+
 const historyState = z.enum(['done', 'underWay'])
 const timeMs = z.number().int().nonnegative()
 
@@ -225,6 +231,23 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
       state: historyState,
       undoAtMs: timeMs.exactOptional(),
     }),
+  },
+  copies: {
+    input: z.strictObject({
+      folder: folderName,
+      path: path.exactOptional(),
+      worst: z.boolean().exactOptional(),
+      limit: z.number().int().min(1).max(listedMax).exactOptional(),
+    }),
+    output: copiesList,
+  },
+  waitCopies: {
+    input: z.strictObject({
+      folder: folderName.exactOptional(),
+      copies: z.number().int().min(1).max(targetCopiesMax),
+      timeoutMs: z.number().int().positive().max(waitMsMax).exactOptional(),
+    }),
+    output: empty,
   },
   conflicts: { input: z.strictObject({ folder: folderName.exactOptional() }), output: z.object({ conflicts: z.array(conflict) }) },
   resolveConflict: {

@@ -80,7 +80,8 @@ export interface FolderStatus {
   /** Paths this node still has to apply, and the content bytes among them. */
   readonly needFiles: number
   readonly needBytes: number
-  readonly copies: { readonly target: number; readonly min: number }
+  /** Counted from receipts. `below`: entries with fewer than the target, `single`: held by one member alone, or none. */
+  readonly copies: { readonly target: number; readonly min: number; readonly below: number; readonly single: number }
   readonly watcher: string
   /** Bytes kept for this folder beside its files: past versions above all. */
   readonly historyBytes: number
@@ -267,6 +268,35 @@ export interface HistoryControls {
   ): Promise<RolledBack>
 }
 
+/** A file and who holds it. What is said of a file is so of each of its blocks. */
+export interface FileCopies {
+  readonly path: string
+  readonly bytes: number
+  /** Distinct members that hold it, this node among them. */
+  readonly copies: number
+  /** … of which so many were checked not long ago. */
+  readonly verified: number
+  readonly zones: number
+  /** Peer ids of those that hold some of it. */
+  readonly holders: readonly string[]
+}
+
+export interface CopiesList {
+  readonly targetCopies: number
+  readonly files: readonly FileCopies[]
+  readonly total: number
+}
+
+export interface CopyControls {
+  /** `path`: only this file, or what is below this directory. Throws `NOT_ALLOWED` where names cannot be read. */
+  copies(
+    request: { readonly folder: string; readonly path?: string; readonly worst?: boolean; readonly limit: number },
+    signal: AbortSignal,
+  ): Promise<CopiesList>
+  /** Resolves when every entry of the folders (all when absent) has so many copies, by receipts. */
+  waitCopies(folder: string | undefined, copies: number, signal: AbortSignal): Promise<void>
+}
+
 export interface ConflictVersion {
   /** Relative to the folder. */
   readonly path: string
@@ -311,4 +341,4 @@ export interface ConflictControls {
   resolveConflict(request: { readonly folder: string; readonly path: string; readonly keep: ConflictKeep }): Promise<ConflictDecision>
 }
 
-export interface Controls extends NodeControls, FolderControls, SharingControls, HistoryControls, ConflictControls {}
+export interface Controls extends NodeControls, FolderControls, SharingControls, HistoryControls, ConflictControls, CopyControls {}

@@ -3,7 +3,7 @@
 import type { Clock } from '../base/clock.ts'
 import { EngineError, errorCodeOf } from '../base/errors.ts'
 import type { CallInput, CallName, CallOutput } from './calls.ts'
-import type { Controls, FolderControls, FolderStatus } from './controls.ts'
+import type { Controls, FolderStatus } from './controls.ts'
 
 export interface CallContext {
   readonly controls: Controls
@@ -13,6 +13,7 @@ export interface CallContext {
 }
 
 const needsDefault = 100
+const copiesDefault = 1000
 
 type Handler<Name extends CallName> = (input: CallInput<Name>, context: CallContext) => CallOutput<Name> | Promise<CallOutput<Name>>
 
@@ -40,7 +41,17 @@ export const handlers: { readonly [Name in CallName]: Handler<Name> } = {
   rollback: (input, { controls, signal }) => controls.rollback(input, signal),
   conflicts: ({ folder }, { controls }) => ({ conflicts: controls.conflicts(folder) }),
   resolveConflict: (input, { controls }) => controls.resolveConflict(input),
-  waitSynced: ({ folder, timeoutMs }, { controls, clock, signal }) => waitSynced(controls, folder, timeoutMs, clock, signal),
+  copies: ({ limit, ...wanted }, { controls, signal }) => controls.copies({ ...wanted, limit: limit ?? copiesDefault }, signal),
+  waitCopies: ({ folder, copies, timeoutMs }, context) => {
+    const late = (): string =>
+      `${theFolders(folder, 'has', 'have')} less than ${copies} copies of something still; see "holdfast copies FOLDER --worst", or wait longer with --timeout`
+    return done(inTime(context, timeoutMs, late, (signal) => context.controls.waitCopies(folder, copies, signal)))
+  },
+  waitSynced: ({ folder, timeoutMs }, context) => {
+    const late = (): string =>
+      `${theFolders(folder, 'is', 'are')} not in step yet${pausedText(context.controls.folders())}; the work goes on: see "holdfast status", or wait longer with --timeout`
+    return inTime(context, timeoutMs, late, (signal) => context.controls.waitSynced(folder, signal))
+  },
 }
 
 async function done(work: Promise<void>): Promise<Record<string, never>> {
@@ -48,14 +59,14 @@ async function done(work: Promise<void>): Promise<Record<string, never>> {
   return {}
 }
 
-async function waitSynced(
-  controls: FolderControls,
-  folder: string | undefined,
+/** Waits at most so long; throws `TIMED_OUT` with `late` then. */
+async function inTime<T>(
+  { clock, signal }: CallContext,
   timeoutMs: number | undefined,
-  clock: Clock,
-  signal: AbortSignal,
-): ReturnType<FolderControls['waitSynced']> {
-  if (timeoutMs === undefined) return controls.waitSynced(folder, signal)
+  late: () => string,
+  wait: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  if (timeoutMs === undefined) return wait(signal)
   const timeUp = new AbortController()
   const isOver = new AbortController()
   const timer = clock.sleep(timeoutMs, isOver.signal).then(
@@ -63,19 +74,18 @@ async function waitSynced(
     () => undefined, // stopped below because the wait ended first
   )
   try {
-    return await controls.waitSynced(folder, AbortSignal.any([signal, timeUp.signal]))
+    return await wait(AbortSignal.any([signal, timeUp.signal]))
   } catch (error) {
     if (!timeUp.signal.aborted || errorCodeOf(error) !== 'ABORTED') throw error
-    const what = folder === undefined ? 'the folders are' : `the folder "${folder}" is`
-    throw new EngineError(
-      'TIMED_OUT',
-      `waited ${timeoutMs / 1000} s and ${what} not in step yet${pausedText(controls.folders())}; the work goes on: see "holdfast status", or wait longer with --timeout`,
-      { cause: error },
-    )
+    throw new EngineError('TIMED_OUT', `waited ${timeoutMs / 1000} s and ${late()}`, { cause: error })
   } finally {
     isOver.abort()
     await timer
   }
+}
+
+function theFolders(folder: string | undefined, one: string, many: string): string {
+  return folder === undefined ? `the folders ${many}` : `the folder "${folder}" ${one}`
 }
 
 /** Who keeps the folders waiting until somebody resumes them there. */

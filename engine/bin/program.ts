@@ -11,6 +11,7 @@ import { addFolderCommands } from './commands/folder.ts'
 import { addHistoryCommand } from './commands/history.ts'
 import { addIdCommand } from './commands/id.ts'
 import { addJoinCommand } from './commands/join.ts'
+import { addCopiesCommand } from './commands/copies.ts'
 import { addNeedsCommand } from './commands/needs.ts'
 import { addPeersCommand } from './commands/peers.ts'
 import { addProblemsCommand } from './commands/problems.ts'
@@ -50,6 +51,7 @@ export function buildProgram(cli: Cli): Command {
   addConflictCommands(program, cli)
   addFolderCommands(program, cli)
   addNeedsCommand(program, cli)
+  addCopiesCommand(program, cli)
   addDecideCommands(program, cli)
   addShareCommand(program, cli)
   addJoinCommand(program, cli)

@@ -4,6 +4,7 @@ import type { Controls, FolderStatus, Keep, NodeStatus, PeerStatus, Problem } fr
 import { EngineError } from '../base/errors.ts'
 import { Broadcast } from '../base/queue.ts'
 import { allSettings, parseSetting, settingNames } from '../model/folder-settings.ts'
+import { targetCopiesMax } from '../model/limits.ts'
 import { folderIdText, type PeerId } from '../model/ids.ts'
 import type { Inviter } from '../share/invite.ts'
 import { askToJoinInTime, type Joined } from '../share/join.ts'
@@ -65,7 +66,17 @@ export function makeControls(parts: ControlParts): Controls {
       if (to !== undefined) folders.refuseSynced(to)
       return folders.find(folder).past.rollback(path, atMs, to, AbortSignal.any([signal, parts.signal]))
     },
-    waitSynced: (folder, signal) => waitSynced(parts, folder === undefined ? undefined : folders.findMember(folder), signal),
+    waitSynced: (folder, signal) =>
+      waitUntil(parts, folder === undefined ? undefined : folders.findMember(folder), signal, (runtime) => runtime.isSynced),
+    copies: async ({ folder, path, worst, limit }, signal) => {
+      const runtime = folders.find(folder)
+      return runtime.copies.list(runtime.handle.reading, { path, isWorstFirst: worst === true, limit }, signal)
+    },
+    waitCopies: async (folder, copies, signal) => {
+      await waitUntil(parts, folder === undefined ? undefined : folders.findMember(folder), signal, (runtime) =>
+        runtime.copies.hasEverywhere(copies),
+      )
+    },
     conflicts: (folder) => {
       const runtimes = folder === undefined ? folders.all() : [folders.find(folder)]
       return runtimes.flatMap((runtime) => describeConflicts(parts, runtime))
@@ -122,25 +133,45 @@ function knownFolderError(known: MemberRuntime, joined: Joined): EngineError {
   )
 }
 
-/** Settings of this node alone: another node's disk is another size. */
+const copiesSetting = 'copies'
+
+/** Settings of this node alone, since another node's disk is another size; but for the copies, which hold for all members. */
 function setFolder(
-  { index }: ControlParts,
+  { index, identity, world }: ControlParts,
   runtime: FolderRuntime,
-  settings: Readonly<Record<string, string>>,
+  { [copiesSetting]: copiesText, ...settings }: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
+  const targetCopies = copiesText === undefined ? undefined : parseCopies(runtime, copiesText)
   const parsed = Object.entries(settings).map(([name, text]) => {
     const setting = parseSetting(name, text)
     if (setting.kind === 'ok') return setting
-    const next = setting.kind === 'unknown' ? `there is no such setting; there are ${settingNames.join(', ')}` : `give ${setting.expected}`
+    const next =
+      setting.kind === 'unknown'
+        ? `there is no such setting; there are ${[copiesSetting, ...settingNames].join(', ')}`
+        : `give ${setting.expected}`
     throw new EngineError('BAD_ARGUMENT', `${name}=${text}: ${next}`)
   })
   const { row } = runtime.handle
   index.transact(() => {
     for (const { name, text } of parsed) index.folders.setSetting(row, name, text)
   })
+  if (targetCopies !== undefined && targetCopies !== runtime.log.state.targetCopies) {
+    const next = runtime.log.prepare(identity, { kind: 'settingsChanged', targetCopies }, world.clock.nowMs())
+    index.transactDurably(() => next.write())
+    next.take()
+  }
   runtime.history.settingsChanged()
   runtime.appends.wake()
-  return allSettings(index.folders.settings(row))
+  return { [copiesSetting]: String(runtime.log.state.targetCopies), ...allSettings(index.folders.settings(row)) }
+}
+
+function parseCopies(runtime: FolderRuntime, text: string): number {
+  const copies = /^\d{1,3}$/.test(text.trim()) ? Number(text) : 0
+  if (copies < 1 || copies > targetCopiesMax) {
+    throw new EngineError('BAD_ARGUMENT', `copies=${text}: give a whole number from 1 to ${targetCopiesMax}`)
+  }
+  if (runtime.isOwner) return copies
+  throw new EngineError('NOT_ALLOWED', `only an owner can say how many copies ${runtime.record.name} is to have: ask an owner`)
 }
 
 async function rescan(parts: ControlParts, runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
@@ -167,7 +198,12 @@ async function walkUnlessStopped(folders: FolderRegistry, runtime: FolderRuntime
 }
 
 /** Walks first: what a person wrote a moment ago counts, whether the watcher has seen it or not. */
-async function waitSynced(parts: ControlParts, only: MemberRuntime | undefined, signal: AbortSignal): ReturnType<Controls['waitSynced']> {
+async function waitUntil(
+  parts: ControlParts,
+  only: MemberRuntime | undefined,
+  signal: AbortSignal,
+  isReached: (runtime: MemberRuntime) => boolean,
+): ReturnType<Controls['waitSynced']> {
   const both = AbortSignal.any([signal, parts.signal])
   // By row: a folder may be opened anew meanwhile.
   const row = only?.handle.row
@@ -181,7 +217,7 @@ async function waitSynced(parts: ControlParts, only: MemberRuntime | undefined, 
   const listener = (): void => changed.announce()
   parts.listeners.add(listener)
   try {
-    while (!wanted().every((runtime) => runtime.isSynced)) {
+    while (!wanted().every(isReached)) {
       // The poll is for what rings nobody, a connection that goes for example.
       const either = new AbortController()
       const end = AbortSignal.any([both, either.signal])

@@ -27,7 +27,9 @@ import type { Lanes } from '../transfer/lanes.ts'
 import { serveBlocks } from '../transfer/serve.ts'
 import type { Hello } from '../model/wire/exchange_pb.ts'
 import { cardBoxOf } from './card-box.ts'
+import { FolderCopies } from './folder-copies.ts'
 import { FolderHistory } from './folder-history.ts'
+import { entriesOfNeeds } from './folder-receipts.ts'
 import { FolderPast } from './folder-past.ts'
 import { FolderLife } from './folder-life.ts'
 import { refuseUnwritable } from './folder-readiness.ts'
@@ -36,7 +38,8 @@ import { describeProblems } from './folder-problems.ts'
 import { describeFolder } from './folder-status.ts'
 import { FolderWatch } from './folder-watch.ts'
 import { keepParked } from './keep-parked.ts'
-import { noteLie, type MemberListener, type MemberParts, type MemberRuntime } from './member-runtime.ts'
+import type { MemberListener, MemberParts } from './member-parts.ts'
+import { noteLie, type MemberRuntime } from './member-runtime.ts'
 import { Subscriptions } from './subscriptions.ts'
 
 export interface RuntimeParts extends MemberParts {
@@ -67,6 +70,7 @@ export class FolderRuntime implements MemberRuntime {
   readonly appends: AppendMerge
   readonly history: FolderHistory
   readonly past: FolderPast
+  readonly copies: FolderCopies
   readonly #parts: RuntimeParts
   readonly #logger: Log
   readonly #news = new FolderNews()
@@ -119,26 +123,14 @@ export class FolderRuntime implements MemberRuntime {
       names: () => this.#names,
       events: this.#pullEvents(),
     })
-    const rot = { changed: (path: string) => this.ingest.hint([path]), found: () => this.pull.wake() }
     this.appends = new AppendMerge({ ...shared, jobs, store, events: this.#appendEvents() })
-    this.verifier = new Verifier({ ...shared, jobs, events: rot })
-    this.exchange = new Exchange({
+    this.verifier = new Verifier({
       ...shared,
       jobs,
-      membership: this.log,
-      network,
-      random,
-      folderLog: this.log,
-      cards: cardBoxOf(
-        parts.cards,
-        () => this.peers,
-        () => this.#news.ring(),
-      ),
-      news: this.#news,
-      ownPastFound: (seq) => this.#self.meetOwnPast(seq),
-      needs: () => index.needs.count(record.row),
-      events: this.#exchangeEvents(),
+      events: { changed: (path) => this.ingest.hint([path]), found: () => this.pull.wake() },
     })
+    this.copies = this.#openCopies()
+    this.exchange = this.#openExchange()
     this.past = new FolderPast({ ...shared, jobs, store, fetcher: this.#fetcher, random, folder: this.#folderAtWork() })
     this.#largeTidy = new LargeTidy({ index, jobs, handle, clock, isPulling: () => this.pull.isBusy })
     const changed = (): void => this.#noteChange()
@@ -167,6 +159,7 @@ export class FolderRuntime implements MemberRuntime {
       stopReason: this.#life.stopReason,
       watcher: this.#watch.method,
       historyBytes: this.history.bytes,
+      copies: this.copies.status,
       connected: this.#connectedMembers(),
       self: this.#parts.network.self,
       nowMs: this.#parts.world.clock.monotonicMs(),
@@ -308,6 +301,7 @@ export class FolderRuntime implements MemberRuntime {
       (both) => this.history.run(both),
       (both) => this.appends.run(both),
       (both) => this.#watch.run(both),
+      ...this.copies.tasks,
       (both) => this.#largeTidy.run(both),
     ])
   }
@@ -328,6 +322,49 @@ export class FolderRuntime implements MemberRuntime {
   async #beAnother(signal: AbortSignal): Promise<void> {
     this.#parts.events.renewed(this)
     await abortable<void>(() => undefined, signal)
+  }
+
+  #openExchange(): Exchange {
+    const { world, index, network, cards } = this.#parts
+    const { clock, random, jobs } = world
+    const { handle } = this
+    return new Exchange({
+      index,
+      handle,
+      clock,
+      log: this.#logger,
+      problems: this.problems,
+      jobs,
+      membership: this.log,
+      network,
+      random,
+      folderLog: this.log,
+      cards: cardBoxOf(
+        cards,
+        () => this.peers,
+        () => this.#news.ring(),
+      ),
+      receipts: this.copies.receipts,
+      news: this.#news,
+      ownPastFound: (seq) => this.#self.meetOwnPast(seq),
+      needs: () => index.needs.count(handle.row),
+      events: this.#exchangeEvents(),
+    })
+  }
+
+  #openCopies(): FolderCopies {
+    const { index, events } = this.#parts
+    const { handle, log } = this
+    return new FolderCopies(this.#parts, {
+      handle,
+      log,
+      tell: () => this.#news.ring(),
+      changed: () => events.changed(),
+      canSay: () => (this.guard.isHeld ? 'no' : this.ingest.hasWalked ? 'yes' : 'unknown'),
+      missing: () => entriesOfNeeds(index, handle.row),
+      missingCount: () => index.needs.count(handle.row),
+      kept: () => ({ keep: 'all', layouts: [] }),
+    })
   }
 
   #ingestEvents(): ConstructorParameters<typeof Ingest>[0]['events'] {
@@ -399,6 +436,10 @@ export class FolderRuntime implements MemberRuntime {
     return this.log.mayWrite(this.handle.identity.publicKey)
   }
 
+  get isOwner(): boolean {
+    return this.log.roleOf(this.#parts.network.self) === 'owner'
+  }
+
   #folderAtWork(): ConstructorParameters<typeof FolderPast>[0]['folder'] {
     return {
       checkActive: () => refuseUnwritable(this, 'use --to'),
@@ -436,6 +477,7 @@ export class FolderRuntime implements MemberRuntime {
   }
 
   #noteChange(): void {
+    this.copies.wake()
     this.#parts.events.changed()
   }
 }

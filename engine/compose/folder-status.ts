@@ -16,7 +16,7 @@ import type { Pull } from '../sync/pull.ts'
 export interface FolderFlows {
   readonly handle: FolderHandle
   readonly log: { roleOf(peer: PeerId): Member['role'] | undefined; readonly members: readonly Pick<Member, 'peer' | 'name'>[] }
-  readonly exchange: Pick<Exchange, 'subscribers' | 'isPausedAt'>
+  readonly exchange: Pick<Exchange, 'isPausedAt'>
   readonly ingest: Pick<Ingest, 'isBusy' | 'isWalking' | 'hasWalked' | 'progress'>
   readonly pull: Pick<Pull, 'isBusy' | 'progress'>
   readonly guard: Pick<ChangeGuard, 'hold'>
@@ -28,6 +28,7 @@ export interface RuntimeFacts {
   readonly stopReason: string | undefined
   readonly watcher: string
   readonly historyBytes: number
+  readonly copies: FolderStatus['copies']
   readonly connected: readonly PeerId[]
   readonly self: PeerId
   /** Monotonic. */
@@ -38,15 +39,10 @@ export interface RuntimeFacts {
 const quickNeedsMin = 5000
 
 export function describeFolder(index: Index, flows: FolderFlows, facts: RuntimeFacts): FolderStatus {
-  const { handle, log, exchange } = flows
+  const { handle, log } = flows
   const { record } = handle
   const totals = index.items.totals(handle.row)
   const needs = index.needs.totals(handle.row)
-  const newest = index.entries.lastRowOf(handle.row)
-  const inStep = facts.connected.filter((peer) => {
-    const progress = exchange.subscribers.get(peer)
-    return progress !== undefined && progress.needs === 0 && progress.cursor >= newest
-  })
   const progress = progressOf(flows, needs, facts.nowMs)
   return {
     id: folderIdText(record.id),
@@ -59,8 +55,7 @@ export function describeFolder(index: Index, flows: FolderFlows, facts: RuntimeF
     directories: totals.directories,
     needFiles: needs.paths,
     needBytes: needs.bytes,
-    // Receipts come with replica placement; until then a copy is a member that says, now, that it has applied everything.
-    copies: { target: record.targetCopies, min: (needs.paths === 0 ? 1 : 0) + inStep.length },
+    copies: facts.copies,
     watcher: facts.watcher,
     historyBytes: facts.historyBytes,
     reasons: countReasons(index, flows, flows.pull.isBusy && needs.paths > quickNeedsMin),

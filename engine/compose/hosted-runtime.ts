@@ -17,9 +17,12 @@ import { FolderProblems } from '../sync/problems.ts'
 import { Fetcher } from '../transfer/fetch.ts'
 import { serveBlocks } from '../transfer/serve.ts'
 import { cardBoxOf } from './card-box.ts'
+import { FolderCopies } from './folder-copies.ts'
+import { entriesOfBlockNeeds } from './folder-receipts.ts'
 import { FolderLife } from './folder-life.ts'
 import { pausedField } from './folder-status.ts'
-import { noteLie, type MemberParts, type MemberRuntime } from './member-runtime.ts'
+import type { MemberParts } from './member-parts.ts'
+import { noteLie, type MemberRuntime } from './member-runtime.ts'
 import { Subscriptions } from './subscriptions.ts'
 
 const haveIntervalMs = 500
@@ -27,6 +30,7 @@ const haveIntervalMs = 500
 export class HostedRuntime implements MemberRuntime {
   readonly handle: MemberHandle
   readonly log: FolderLog
+  readonly copies: FolderCopies
   readonly #record: HostedRecord
   readonly #parts: MemberParts
   readonly #problems: FolderProblems
@@ -63,6 +67,16 @@ export class HostedRuntime implements MemberRuntime {
       rankOf: () => 0,
       events: this.#repairEvents(),
     })
+    this.copies = new FolderCopies(parts, {
+      handle: this.handle,
+      log: this.log,
+      tell: () => this.#news.ring(),
+      changed: () => this.#parts.events.changed(),
+      canSay: () => (this.#repair.hasLooked ? 'yes' : 'unknown'),
+      missing: () => entriesOfBlockNeeds(index, record.row),
+      missingCount: () => index.blockNeeds.totals(record.row).blocks,
+      kept: () => ({ keep: record.keep, layouts: [this.#holding().layout] }),
+    })
     this.#exchange = this.#makeExchange(logger)
     const trouble = { clock, log: logger, problems: this.#problems }
     this.#subscriptions = new Subscriptions({
@@ -74,7 +88,7 @@ export class HostedRuntime implements MemberRuntime {
       ...trouble,
       work: async (signal, onRunning) => {
         onRunning()
-        await runTogether(signal, [(both) => this.#repair.run(both)])
+        await runTogether(signal, [(both) => this.#repair.run(both), ...this.copies.tasks])
       },
       changed: () => this.#noteChange(),
     })
@@ -110,7 +124,7 @@ export class HostedRuntime implements MemberRuntime {
 
   status(): FolderStatus {
     const { index, store, network } = this.#parts
-    const { id, name, row, targetCopies } = this.#record
+    const { id, name, row } = this.#record
     const needs = index.blockNeeds.totals(row)
     return {
       id: folderIdText(id),
@@ -123,7 +137,7 @@ export class HostedRuntime implements MemberRuntime {
       directories: 0,
       needFiles: needs.blocks,
       needBytes: needs.bytes,
-      copies: { target: targetCopies, min: 0 },
+      copies: this.copies.status,
       watcher: 'none',
       historyBytes: 0,
       reasons: needs.blocks === 0 ? [] : [{ reason: this.#repair.isWaiting ? 'NO_SOURCE' : 'QUEUED', paths: needs.blocks }],
@@ -207,6 +221,7 @@ export class HostedRuntime implements MemberRuntime {
         () => this.peers,
         () => this.#news.ring(),
       ),
+      receipts: this.copies.receipts,
       news: this.#news,
       ownPastFound: () => undefined, // a host writes no entries
       // What was not looked at yet may be missing too.
@@ -230,6 +245,7 @@ export class HostedRuntime implements MemberRuntime {
       stored: () => this.#have.ring(),
       changed: () => {
         this.#exchange.needsChanged()
+        this.copies.wake()
         this.#noteChange()
       },
       trouble: (trouble) => {

@@ -1,38 +1,15 @@
 // A folder at work on this node, whatever its role, as those see it who deal with all folders alike.
 
 import type { FolderStatus, Problem } from '../api/controls.ts'
-import type { BlockStore } from '../blocks/store.ts'
-import type { Identity } from '../crypto/identity.ts'
-import type { Index } from '../index/index-store.ts'
 import type { FolderRecord, HostedRecord } from '../model/folder.ts'
 import type { PeerId } from '../model/ids.ts'
 import type { Hello } from '../model/wire/exchange_pb.ts'
-import type { Channel, Network } from '../net/network.ts'
+import type { Channel } from '../net/network.ts'
 import type { FolderLog } from '../share/folder-log.ts'
 import type { MemberHandle } from '../sync/folder-handle.ts'
 import type { FolderProblems } from '../sync/problems.ts'
 import { faultKeptMs } from '../sync/receive.ts'
-import type { CardShelf } from './card-box.ts'
-import type { EngineWorld } from './parts.ts'
-
-/** What the work on any folder is put together from. */
-export interface MemberParts {
-  readonly world: EngineWorld
-  readonly index: Index
-  readonly network: Network
-  readonly identity: Identity
-  readonly store: BlockStore
-  readonly cards: CardShelf
-  readonly events: MemberListener
-}
-
-export interface MemberListener {
-  changed(): void
-  /** Entries were written to the index: they can be told once they are flushed. */
-  written(): void
-  /** The folder's members changed. */
-  membersChanged(): void
-}
+import type { FolderCopies } from './folder-copies.ts'
 
 export interface MemberRuntime {
   readonly handle: MemberHandle
@@ -46,6 +23,8 @@ export interface MemberRuntime {
   readonly isSynced: boolean
   status(): FolderStatus
   problemList(): readonly Problem[]
+  /** How many copies there are of what the folder has. */
+  readonly copies: FolderCopies
   start(): void
   pause(): Promise<void>
   resume(): Promise<void>

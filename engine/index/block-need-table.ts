@@ -58,7 +58,9 @@ export class BlockNeedTable {
        where folder = ? and (rank, block_id, entry_row) > (?, ?, ?) order by rank, block_id, entry_row limit ?`,
     )
     this.#totals = database.prepare('select count(*) as blocks, total(stored_bytes) as bytes from block_need where folder = ?')
-    this.#entries = database.prepare('select distinct entry_row from block_need where folder = ? limit ?')
+    this.#entries = database.prepare(
+      'select distinct entry_row from block_need indexed by block_need_entry where folder = ? and entry_row > ? order by entry_row limit ?',
+    )
     this.#cursor = database.prepare('select held_row, held_layout from folder where id = ?')
     this.#setCursor = database.prepare('update folder set held_row = ?, held_layout = ? where id = ?')
   }
@@ -105,9 +107,9 @@ export class BlockNeedTable {
     return counted
   }
 
-  /** Row numbers of entries that name blocks which are not here, at most `limit`. */
-  entryRows(folderRow: number, limit: number): readonly number[] {
-    return this.#entries.all(folderRow, limit).map((row) => numberOf(row, 'entry_row'))
+  /** Row numbers of entries that name blocks which are not here: at most `limit` after `last`, in order. */
+  entryRows(folderRow: number, last: number, limit: number): readonly number[] {
+    return this.#entries.all(folderRow, last, limit).map((row) => numberOf(row, 'entry_row'))
   }
 
   cursor(folderRow: number): HoldingCursor {

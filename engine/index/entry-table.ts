@@ -58,7 +58,8 @@ export class EntryTable {
   readonly #lowerHead: StatementSync
   readonly #saveCounter: StatementSync
   readonly #lastOf: StatementSync
-  readonly #hasRow: StatementSync
+  readonly #byRow: StatementSync
+  readonly #page: StatementSync
   #rowSeq: number
   #rowSeqReserved: number
   #flushedRowSeq = 0
@@ -86,7 +87,10 @@ export class EntryTable {
     this.#removeSets = database.prepare('delete from change_set where author = ? and first_seq > ?')
     this.#lowerHead = database.prepare('update author set head = ? where id = ? and head > ?')
     this.#lastOf = database.prepare('select row_seq from entry where +folder = ? order by row_seq desc limit 1')
-    this.#hasRow = database.prepare('select 1 from entry where row_seq = ?')
+    this.#page = database.prepare(
+      'select row_seq, author, seq, bytes from entry where row_seq > ? and +folder = ? order by row_seq limit ?',
+    )
+    this.#byRow = database.prepare('select row_seq, author, seq, bytes from entry where row_seq = ?')
     this.#saveCounter = database.prepare('insert into fact (name, value) values (?, ?) on conflict do update set value = excluded.value')
     this.#rowSeqReserved = this.#readReserved()
     this.#rowSeq = this.#rowSeqReserved
@@ -163,15 +167,21 @@ export class EntryTable {
     }))
   }
 
+  /** Current entries after `rowSeq`, flushed or not, in that order. */
+  page(folderRow: number, rowSeq: number, limit: number): readonly EntryRow[] {
+    return this.#page.all(rowSeq, folderRow, limit).map(parseEntryRow)
+  }
+
   /** The newest row of one folder; 0 when it has none. */
   lastRowOf(folderRow: number): number {
     const row = this.#lastOf.get(folderRow)?.['row_seq']
     return typeof row === 'number' ? row : 0
   }
 
-  /** Whether the entry with this row number is current still. */
-  hasRow(rowSeq: number): boolean {
-    return this.#hasRow.get(rowSeq) !== undefined
+  /** undefined when the entry with this row number is not current any more. */
+  byRow(rowSeq: number): EntryRow | undefined {
+    const row = this.#byRow.get(rowSeq)
+    return row === undefined ? undefined : parseEntryRow(row)
   }
 
   authors(folderRow: number): readonly AuthorRow[] {

@@ -10,6 +10,7 @@ import { HistoryTable } from './history-table.ts'
 import { ItemTable } from './item-table.ts'
 import { NeedTable } from './need-table.ts'
 import { PeerTable } from './peer-table.ts'
+import { ReceiptTable } from './receipt-table.ts'
 
 export interface Index extends Disposable {
   /** 16 random bytes made with the database, and anew when it turns out to be an old one: whose row order a peer's cursor means. */
@@ -23,6 +24,7 @@ export interface Index extends Disposable {
   readonly blockNeeds: BlockNeedTable
   readonly peers: PeerTable
   readonly history: HistoryTable
+  readonly receipts: ReceiptTable
   /** One transaction per fact; `work` cannot await. What it threw is thrown on, and nothing of it stays. */
   transact<T>(work: () => T): T
   /** As `transact`; once it has returned, the fact survives a power cut: for what other nodes are told as ours, and for secrets. */
@@ -83,6 +85,7 @@ export function openIndex(path: string, random: Random, { onFlushed, makeRoom }:
     blockNeeds,
     peers: new PeerTable(database),
     history: new HistoryTable(database),
+    receipts: new ReceiptTable(database),
     settleLog: () => database.settleLog(),
     transact: (work) => attempt(() => database.transact(work, 'soon')),
     transactDurably: (work) => attempt(() => database.transact(work, 'now')),

@@ -253,4 +253,7 @@ export const migrations: readonly string[] = [
   -- 1 = the folder came back from a backup since, and what is on disk at the path was not looked at yet.
   alter table item add column is_doubted integer not null default 0;
   `,
+  /* 9 */ `
+  create index block_need_entry on block_need (folder, entry_row);
+  `,
 ]

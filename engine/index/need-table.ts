@@ -103,7 +103,13 @@ export class NeedTable {
 
   /** The first in the order of work, whether their time has come or not. */
   first(folderRow: number, limit: number): readonly Need[] {
-    return this.ready(folderRow, { rank: -1, pathKey: Number.MAX_SAFE_INTEGER }, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, limit)
+    return this.after(folderRow, undefined, limit)
+  }
+
+  /** As `first`, behind `last`. */
+  after(folderRow: number, last: Need | undefined, limit: number): readonly Need[] {
+    const from = last ?? { rank: -1, pathKey: Number.MAX_SAFE_INTEGER }
+    return this.ready(folderRow, from, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, limit)
   }
 
   totals(folderRow: number): NeedTotals {

@@ -179,7 +179,7 @@ export class Repair {
     index.transact(() => {
       for (const need of page) {
         if (store.has(folder.id, need.id)) index.blockNeeds.clear(folder.row, need.id)
-        else if (!index.entries.hasRow(need.entryRow)) index.blockNeeds.clearEntry(folder.row, need)
+        else if (index.entries.byRow(need.entryRow) === undefined) index.blockNeeds.clearEntry(folder.row, need)
         else if (!wanted.some(({ id }) => equalBytes(id, need.id))) wanted.push(need)
       }
     })

@@ -11,7 +11,17 @@ import type { Channel, Network } from '../net/network.ts'
 import { isProof, proofNonceBytes, proveMembership } from '../transfer/membership-proof.ts'
 import { announceTo, type FolderNews } from './announce.ts'
 import { indexProtocol, receiveIndexFrame, sendIndexFrame, type IndexFrameKind } from './exchange-frames.ts'
-import { logFrames, otherNews, ownCardFrames, takeCard, takeLogPart, type CardBox, type FolderLog } from './other-news.ts'
+import {
+  logFrames,
+  otherNews,
+  ownCardFrames,
+  takeCard,
+  takeLogPart,
+  takeReceipt,
+  type CardBox,
+  type FolderLog,
+  type ReceiptBox,
+} from './other-news.ts'
 import { headMessage } from './own-past.ts'
 import { headsOf, receiveBatch, refuseOwnPast, type ReceiveParts } from './receive.ts'
 
@@ -21,6 +31,7 @@ export interface ExchangeParts extends ReceiveParts {
   readonly random: Random
   readonly folderLog: FolderLog
   readonly cards: CardBox
+  readonly receipts: ReceiptBox
   readonly news: FolderNews
   /** How many are still to be applied here: what subscribers are told. */
   readonly needs: () => number
@@ -155,7 +166,7 @@ export class Exchange {
     refuseOwnPast(this.#parts, headsOf(subscribe.heads), [])
     if (!folderLog.isMember(peer)) throw new EngineError('NOT_A_MEMBER', `${peer} is not a member of this folder`)
     // From what the peer said it has: what joined the log while the two introduced themselves is told too.
-    const others = otherNews(folderLog, this.#parts.cards, Number(hello.logLength))
+    const others = otherNews(this.#parts, peer, Number(hello.logLength))
     this.#subscribers.set(peer, { cursor: 0, needs: 0 })
     try {
       await runTogether(signal, [
@@ -206,6 +217,9 @@ export class Exchange {
         return undefined
       case 'card':
         takeCard(cards, frame.value)
+        return undefined
+      case 'receipt':
+        takeReceipt(this.#parts.receipts, frame.value)
         return undefined
       default:
         throw new EngineError('PEER_MISBEHAVED', `${peer} spoke out of turn; the connection for this folder was closed`)

@@ -3,7 +3,7 @@
 import { fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { EngineError } from '../base/errors.ts'
 import type { PeerId } from '../model/ids.ts'
-import { CardSchema, type Card, type IndexFrameSchema, type LogPart } from '../model/wire/exchange_pb.ts'
+import { CardSchema, ReceiptSchema, type Card, type IndexFrameSchema, type LogPart, type Receipt } from '../model/wire/exchange_pb.ts'
 
 export type OutgoingFrame = MessageInitShape<typeof IndexFrameSchema>['kind'] & {}
 
@@ -63,6 +63,18 @@ export function takeLogPart(folderLog: FolderLog, peer: PeerId, part: LogPart): 
   folderLog.extend(Number(part.firstPosition), part.entries)
 }
 
+/** Receipts of the folder's members, encoded; replicas/ keeps them. */
+export interface ReceiptBox {
+  /** Changes whenever `rows` does. */
+  readonly edition: number
+  rows(): readonly { readonly peer: PeerId; readonly edition: number; readonly bytes: Uint8Array }[]
+  take(encoded: Uint8Array): void
+}
+
+export function takeReceipt(receipts: ReceiptBox, receipt: Receipt): void {
+  receipts.take(toBinary(ReceiptSchema, receipt))
+}
+
 export function takeCard(cards: CardBox, card: Card): void {
   cards.take(toBinary(CardSchema, card))
 }
@@ -75,10 +87,18 @@ export function ownCardFrames(cards: Pick<CardBox, 'all'>): readonly OutgoingFra
     .map((card): OutgoingFrame => ({ case: 'card', value: fromBinary(CardSchema, card) }))
 }
 
-/** Log entries and cards that came up since the last call; at the first, what a peer lacks that has `logLength` entries. */
-export function otherNews(folderLog: FolderLog, cards: CardBox, logLength: number): () => readonly OutgoingFrame[] {
+export interface NewsBoxes {
+  readonly folderLog: FolderLog
+  readonly cards: CardBox
+  readonly receipts: ReceiptBox
+}
+
+/** Log entries, cards and receipts that came up since the last call; at the first, what a peer lacks that has `logLength` entries. */
+export function otherNews({ folderLog, cards, receipts }: NewsBoxes, peer: PeerId, logLength: number): () => readonly OutgoingFrame[] {
   let logTold = logLength
   let cardsTold = -1
+  let receiptsTold = -1
+  const toldEditions = new Map<PeerId, number>()
   return () => {
     const frames: OutgoingFrame[] = []
     if (folderLog.length > logTold) {
@@ -88,6 +108,14 @@ export function otherNews(folderLog: FolderLog, cards: CardBox, logLength: numbe
     if (cards.edition !== cardsTold) {
       cardsTold = cards.edition
       for (const card of cards.all()) frames.push({ case: 'card', value: fromBinary(CardSchema, card) })
+    }
+    if (receipts.edition !== receiptsTold) {
+      receiptsTold = receipts.edition
+      for (const { peer: of, edition, bytes } of receipts.rows()) {
+        if (of === peer || toldEditions.get(of) === edition) continue
+        toldEditions.set(of, edition)
+        frames.push({ case: 'receipt', value: fromBinary(ReceiptSchema, bytes) })
+      }
     }
     return frames
   }

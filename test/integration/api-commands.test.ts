@@ -85,7 +85,7 @@ describe('a command against a daemon', () => {
     const { folders, peers } = JSON.parse((await run('status', '--json')).out)
     for (const key of ['id', 'name', 'path', 'role', 'state', 'files', 'bytes', 'needFiles', 'needBytes', 'copies'])
       assert.ok(key in folders[0], key)
-    assert.deepEqual(Object.keys(folders[0].copies), ['target', 'min'])
+    assert.deepEqual(Object.keys(folders[0].copies), ['target', 'min', 'below', 'single'])
     for (const key of ['id', 'name', 'connected', 'class', 'zone']) assert.ok(key in peers[0], key)
   })
 

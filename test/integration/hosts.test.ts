@@ -73,6 +73,37 @@ describe('a host', () => {
     assert.equal(got, 'written while the other was away')
   })
 
+  it('counts as a copy once it says that it holds everything, in its own place', async (test) => {
+    const { owner, host, root } = await openPair(test)
+    await owner.call('waitCopies', { folder: 'photos', copies: 2, timeoutMs: waitMs })
+    const { files, total } = await owner.call('copies', { folder: 'photos', worst: true })
+    assert.equal(total, 21)
+    const [self, other] = [(await owner.status()).peerId, (await host.status()).peerId]
+    for (const { copies, zones, holders } of files) {
+      assert.deepEqual([copies, zones], [2, 2])
+      assert.deepEqual(new Set(holders), new Set([self, other]))
+    }
+    assert.deepEqual((await owner.folder()).copies, { target: 2, min: 2, below: 0, single: 0 })
+    await host.stop()
+    writeFileSync(join(root, 'alone.txt'), 'nobody else has this')
+    const late = owner.call('waitCopies', { folder: 'photos', copies: 2, timeoutMs: 3000 })
+    await assert.rejects(late, { code: 'TIMED_OUT' })
+    const [worst] = (await owner.call('copies', { folder: 'photos', worst: true, limit: 1 })).files
+    assert.equal(worst?.path, 'alone.txt')
+    assert.equal(worst.copies, 1)
+    const printed = await owner.command('copies', 'photos', '--worst', '--limit', '2')
+    assert.match(printed.out, /1 of 2 !.*alone\.txt +this node/)
+    assert.deepEqual((await owner.folder()).copies, { target: 2, min: 1, below: 1, single: 1 })
+  })
+
+  it('is told by an owner how many copies there are to be, and so is everybody', async (test) => {
+    const { owner, host } = await openPair(test)
+    const { settings } = await owner.call('setFolder', { folder: 'photos', settings: { copies: '3' } })
+    assert.equal(settings['copies'], '3')
+    await eventually('the host to know', waitMs, async () => ((await host.folder()).copies.target === 3 ? true : undefined))
+    await assert.rejects(owner.call('setFolder', { folder: 'photos', settings: { copies: '99' } }), { code: 'BAD_ARGUMENT' })
+  })
+
   it('goes on where it was after a kill', async (test) => {
     const { owner, host, root } = await openPair(test)
     await host.call('waitSynced', { timeoutMs: waitMs })

@@ -118,6 +118,8 @@ class ToyNode implements OpenedNode {
       restore: refuse,
       rollback: refuse,
       waitSynced: async () => ({ paused: [] }),
+      copies: refuse,
+      waitCopies: done,
       share: async () => ({ link: 'toy', id: 'toy' }),
       join: async () => ({ folder, state: 'joined' }),
       conflicts: () => [],
@@ -128,7 +130,15 @@ class ToyNode implements OpenedNode {
 
   #status(): FolderStatus {
     const state = this.#isPaused ? 'paused' : 'idle'
-    const counts = { files: 0, bytes: 0, directories: 0, needFiles: 0, needBytes: 0, historyBytes: 0, copies: { target: 1, min: 1 } }
+    const counts = {
+      files: 0,
+      bytes: 0,
+      directories: 0,
+      needFiles: 0,
+      needBytes: 0,
+      historyBytes: 0,
+      copies: { target: 1, min: 1, below: 0, single: 0 },
+    }
     return { id: 'toy', name: 'toy', path: this.#world.folderPath, role: 'owner', state, watcher: 'none', reasons: [], ...counts }
   }
 

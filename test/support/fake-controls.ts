@@ -2,6 +2,7 @@
 
 import { EngineError } from '../../engine/base/errors.ts'
 import type {
+  CopiesList,
   Conflict,
   ConflictDecision,
   Controls,
@@ -114,7 +115,7 @@ export class FakeControls implements Controls {
       directories: 1,
       needFiles: 0,
       needBytes: 0,
-      copies: { target: request.copies ?? 2, min: 1 },
+      copies: { target: request.copies ?? 2, min: 1, below: 2, single: 1 },
       watcher: 'native',
       reasons: [],
       historyBytes: 0,
@@ -162,6 +163,17 @@ export class FakeControls implements Controls {
 
   async rejectChanges(folder: string): Promise<void> {
     this.move(this.#find('rejectChanges', folder).name, 'idle')
+  }
+
+  async copies(request: { readonly folder: string; readonly path?: string; readonly worst?: boolean }): Promise<CopiesList> {
+    this.asked.push(`copies ${JSON.stringify(request)}`)
+    const file = { path: 'a.jpg', bytes: 5, copies: 1, verified: 1, zones: 1, holders: [fakePeerId] }
+    return { targetCopies: 2, files: [file], total: 9 }
+  }
+
+  async waitCopies(folder: string | undefined, copies: number, signal: AbortSignal): Promise<void> {
+    this.asked.push(`waitCopies ${folder} ${copies}`)
+    if (copies > 1) await this.#forever(signal)
   }
 
   history(folder: string, path: string | undefined): History {

@@ -15,13 +15,22 @@ import { encodeEntry, FolderLog } from '../../engine/share/folder-log.ts'
 import { FolderNews } from '../../engine/sync/announce.ts'
 import { Exchange } from '../../engine/sync/exchange.ts'
 import { openFolderHandle } from '../../engine/sync/folder-handle.ts'
-import { logFrames, logPartEntriesMax, otherNews, takeLogPart, type CardBox, type OutgoingFrame } from '../../engine/sync/other-news.ts'
+import {
+  logFrames,
+  logPartEntriesMax,
+  otherNews,
+  takeLogPart,
+  type CardBox,
+  type ReceiptBox,
+  type OutgoingFrame,
+} from '../../engine/sync/other-news.ts'
 import { FolderProblems } from '../../engine/sync/problems.ts'
 import type { FolderRecord } from '../../engine/model/folder.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { stillClock } from '../support/blocks.ts'
 
+const noReceipts: ReceiptBox = { edition: 0, rows: () => [], take: () => undefined }
 const noCards: CardBox = { edition: 0, all: () => [], take: () => undefined }
 
 function identityOf(label: string): Identity {
@@ -118,7 +127,7 @@ describe("a folder's admin log", () => {
 
   it('is told once, and then only what is new', () => {
     using world = openWorld()
-    const news = otherNews(world.log, noCards, 0)
+    const news = otherNews({ folderLog: world.log, cards: noCards, receipts: noReceipts }, identityOf('ada').peerId, 0)
     assert.equal(news().length, 1)
     assert.equal(news().length, 0)
     append(world, memberAdded('ada'))
@@ -185,6 +194,7 @@ function exchangeOf({ index, log, owner, record }: World): Exchange {
     folderLog: log,
     ownPastFound: () => undefined,
     cards: noCards,
+    receipts: noReceipts,
     news: new FolderNews(),
     needs: () => 0,
     events: { received: () => undefined, peerHas: () => undefined, changed: () => undefined },

@@ -32,7 +32,11 @@ function addSet(folder: Command, cli: Cli): void {
     .command('set')
     .description('change settings of a folder on this node, or show them')
     .argument('<folder>', 'a name, a path or the start of an id')
-    .argument('[settings...]', 'KEY=VALUE: history.days (30), history.share (25%), merge.append (none)', collectSetting)
+    .argument(
+      '[settings...]',
+      'KEY=VALUE: copies (2, for all members; owners set it), history.days (30), history.share (25%), merge.append (none)',
+      collectSetting,
+    )
   withExamples(command, ['folder set Photos', 'folder set Photos history.days=90 history.share=10%']).action(
     async (typed: string, given: Readonly<Record<string, string>> | readonly never[]) => {
       const settings = isNone(given) ? {} : given // none given: commander has an empty list

@@ -1,10 +1,12 @@
 // `holdfast wait`: returns when the folders are in step.
 
+import { InvalidArgumentError } from 'commander'
 import type { Command } from 'commander'
 import { EngineError } from '../../base/errors.ts'
 import { parseDurationMs } from '../../config.ts'
 import { openSession, withExamples } from '../cli.ts'
 import type { Cli, Session } from '../cli.ts'
+import { targetCopiesMax } from '../../model/limits.ts'
 import { folderArgument } from '../paths.ts'
 import { followUntilSynced } from '../progress.ts'
 import { printable } from '../text.ts'
@@ -12,31 +14,52 @@ import { printable } from '../text.ts'
 interface WaitOptions {
   readonly folder?: string
   readonly timeout: string
+  readonly copies?: number
+  readonly synced?: boolean
 }
 
 export function addWaitCommand(program: Command, cli: Cli): void {
   const command = program
     .command('wait')
-    .description('wait until folders are in step here and with every connected member (exit code 6 when time is up)')
+    .description('wait until folders are in step here and with every connected member, or have enough copies (exit code 6 when time is up)')
     .option('--folder <folder>', 'a name, a path or the start of an id (all folders otherwise)')
-    .option('--synced', 'wait for being in step: what is done anyway')
+    .option('--synced', 'wait for being in step: what is done without --copies anyway')
+    .option('--copies <count>', 'wait until there are so many copies of everything', parseCopies)
     .option('--timeout <duration>', 'how long at most, for example 90s or 10m', '60s')
-  withExamples(command, ['wait --synced', 'wait --folder Photos --synced --timeout 10m']).action(
-    async ({ folder: typed, timeout }: WaitOptions) => {
+  withExamples(command, ['wait --synced', 'wait --folder Photos --synced --timeout 10m', 'wait --folder Photos --copies 2']).action(
+    async ({ folder: typed, timeout, copies, synced }: WaitOptions) => {
       const session = openSession(cli, command)
       const timeoutMs = parseDurationMs('--timeout', timeout)
-      const folder = typed === undefined ? undefined : folderArgument(typed, cli)
-      if (session.isWatched) {
-        const wanted = folder === undefined ? {} : { folder }
-        const followed = await followUntilSynced(cli, session, { ...wanted, timeoutMs, endWhenStuck: false })
-        if (followed.end === 'left') throw new EngineError('ABORTED', 'stopped waiting; the work goes on in the daemon')
-        if (followed.end === 'synced') printEnd(session, followed.paused)
-      } else {
-        const { paused } = await session.client.call('waitSynced', { ...(folder === undefined ? {} : { folder }), timeoutMs })
-        printEnd(session, paused)
+      const startedMs = cli.clock.monotonicMs()
+      const wanted = typed === undefined ? {} : { folder: folderArgument(typed, cli) }
+      if (copies === undefined || synced === true) {
+        const paused = await waitSynced(cli, session, { ...wanted, timeoutMs })
+        if (copies === undefined) return printEnd(session, paused)
       }
+      const leftMs = Math.max(1, Math.ceil(timeoutMs - (cli.clock.monotonicMs() - startedMs)))
+      await session.client.call('waitCopies', { ...wanted, copies: copies ?? 1, timeoutMs: leftMs })
+      session.print({ state: 'safe', copies }, `Everything has ${copies} ${copies === 1 ? 'copy' : 'copies'} or more.`)
     },
   )
+}
+
+/** Gives the folders that are paused here. */
+async function waitSynced(
+  cli: Cli,
+  session: Session,
+  wanted: { readonly folder?: string; readonly timeoutMs: number },
+): Promise<readonly string[]> {
+  if (!session.isWatched) return (await session.client.call('waitSynced', wanted)).paused
+  const followed = await followUntilSynced(cli, session, { ...wanted, endWhenStuck: false })
+  if (followed.end !== 'synced') throw new EngineError('ABORTED', 'stopped waiting; the work goes on in the daemon')
+  return followed.paused
+}
+
+function parseCopies(text: string): number {
+  if (!/^[1-9]\d?$/.test(text) || Number(text) > targetCopiesMax) {
+    throw new InvalidArgumentError(`give a whole number from 1 to ${targetCopiesMax}.`)
+  }
+  return Number(text)
 }
 
 function printEnd(session: Session, paused: readonly string[]): void {

@@ -1,0 +1,68 @@
+// A folder's receipts, wired to what this node has of it: a tree and the needs that are left, or a share of blocks.
+
+import type { EntryRow } from '../index/entry-table.ts'
+import type { Index } from '../index/index-store.ts'
+import type { Need } from '../index/need-table.ts'
+import { claimOf, holdsNothing } from '../replicas/claim.ts'
+import { ReceiptBook } from '../replicas/receipt-book.ts'
+import type { Claim, Receipt } from '../replicas/receipt.ts'
+import type { FolderLog } from '../share/folder-log.ts'
+import type { MemberHandle } from '../sync/folder-handle.ts'
+import type { MemberParts } from './member-parts.ts'
+
+export interface FolderReceiptParts {
+  readonly handle: MemberHandle
+  readonly log: FolderLog
+  /** Tells the members and whoever shows it. */
+  readonly changed: () => void
+  /** 'yes': what rows say is what is here. 'no': something is amiss, and nothing is claimed. 'unknown': the last word stands. */
+  readonly canSay: () => 'yes' | 'no' | 'unknown'
+  readonly missing: () => Iterator<readonly EntryRow[]>
+  readonly missingCount: () => number
+  readonly kept: () => Pick<Claim, 'keep' | 'layouts'>
+}
+
+export function openReceiptBook({ index, network, identity, world }: MemberParts, parts: FolderReceiptParts): ReceiptBook {
+  const { handle, log, changed, canSay, missing, missingCount, kept } = parts
+  const { clock } = world
+  return new ReceiptBook({
+    index,
+    folder: { row: handle.row, id: handle.record.id },
+    signer: identity,
+    self: network.self,
+    clock,
+    log,
+    changed,
+    claim: async (last: Receipt | undefined, signal) => {
+      const say = canSay()
+      if (say === 'unknown') return undefined
+      const own = kept()
+      const held = say === 'no' ? holdsNothing : await claimOf({ index, folderRow: handle.row, clock, missing, missingCount }, last, signal)
+      return { ...held, ...own }
+    },
+  })
+}
+
+const pageMax = 500
+
+/** Of paths whose content is still to come. */
+export function* entriesOfNeeds(index: Index, folderRow: number): Generator<readonly EntryRow[]> {
+  let last: Need | undefined
+  for (;;) {
+    const needs = index.needs.after(folderRow, last, pageMax)
+    last = needs.at(-1)
+    if (last === undefined) return
+    yield needs.flatMap(({ pathKey }) => index.entries.siblingsByKey(folderRow, pathKey))
+  }
+}
+
+/** Of blocks that are still to come. */
+export function* entriesOfBlockNeeds(index: Index, folderRow: number): Generator<readonly EntryRow[]> {
+  let last = 0
+  for (;;) {
+    const rows = index.blockNeeds.entryRows(folderRow, last, pageMax)
+    if (rows.length === 0) return
+    last = rows.at(-1) ?? last
+    yield rows.flatMap((row) => index.entries.byRow(row) ?? [])
+  }
+}

@@ -1,0 +1,26 @@
+// What the work on any folder of this node is put together from.
+
+import type { BlockStore } from '../blocks/store.ts'
+import type { Identity } from '../crypto/identity.ts'
+import type { Index } from '../index/index-store.ts'
+import type { Network } from '../net/network.ts'
+import type { CardShelf } from './card-box.ts'
+import type { EngineWorld } from './parts.ts'
+
+export interface MemberParts {
+  readonly world: EngineWorld
+  readonly index: Index
+  readonly network: Network
+  readonly identity: Identity
+  readonly store: BlockStore
+  readonly cards: CardShelf
+  readonly events: MemberListener
+}
+
+export interface MemberListener {
+  changed(): void
+  /** Entries were written to the index: they can be told once they are flushed. */
+  written(): void
+  /** The folder's members changed. */
+  membersChanged(): void
+}

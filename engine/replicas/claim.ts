@@ -1,0 +1,75 @@
+// What a member may claim to hold, from rows: its heads, but for the entries of which something is missing. While too much is missing to be
+// named, it claims no more than it did, and of that only what is still there.
+
+import { bytesKey } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
+import type { EntryRow } from '../index/entry-table.ts'
+import type { Index } from '../index/index-store.ts'
+import type { AuthorId, EntryId } from '../model/ids.ts'
+import { covers, lackingMax, type Claim, type Receipt } from './receipt.ts'
+
+export interface ClaimParts {
+  readonly index: Index
+  readonly folderRow: number
+  readonly clock: Clock
+  /** Entries of which something is missing here, in pages that are read when they are asked for. */
+  readonly missing: () => Iterator<readonly EntryRow[]>
+  /** About how many these are; cheap. */
+  readonly missingCount: () => number
+}
+
+type Held = Pick<Claim, 'heads' | 'lacking'>
+
+export const holdsNothing: Held = { heads: [], lacking: [] }
+
+/** Looks through all that is missing only where that is little, or where there is an earlier claim to be kept true. */
+export async function claimOf(parts: ClaimParts, last: Receipt | undefined, signal: AbortSignal): Promise<Held> {
+  const { index, folderRow } = parts
+  const heads = index.entries.authors(folderRow).flatMap(({ authorId, head }) => (head > 0 ? [{ author: authorId, seq: head }] : []))
+  const isFirst = last === undefined || last.heads.size === 0
+  if (isFirst && parts.missingCount() > lackingMax) return holdsNothing
+  const pages = parts.missing()
+  const missing: EntryRow[] = []
+  for (let page = pages.next(); page.done !== true; page = pages.next()) {
+    missing.push(...page.value)
+    if (missing.length <= lackingMax) continue
+    return isFirst ? holdsNothing : narrow(parts, last, missing, pages, signal)
+  }
+  return { heads, lacking: idsOf(missing) }
+}
+
+/** The earlier claim, without what is missing of it now. */
+async function narrow(
+  { index, folderRow, clock }: ClaimParts,
+  last: Receipt,
+  first: readonly EntryRow[],
+  rest: Iterator<readonly EntryRow[]>,
+  signal: AbortSignal,
+): Promise<Held> {
+  const authors = index.entries.authors(folderRow)
+  const idOf = new Map(authors.map(({ row, authorId }) => [row, authorId]))
+  const earlier = { ...last, lacking: new Set<string>() }
+  const lost: EntryRow[] = []
+  let page: readonly EntryRow[] = first
+  for (;;) {
+    for (const row of page) {
+      const author = idOf.get(row.author)
+      if (author !== undefined && covers(earlier, { author, seq: row.seq, entryId: row.entry.entryId })) lost.push(row)
+    }
+    if (lost.length > lackingMax) return holdsNothing
+    await clock.sleep(0, signal)
+    const next = rest.next()
+    if (next.done === true) break
+    page = next.value
+  }
+  return { heads: authors.flatMap(({ authorId }) => headOf(last, authorId)), lacking: idsOf(lost) }
+}
+
+function headOf(receipt: Receipt, author: AuthorId): Claim['heads'] {
+  const seq = receipt.heads.get(bytesKey(author))
+  return seq === undefined ? [] : [{ author, seq }]
+}
+
+function idsOf(rows: readonly EntryRow[]): readonly EntryId[] {
+  return [...new Map(rows.map(({ entry }) => [bytesKey(entry.entryId), entry.entryId])).values()]
+}

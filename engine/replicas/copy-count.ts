@@ -1,0 +1,101 @@
+// How safe a folder is as a whole: its entries counted by copies, anew whenever receipts or entries changed, in short pieces of work.
+
+import type { Clock } from '../base/clock.ts'
+import { waitAtMost, Wakeup } from '../base/queue.ts'
+import type { Index } from '../index/index-store.ts'
+import type { CopyView } from './copies.ts'
+
+export interface CopyCountParts {
+  readonly index: Index
+  readonly folderRow: number
+  readonly clock: Clock
+  /** Changes with whatever copies are counted from, entries left out. */
+  readonly edition: () => string
+  readonly view: () => CopyView
+  readonly targetCopies: () => number
+  readonly changed: () => void
+}
+
+export interface CopySummary {
+  /** Of the entry that has the fewest; the target where there are none. */
+  readonly min: number
+  /** Entries with content that have fewer than the target. */
+  readonly below: number
+  /** … that are held by one member alone, or by none. */
+  readonly single: number
+}
+
+const pageEntries = 200
+/** Counting takes at most the tenth part of the time. */
+const restShare = 10
+const intervalMs = 250
+const idleMs = 60_000
+
+export class CopyCount {
+  readonly #parts: CopyCountParts
+  readonly #wakeup = new Wakeup()
+  #summary: CopySummary | undefined
+  #countedFor = ''
+
+  constructor(parts: CopyCountParts) {
+    this.#parts = parts
+  }
+
+  /** undefined until the first count. */
+  get summary(): CopySummary | undefined {
+    return this.#summary
+  }
+
+  /** The summary is of what is known now. */
+  get isCurrent(): boolean {
+    return this.#countedFor === this.#stateNow()
+  }
+
+  /** Entries or receipts changed. */
+  wake(): void {
+    this.#wakeup.wake()
+  }
+
+  /** Counts until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts
+    this.#wakeup.wake()
+    for (;;) {
+      await waitAtMost(this.#wakeup, clock, idleMs, signal)
+      if (this.isCurrent) continue
+      const startedMs = clock.monotonicMs()
+      await this.#count(signal)
+      this.#parts.changed()
+      await clock.sleep(Math.max(intervalMs, restShare * (clock.monotonicMs() - startedMs)), signal)
+      if (!this.isCurrent) this.#wakeup.wake()
+    }
+  }
+
+  async #count(signal: AbortSignal): Promise<void> {
+    const { index, folderRow, clock, view: viewNow, targetCopies } = this.#parts
+    const countedFor = this.#stateNow()
+    const [view, target] = [viewNow(), targetCopies()]
+    let [min, below, single] = [Number.POSITIVE_INFINITY, 0, 0]
+    let after = 0
+    for (;;) {
+      const rows = index.entries.page(folderRow, after, pageEntries)
+      for (const row of rows) {
+        if (row.entry.deleted) continue
+        const { copies } = view.of(row)
+        min = Math.min(min, copies)
+        if (copies < target) below++
+        if (copies < 2) single++
+      }
+      after = rows.at(-1)?.rowSeq ?? after
+      if (rows.length < pageEntries) break
+      await clock.sleep(0, signal)
+    }
+    this.#summary = { min: Number.isFinite(min) ? min : target, below, single }
+    this.#countedFor = countedFor
+  }
+
+  #stateNow(): string {
+    const { index, folderRow, edition, targetCopies } = this.#parts
+    return `${edition()}/${index.entries.lastRowOf(folderRow)}/${targetCopies()}`
+  }
+}

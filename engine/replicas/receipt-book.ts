@@ -1,0 +1,132 @@
+// The receipts of one folder: the members' as they come, and this node's own, written anew when what it holds has changed.
+
+import { bytesKey } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
+import { waitAtMost, Wakeup } from '../base/queue.ts'
+import type { Signer } from '../crypto/sign.ts'
+import type { ReceiptRow } from '../index/receipt-table.ts'
+import type { Index } from '../index/index-store.ts'
+import type { FolderId, PeerId } from '../model/ids.ts'
+import { parseReceipt, signReceipt, type Claim, type Receipt } from './receipt.ts'
+
+export interface ReceiptBookParts {
+  readonly index: Index
+  readonly folder: { readonly row: number; readonly id: FolderId }
+  readonly signer: Signer
+  readonly self: PeerId
+  readonly clock: Clock
+  /** The admin log, whose members' receipts count. */
+  readonly log: { readonly length: number; isMember(peer: PeerId): boolean }
+  /** What this node holds now; undefined while it cannot say: then its last word stands. */
+  readonly claim: (last: Receipt | undefined, signal: AbortSignal) => Promise<Claim | undefined>
+  /** A receipt came, or this node's own changed. */
+  readonly changed: () => void
+}
+
+/** At most one new receipt of this node in so long. */
+const intervalMs = 1000
+/** Finding out takes at most the twentieth part of the time. */
+const restShare = 20
+/** What nobody rings for is looked at now and then. */
+const idleMs = 60_000
+
+export class ReceiptBook {
+  readonly #parts: ReceiptBookParts
+  readonly #receipts = new Map<PeerId, { readonly receipt: Receipt; readonly row: ReceiptRow }>()
+  readonly #wakeup = new Wakeup()
+  #lastClaim = ''
+  #edition = 0
+
+  constructor(parts: ReceiptBookParts) {
+    this.#parts = parts
+    for (const row of parts.index.receipts.all(parts.folder.row)) {
+      const receipt = parseReceipt(row.bytes, parts.folder.id)
+      if (receipt !== undefined) this.#receipts.set(row.peer, { receipt, row })
+    }
+  }
+
+  /** Goes up whenever a receipt came or changed. */
+  get edition(): number {
+    return this.#edition
+  }
+
+  /** Of members, this node among them. */
+  all(): readonly Receipt[] {
+    return this.#ofMembers().map(({ receipt }) => receipt)
+  }
+
+  /** As `all`, as they were signed. */
+  rows(): readonly ReceiptRow[] {
+    return this.#ofMembers().map(({ row }) => row)
+  }
+
+  get own(): Receipt | undefined {
+    return this.#receipts.get(this.#parts.self)?.receipt
+  }
+
+  /** Keeps a receipt that is sound, of a member and newer than what is known. */
+  take(bytes: Uint8Array): void {
+    const { folder, log, self } = this.#parts
+    const receipt = parseReceipt(bytes, folder.id)
+    if (receipt === undefined || !log.isMember(receipt.peer)) return
+    const known = this.#receipts.get(receipt.peer)?.receipt
+    if (known !== undefined && known.edition >= receipt.edition) return
+    if (receipt.peer === self) {
+      // Of this node before it lost what it knew: what it says now has to come after that.
+      this.#lastClaim = ''
+      this.#wakeup.wake()
+    }
+    this.#keep(receipt, bytes)
+  }
+
+  /** What this node holds may have changed. */
+  wake(): void {
+    this.#wakeup.wake()
+  }
+
+  /** Writes this node's receipts until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts
+    this.#wakeup.wake()
+    for (;;) {
+      await waitAtMost(this.#wakeup, clock, idleMs, signal)
+      const startedMs = clock.monotonicMs()
+      const claim = await this.#parts.claim(this.own, signal)
+      if (claim !== undefined) this.#issue(claim)
+      await clock.sleep(Math.max(intervalMs, restShare * (clock.monotonicMs() - startedMs)), signal)
+    }
+  }
+
+  /** Unless the last receipt says the same. */
+  #issue(claim: Claim): void {
+    const { signer, folder, log, clock } = this.#parts
+    const text = textOf(claim)
+    if (text === this.#lastClaim) return
+    const nowMs = clock.nowMs()
+    const edition = Math.max(nowMs, (this.own?.edition ?? 0) + 1)
+    const bytes = signReceipt(signer, folder.id, claim, { edition, logLength: log.length, timeMs: nowMs })
+    const receipt = parseReceipt(bytes, folder.id)
+    if (receipt === undefined) return
+    this.#lastClaim = text
+    this.#keep(receipt, bytes)
+  }
+
+  #keep(receipt: Receipt, bytes: Uint8Array): void {
+    const { index, folder, changed } = this.#parts
+    const row = { peer: receipt.peer, edition: receipt.edition, bytes }
+    index.transact(() => index.receipts.put(folder.row, row))
+    this.#receipts.set(receipt.peer, { receipt, row })
+    this.#edition++
+    changed()
+  }
+
+  #ofMembers(): readonly { readonly receipt: Receipt; readonly row: ReceiptRow }[] {
+    const { log } = this.#parts
+    return [...this.#receipts.values()].filter(({ row }) => log.isMember(row.peer))
+  }
+}
+
+function textOf({ heads, lacking, keep, layouts }: Claim): string {
+  const known = heads.map(({ author, seq }) => `${bytesKey(author)}:${seq}`).toSorted()
+  return JSON.stringify([keep, layouts.map(bytesKey), known, lacking.map(bytesKey).toSorted()])
+}

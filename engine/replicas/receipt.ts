@@ -1,0 +1,111 @@
+// Receipts: a member's signed word for what it durably holds of a folder. A few bytes from which anyone, also a host, can count the copies
+// of any entry. What is claimed is in proto/exchange.proto.
+
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { bytesKey, equalBytes } from '../base/bytes.ts'
+import { peerIdOf } from '../crypto/identity.ts'
+import { verify, type Signer } from '../crypto/sign.ts'
+import type { Keep } from '../model/folder.ts'
+import { parseAuthorId, parseEntryId, type AuthorId, type EntryId, type FolderId, type PeerId } from '../model/ids.ts'
+import { ReceiptBodySchema, ReceiptSchema, type ReceiptBody } from '../model/wire/exchange_pb.ts'
+
+/** What a member says that it holds. */
+export interface Claim {
+  /** Of every current entry up to these sequence numbers it holds each block that is its own to hold … */
+  readonly heads: readonly { readonly author: AuthorId; readonly seq: number }[]
+  /** … but for these entries. */
+  readonly lacking: readonly EntryId[]
+  /** What is its own to hold. */
+  readonly keep: Keep
+  /** With `share`: by these placements, all of them. */
+  readonly layouts: readonly Uint8Array[]
+}
+
+export interface Receipt {
+  readonly peer: PeerId
+  /** A higher one replaces a lower one. */
+  readonly edition: number
+  readonly keep: Keep
+  readonly layouts: readonly Uint8Array[]
+  /** Sequence number by author (`bytesKey`). */
+  readonly heads: ReadonlyMap<string, number>
+  /** Entry ids (`bytesKey`). */
+  readonly lacking: ReadonlySet<string>
+  /** By the member's clock, milliseconds since 1970. */
+  readonly timeMs: number
+}
+
+/** More than these are not named one by one: the member claims less instead. */
+export const lackingMax = 1000
+const receiptContext = 'receipt'
+const receiptVersion = 1
+const receiptBytesMax = 256 * 1024
+const headsMax = 4096
+const layoutsMax = 8
+const layoutBytesMax = 64
+const keepNumbers: Readonly<Record<Keep, number>> = { all: 1, share: 2 }
+const keepNames: readonly (Keep | undefined)[] = [undefined, 'all', 'share']
+
+/** The encoded signed receipt. */
+export function signReceipt(
+  signer: Signer,
+  folder: FolderId,
+  claim: Claim,
+  at: { readonly edition: number; readonly logLength: number; readonly timeMs: number },
+): Uint8Array {
+  const body = toBinary(
+    ReceiptBodySchema,
+    create(ReceiptBodySchema, {
+      version: receiptVersion,
+      folderId: folder,
+      nodeKey: signer.publicKey,
+      edition: BigInt(at.edition),
+      logLength: BigInt(at.logLength),
+      keep: keepNumbers[claim.keep],
+      layouts: [...claim.layouts],
+      heads: claim.heads.slice(0, headsMax).map(({ author, seq }) => ({ author, seq: BigInt(seq) })),
+      lacking: claim.lacking.slice(0, lackingMax),
+      timeMs: BigInt(at.timeMs),
+    }),
+  )
+  return toBinary(ReceiptSchema, create(ReceiptSchema, { body, signature: signer.sign(receiptContext, body) }))
+}
+
+/** undefined when it is malformed, over its bounds, of a newer format, of another folder or not signed by the node it names. */
+export function parseReceipt(bytes: Uint8Array, folder: FolderId): Receipt | undefined {
+  if (bytes.length > receiptBytesMax) return undefined
+  try {
+    const { body: encoded, signature } = fromBinary(ReceiptSchema, bytes)
+    const body = fromBinary(ReceiptBodySchema, encoded)
+    const receipt = checkBody(body, folder)
+    return receipt !== undefined && verify(body.nodeKey, receiptContext, encoded, signature) ? receipt : undefined
+  } catch {
+    return undefined // malformed protobuf
+  }
+}
+
+function checkBody(body: ReceiptBody, folder: FolderId): Receipt | undefined {
+  const keep = keepNames[body.keep]
+  const [edition, timeMs] = [Number(body.edition), Number(body.timeMs)]
+  if (body.version !== receiptVersion || keep === undefined || !equalBytes(body.folderId, folder)) return undefined
+  if (!Number.isSafeInteger(edition) || !Number.isSafeInteger(timeMs)) return undefined
+  if (body.heads.length > headsMax || body.lacking.length > lackingMax || body.layouts.length > layoutsMax) return undefined
+  if (body.layouts.some(({ length }) => length > layoutBytesMax)) return undefined
+  const heads = new Map<string, number>()
+  for (const { author, seq } of body.heads) {
+    if (parseAuthorId(author) === undefined || !Number.isSafeInteger(Number(seq))) return undefined
+    heads.set(bytesKey(author), Number(seq))
+  }
+  const lacking = new Set<string>()
+  for (const id of body.lacking) {
+    if (parseEntryId(id) === undefined) return undefined
+    lacking.add(bytesKey(id))
+  }
+  return { peer: peerIdOf(body.nodeKey), edition, keep, layouts: body.layouts, heads, lacking, timeMs }
+}
+
+/** Whether the receipt speaks of this entry: then its author holds what is its own of it. */
+export function covers(receipt: Receipt, entry: { readonly author: AuthorId; readonly seq: number; readonly entryId: EntryId }): boolean {
+  const head = receipt.heads.get(bytesKey(entry.author))
+  return head !== undefined && entry.seq <= head && !receipt.lacking.has(bytesKey(entry.entryId))
+}

@@ -1,0 +1,184 @@
+// Receipts: what is taken for a member's word, what a node says of itself, and how copies follow from it.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { present } from '../../engine/base/assert.ts'
+import { bytesKey } from '../../engine/base/bytes.ts'
+import { createIdentity, type Identity } from '../../engine/crypto/identity.ts'
+import { parseEntryId, type EntryId } from '../../engine/model/ids.ts'
+import { CopyView, type IsHolder, type MemberFacts } from '../../engine/replicas/copies.ts'
+import { claimOf } from '../../engine/replicas/claim.ts'
+import { ReceiptBook } from '../../engine/replicas/receipt-book.ts'
+import { covers, lackingMax, parseReceipt, signReceipt, type Claim, type Receipt } from '../../engine/replicas/receipt.ts'
+import { entriesOfNeeds } from '../../engine/compose/folder-receipts.ts'
+import { never, stillClock, testFolder } from '../support/blocks.ts'
+import { IndexNode } from '../support/index-world.ts'
+
+const folder = testFolder(7)
+const identityOf = (seed: number): Identity => createIdentity(new Uint8Array(32).fill(seed))
+const [ada, ben, eve] = [identityOf(11), identityOf(12), identityOf(13)]
+
+function entryIdOf(seed: number): EntryId {
+  return present(parseEntryId(new Uint8Array(33).fill(seed).fill(1, 0, 1)), 'an id')
+}
+
+function claimWith(parts: Partial<Claim> = {}): Claim {
+  return { heads: [], lacking: [], keep: 'all', layouts: [], ...parts }
+}
+
+function signed(identity: Identity, claim: Claim, edition = 1): Uint8Array {
+  return signReceipt(identity, folder, claim, { edition, logLength: 1, timeMs: 5 })
+}
+
+describe('a receipt', () => {
+  using node = new IndexNode(1, folder)
+  const author = node.handle.authorId
+
+  it('is read back as it was signed', () => {
+    const claim = claimWith({ heads: [{ author, seq: 7 }], lacking: [entryIdOf(3)], keep: 'share', layouts: [Uint8Array.of(1, 2)] })
+    const receipt = present(parseReceipt(signed(ada, claim, 9), folder), 'a receipt')
+    assert.equal(receipt.peer, ada.peerId)
+    assert.equal(receipt.edition, 9)
+    assert.equal(receipt.keep, 'share')
+    assert.deepEqual(receipt.layouts, [Uint8Array.of(1, 2)])
+    assert.equal(covers(receipt, { author, seq: 7, entryId: entryIdOf(4) }), true)
+    assert.equal(covers(receipt, { author, seq: 8, entryId: entryIdOf(4) }), false)
+    assert.equal(covers(receipt, { author, seq: 7, entryId: entryIdOf(3) }), false)
+  })
+
+  it('of another folder is none', () => assert.equal(parseReceipt(signed(ada, claimWith()), testFolder(8)), undefined))
+
+  it('of which any byte was changed is none, or says the same', () => {
+    const bytes = signed(ada, claimWith({ heads: [{ author, seq: 7 }] }))
+    const whole = parseReceipt(bytes, folder)
+    fc.assert(
+      fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {
+        const broken = bytes.slice()
+        broken[at] = (broken[at] ?? 0) ^ flip
+        const read = parseReceipt(broken, folder)
+        if (read !== undefined) assert.deepEqual(read, whole) // the same in other bytes
+      }),
+      { numRuns: 200, seed: 3 },
+    )
+  })
+})
+
+function openBook({ index, handle }: IndexNode, members: readonly string[]): ReceiptBook {
+  return new ReceiptBook({
+    index,
+    folder: { row: handle.row, id: folder },
+    signer: handle.identity,
+    self: handle.identity.peerId,
+    clock: stillClock,
+    log: { length: 1, isMember: (peer) => members.includes(peer) },
+    claim: async () => await Promise.resolve(undefined),
+    changed: () => undefined,
+  })
+}
+
+describe('the receipts of a folder', () => {
+  it('are the newest of each member, also after a restart, and nobody else counts', () => {
+    using node = new IndexNode(1, folder)
+    const book = openBook(node, [ada.peerId, ben.peerId])
+    book.take(signed(ada, claimWith(), 5))
+    book.take(signed(ada, claimWith({ keep: 'share' }), 4))
+    book.take(signed(eve, claimWith(), 5))
+    book.take(new Uint8Array(7))
+    assert.deepEqual(
+      book.all().map(({ peer, edition, keep }) => [peer, edition, keep]),
+      [[ada.peerId, 5, 'all']],
+    )
+    const again = openBook(node, [ada.peerId])
+    assert.equal(again.all().length, 1)
+    assert.deepEqual(openBook(node, []).all(), [])
+  })
+})
+
+describe('what a node claims', () => {
+  const claim = async (node: IndexNode, last?: Receipt): ReturnType<typeof claimOf> => {
+    const { index, handle } = node
+    const missing = (): ReturnType<typeof entriesOfNeeds> => entriesOfNeeds(index, handle.row)
+    const missingCount = (): number => index.needs.count(handle.row)
+    return claimOf({ index, folderRow: handle.row, clock: stillClock, missing, missingCount }, last, never)
+  }
+  const need = (node: IndexNode, path: string): void => {
+    const { entryId } = node.write(path, path)
+    node.index.transact(() => node.index.needs.put(node.handle.row, keyOf(entryId), 0, 1))
+  }
+  const keyOf = (id: Uint8Array): number => id.subarray(1, 7).reduce((key, byte) => key * 256 + byte, 0)
+
+  it('is all that it knows, but for what it lacks', async () => {
+    using node = new IndexNode(1, folder)
+    node.write('here', 'here')
+    need(node, 'lacking')
+    const { heads, lacking } = await claim(node)
+    assert.deepEqual(heads, [{ author: node.handle.authorId, seq: 2 }])
+    assert.equal(lacking.length, 1)
+  })
+
+  it('is nothing while more is missing at first than can be named', async () => {
+    using node = new IndexNode(1, folder)
+    for (let number = 0; number <= lackingMax; number++) need(node, `file ${number}`)
+    assert.deepEqual(await claim(node), { heads: [], lacking: [] })
+  })
+
+  it('is what it was while much new is missing, without what of that was lost', async () => {
+    using node = new IndexNode(1, folder)
+    node.write('old', 'old')
+    need(node, 'lost')
+    const last = present(parseReceipt(signed(ada, claimWith({ heads: [{ author: node.handle.authorId, seq: 2 }] })), folder), 'a receipt')
+    for (let number = 0; number <= lackingMax; number++) need(node, `file ${number}`)
+    const { heads, lacking } = await claim(node, last)
+    assert.deepEqual(heads, [{ author: node.handle.authorId, seq: 2 }])
+    assert.equal(lacking.length, 1)
+  })
+})
+
+describe('copies', () => {
+  const facts =
+    (zones: Readonly<Record<string, string>>) =>
+    (peer: string): MemberFacts => ({ zone: zones[peer] ?? '', isVerified: peer === ada.peerId })
+  const all: IsHolder = () => true
+
+  it('are the members whose receipts cover an entry, by distinct zones', () => {
+    using node = new IndexNode(1, folder)
+    node.write('a', 'content of a')
+    node.write('b', 'content of b')
+    const [first, second] = node.index.entries.page(node.handle.row, 0, 10)
+    assert.ok(first !== undefined && second !== undefined)
+    const author = node.handle.authorId
+    const receipts = [
+      signed(ada, claimWith({ heads: [{ author, seq: 2 }] })),
+      signed(ben, claimWith({ heads: [{ author, seq: 1 }] })),
+      signed(eve, claimWith({ heads: [{ author, seq: 2 }], lacking: [first.entry.entryId] })),
+    ].map((bytes) => present(parseReceipt(bytes, folder), 'a receipt'))
+    const zones = { [ada.peerId]: 'home', [ben.peerId]: 'home', [eve.peerId]: 'office' }
+    const view = new CopyView(receipts, node.index.entries.authors(node.handle.row), facts(zones), all)
+    assert.deepEqual(view.of(first), { copies: 2, verified: 1, zones: 1, holders: [ada.peerId, ben.peerId] })
+    assert.deepEqual(view.of(second), { copies: 2, verified: 1, zones: 2, holders: [ada.peerId, eve.peerId] })
+  })
+
+  it('of a file are those of its block that has the fewest', () => {
+    using node = new IndexNode(1, folder)
+    node.write('a', 'content of a')
+    const [row] = node.index.entries.page(node.handle.row, 0, 10)
+    assert.ok(row !== undefined)
+    const [one] = row.entry.blocks
+    assert.ok(one !== undefined)
+    const two = { ...one, id: node.blocksOf('another block').id(0) }
+    const entry = { ...row, entry: { ...row.entry, blocks: [one, two] } }
+    const heads = [{ author: node.handle.authorId, seq: 1 }]
+    const receipts = [
+      signed(ada, claimWith({ heads })),
+      signed(ben, claimWith({ heads, keep: 'share', layouts: [Uint8Array.of(1)] })),
+      signed(eve, claimWith({ heads, keep: 'share', layouts: [Uint8Array.of(1), Uint8Array.of(9)] })),
+    ].map((bytes) => present(parseReceipt(bytes, folder), 'a receipt'))
+    const isHolder: IsHolder = (layout, peer, block) =>
+      layout[0] === 1 ? peer === (bytesKey(block) === bytesKey(one.id) ? ben.peerId : eve.peerId) : undefined
+    const view = new CopyView(receipts, node.index.entries.authors(node.handle.row), facts({}), isHolder)
+    const { copies, holders } = view.of(entry)
+    assert.equal(copies, 2)
+    assert.deepEqual(new Set(holders), new Set([ada.peerId, ben.peerId, eve.peerId]))
+  })
+})
