@@ -229,8 +229,8 @@ describe('the lane of a member', () => {
 
   const refused: readonly (readonly [string, LaneTerms | undefined, boolean])[] = [
     ['the member has none', { port: 0, token: new Uint8Array(0), secret: new Uint8Array(0) }, true],
-    ['nobody is at the port', { port: 1, token: testBytes(1, 16), secret: testBytes(1, 32) }, true],
-    ['the answer is malformed', { port: 1, token: testBytes(1, 15), secret: testBytes(1, 32) }, false],
+    ['nobody is at the port', { port: 1024, token: testBytes(1, 16), secret: testBytes(1, 32) }, true],
+    ['the answer is malformed', { port: 1024, token: testBytes(1, 15), secret: testBytes(1, 32) }, false],
   ]
   for (const [what, terms, isTaken] of refused) {
     it(`is done without, and not asked for again at once, when ${what}`, async () => {
@@ -254,7 +254,7 @@ describe('the lane of a member', () => {
 
   it('takes no answer that nobody asked for', () => {
     const { source } = openSource(direct)
-    assert.equal(source.answered({ port: 1, token: testBytes(1, 16), secret: testBytes(1, 32) }, never), false)
+    assert.equal(source.answered({ port: 1024, token: testBytes(1, 16), secret: testBytes(1, 32) }, never), false)
   })
 })
 

@@ -34,7 +34,7 @@ for (const [port, isTaken] of [
     })
     let answer = false
     const terms = { port, token: new Uint8Array(16), secret: new Uint8Array(32) }
-    const using = source.use(() => void queueMicrotask(() => (answer = source.answered(terms, ending.signal))), ending.signal)
+    const using = source.use(() => queueMicrotask(() => (answer = source.answered(terms, ending.signal))), ending.signal)
     await Promise.resolve()
     if (!isTaken) ending.abort() // it would wait a little for another answer
     assert.equal(await using, port !== 0 && isTaken ? 'lane' : undefined)
