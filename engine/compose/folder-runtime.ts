@@ -111,7 +111,7 @@ export class FolderRuntime implements MemberRuntime {
       isWalked: () => this.ingest.isWalked,
       stale: (paths) => this.ingest.hint(paths),
     })
-    this.ingest = new Ingest({ ...shared, jobs, guard: this.guard, events: this.#ingestEvents() })
+    this.ingest = new Ingest({ ...shared, jobs, guard: this.guard, session: () => this.#self.file, events: this.#ingestEvents() })
     const largeLanes = parts.lanes === undefined || world.lanes === undefined ? undefined : { jobs: world.lanes.jobs, lanes: parts.lanes }
     this.pull = new Pull({
       ...shared,
@@ -277,6 +277,7 @@ export class FolderRuntime implements MemberRuntime {
 
   async #runFlows(signal: AbortSignal, onRunning: () => void): Promise<void> {
     const { world } = this.#parts
+    this.#self.forget()
     await this.ingest.check(signal)
     await this.history.relieve(signal)
     this.#names = await world.jobs.run('tidyRoot', { root: this.handle.root, keptPrefix: largeTemporaryPrefix }, { signal })

@@ -3,6 +3,7 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import type { SessionFile } from '../disk/session.ts'
 import type { Index } from '../index/index-store.ts'
 import { incarnationBytes } from '../model/limits.ts'
 import type { FolderHandle } from '../sync/folder-handle.ts'
@@ -28,15 +29,27 @@ export class FolderSelf {
   #hasMetOwnPast = false
   /** Index and folder are of the same time. */
   #hasSession = false
+  #file: SessionFile | undefined
 
   constructor(parts: SelfParts) {
     this.#parts = parts
   }
 
+  /** What the work that is under way began with. */
+  get file(): SessionFile | undefined {
+    return this.#file
+  }
+
+  /** The folder's work begins anew: whatever is in its place is judged then. */
+  forget(): void {
+    this.#file = undefined
+  }
+
   /** False when index and folder are of different times: the row has another author now, and the folder is to be opened anew. */
   async begin(signal: AbortSignal): Promise<boolean> {
-    const judgement = await beginSession(this.#parts, signal)
+    const { judgement, file } = await beginSession(this.#parts, signal)
     this.#hasSession = judgement === 'first' || judgement === 'same'
+    this.#file = file
     return this.#hasSession
   }
 

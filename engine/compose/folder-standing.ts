@@ -4,6 +4,7 @@
 import { toHex } from '../base/bytes.ts'
 import { errorCodeOf, messageOf } from '../base/errors.ts'
 import { FilesError } from '../base/files.ts'
+import type { SessionFile } from '../disk/session.ts'
 import type { Index } from '../index/index-store.ts'
 import { incarnationBytes } from '../model/limits.ts'
 import type { FolderHandle } from '../sync/folder-handle.ts'
@@ -20,11 +21,17 @@ const nonceBytes = 8
 /** Whatever is in the folder was there before, until the session file tells the drive's time. */
 const untilWritten = Number.MAX_SAFE_INTEGER
 
+interface Begun {
+  readonly judgement: Judgement
+  /** Undefined where there was no room to write it. */
+  readonly file: SessionFile | undefined
+}
+
 /**
  * Begins a session. Any other answer than 'same' and 'first': the folder has another author now and is to be opened anew. On a full disk
  * the session before goes on where it can: that is as safe as one that was never interrupted.
  */
-export async function beginSession(parts: StandingParts, signal: AbortSignal): Promise<Judgement> {
+export async function beginSession(parts: StandingParts, signal: AbortSignal): Promise<Begun> {
   const { world, index, handle } = parts
   const { root, row } = handle
   const known = parseStanding(index.folders.standing(row))
@@ -39,10 +46,12 @@ export async function beginSession(parts: StandingParts, signal: AbortSignal): P
     noteSession(parts, judgement, standing)
   } catch (error) {
     if (judgement !== 'same' || restoredUs === untilWritten || !isFullDisk(error)) throw error
-    return judgement
+    return { judgement, file: undefined }
   }
+  let file: SessionFile | undefined
   try {
-    const place = await world.jobs.run('writeSession', { root, mark }, { signal })
+    file = await world.jobs.run('writeSession', { root, mark }, { signal })
+    const place = { ctimeUs: file.ctimeUs }
     const now: Standing = { ...standing, place, restoredUs: restoredUs === untilWritten ? place.ctimeUs : restoredUs }
     index.transact(() => index.folders.setStanding(row, JSON.stringify(now)))
   } catch (error) {
@@ -50,7 +59,7 @@ export async function beginSession(parts: StandingParts, signal: AbortSignal): P
     world.log.warn('no room to write the session down', { folder: handle.record.name, error: messageOf(error) })
   }
   if (isOfOtherTime(judgement)) world.log.warn('index and folder are of different times', { folder: handle.record.name, judgement })
-  return judgement
+  return { judgement, file }
 }
 
 function isFullDisk(error: unknown): boolean {

@@ -5,10 +5,23 @@ import type { JobResult, JobWorld } from '../base/jobs.ts'
 import type { Platform } from '../model/path.ts'
 import { replacedDirectory } from './folder-disk.ts'
 import { probeNameRules } from './names.ts'
+import { isSessionReplaced, type SessionFile } from './session.ts'
 import { checkRoot, clearTemporaries, prepareFolder, writeMarker, type Marker, type RootState } from './marker.ts'
 
-export function inspectRoot(input: { readonly root: string; readonly folder: string }, { files }: JobWorld): JobResult<RootState> {
-  return { output: checkRoot(files, input.root, input.folder) }
+/** `session`: what the folder's work began with. */
+export function inspectRoot(
+  input: { readonly root: string; readonly folder: string; readonly session?: SessionFile | undefined },
+  { files }: JobWorld,
+): JobResult<RootState> {
+  const { root, folder, session } = input
+  const state = checkRoot(files, root, folder)
+  if (state !== 'ok' || session === undefined) return { output: state }
+  try {
+    return { output: isSessionReplaced(files, root, session) ? 'replaced' : 'ok' }
+  } catch (error) {
+    if (error instanceof FilesError) return { output: 'unreadable' }
+    throw error
+  }
 }
 
 /** Makes the directory a folder: .holdfast with its marker. Throws FilesError. */

@@ -28,6 +28,8 @@ export type RootState =
   /** The marker names another folder, or is of a newer version. */
   | 'markerForeign'
   | 'unreadable'
+  /** It is this folder, and its own files are others than those that its work began with: they came from a backup or a copy. */
+  | 'replaced'
 
 /** Makes .holdfast with its directories, readable by the owner only; keeps what is there. Throws FilesError. */
 export async function prepareFolder(files: Files, root: string): Promise<void> {

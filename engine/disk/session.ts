@@ -21,6 +21,12 @@ export interface SessionPlace {
   readonly ctimeUs: number
 }
 
+/** The file as it was written: a bit that changes leaves inode and time alone, a restored file has others. */
+export interface SessionFile extends SessionPlace {
+  readonly inode: number
+  readonly mtimeUs: number
+}
+
 export interface FoundSession extends SessionPlace {
   readonly mark: SessionMark
 }
@@ -41,7 +47,7 @@ export async function readSession(input: { readonly root: string }, { files }: J
 export async function writeSession(
   input: { readonly root: string; readonly mark: SessionMark },
   { files }: JobWorld,
-): Promise<JobResult<SessionPlace>> {
+): Promise<JobResult<SessionFile>> {
   const directory = `${input.root}/${folderDirectoryName}`
   const temporary = `${input.root}/${temporaryDirectory}/${sessionName}`
   if (files.lstat(temporary) !== undefined) files.unlink(temporary)
@@ -57,7 +63,14 @@ export async function writeSession(
   await files.syncDirectory(directory)
   const stat = files.lstat(path)
   if (stat === undefined) throw new FilesError('missing', 'write', path, 'it is gone again')
-  return { output: { ctimeUs: stat.ctimeUs } }
+  return { output: { ctimeUs: stat.ctimeUs, inode: stat.inode, mtimeUs: stat.mtimeUs } }
+}
+
+/** Whether another file has taken the place of the one that was written. Throws FilesError. */
+export function isSessionReplaced(files: Pick<Files, 'lstat'>, root: string, written: SessionFile): boolean {
+  const stat = files.lstat(`${root}/${folderDirectoryName}/${sessionName}`)
+  if (stat === undefined) return true
+  return stat.ctimeUs !== written.ctimeUs && (stat.inode !== written.inode || stat.mtimeUs !== written.mtimeUs)
 }
 
 function readText(files: Files, path: string): string {

@@ -6,6 +6,7 @@ import type { inspectRoot } from '../disk/folder-jobs.ts'
 import { parseIgnoreRules, type IgnoreRules } from '../disk/ignore.ts'
 import { ignoreFileName } from '../disk/limits.ts'
 import type { RootState } from '../disk/marker.ts'
+import type { SessionFile } from '../disk/session.ts'
 import type { readSettings } from '../disk/read-settings.ts'
 import { folderIdText } from '../model/ids.ts'
 import type { FolderHandle } from './folder-handle.ts'
@@ -15,6 +16,8 @@ export interface FolderRootParts {
   readonly jobs: Jobs<{ readonly inspectRoot: typeof inspectRoot; readonly readSettings: typeof readSettings }>
   readonly handle: FolderHandle
   readonly problems: FolderProblems
+  /** What the folder's work began with; undefined before that. */
+  readonly session: () => SessionFile | undefined
   /** Other rules are in force: other paths are ignored. */
   readonly rulesChanged: () => void
 }
@@ -36,8 +39,9 @@ export class FolderRoot {
 
   /** Throws `FOLDER_STOPPED` unless the root is there and is this folder: nothing is believed about any other directory. */
   async check(signal: AbortSignal): Promise<void> {
-    const { jobs, handle } = this.#parts
-    const state = await jobs.run('inspectRoot', { root: handle.root, folder: folderIdText(handle.record.id) }, { signal })
+    const { jobs, handle, session } = this.#parts
+    const input = { root: handle.root, folder: folderIdText(handle.record.id), session: session() }
+    const state = await jobs.run('inspectRoot', input, { signal })
     if (state !== 'ok') throw new EngineError('FOLDER_STOPPED', rootTexts[state](handle.root, handle.record.name))
   }
 
@@ -87,5 +91,7 @@ const rootTexts: Readonly<Record<Exclude<RootState, 'ok'>, (root: string, name: 
   markerMissing: (root, name) =>
     `${root} has no .holdfast/folder.json, so it may be an empty mount point: connect the drive. If this is a new place for the folder: holdfast reject "${name}" brings the files here from the other members`,
   markerForeign: (root) => `${root} belongs to another folder: bring the right directory back, or remove this folder here`,
+  replaced: (root) =>
+    `the files in ${root} were replaced while the folder was open, as when a backup is restored: they are looked at anew, and what is old there is not told to anybody`,
   unreadable: (root) => `${root} cannot be read: give the user that runs Holdfast permission`,
 }

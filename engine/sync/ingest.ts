@@ -8,6 +8,7 @@ import { Broadcast, throwIfAborted, waitAtMost, Wakeup } from '../base/queue.ts'
 import type { inspectRoot } from '../disk/folder-jobs.ts'
 import { ignoreFileName } from '../disk/limits.ts'
 import type { readSettings } from '../disk/read-settings.ts'
+import type { SessionFile } from '../disk/session.ts'
 import type { statPaths } from '../disk/stat-paths.ts'
 import type { listDirectories } from '../disk/walk.ts'
 import type { Index } from '../index/index-store.ts'
@@ -50,6 +51,8 @@ export interface IngestParts {
   readonly log: Log
   readonly problems: FolderProblems
   readonly guard: ChangeGuard
+  /** What the folder's work began with: another session file means that its files were replaced. */
+  readonly session: () => SessionFile | undefined
   readonly events: IngestListener
 }
 

@@ -13,7 +13,7 @@ const hourMs = 3_600_000
 interface Scene extends Disposable {
   readonly stage: Stage
   /** Puts A's folder back to where it was before the changes. `meanwhile` happens before A starts. */
-  restore(meanwhile?: () => void, keepsTimes?: boolean): Promise<void>
+  restore(how?: { readonly meanwhile?: () => void; readonly keepsTimes?: boolean; readonly isRunning?: boolean }): Promise<void>
 }
 
 const before = { f: 'old', gone: 'is deleted', 'd/g': 'kept', 'd/h': 'kept too' }
@@ -31,11 +31,11 @@ async function openScene(): Promise<Scene> {
   await stage.rest()
   return {
     stage,
-    restore: async (meanwhile = () => undefined, keepsTimes = true) => {
-      await stage.do('A', { do: 'kill' })
+    restore: async ({ meanwhile = () => undefined, keepsTimes = true, isRunning = false } = {}) => {
+      if (!isRunning) await stage.do('A', { do: 'kill' })
       restoreFolder(user, backup, keepsTimes)
       meanwhile()
-      await stage.do('A', { do: 'start' })
+      if (!isRunning) await stage.do('A', { do: 'start' })
     },
     [Symbol.dispose]: () => stage[Symbol.dispose](),
   }
@@ -118,7 +118,7 @@ describe('a folder from an old backup', () => {
 
   test('scenario 26: restored by a tool that does not keep times: a version that was there before is none the less old', async () => {
     using scene = await openScene()
-    await scene.restore(undefined, false)
+    await scene.restore({ keepsTimes: false })
     await scene.stage.rest()
     assertNewest(scene)
   })
@@ -127,7 +127,7 @@ describe('a folder from an old backup', () => {
     using scene = await openScene()
     const { stage } = scene
     const person = stage.person('A')
-    await scene.restore(() => person.node.user.write(`${root}/d/g`, new TextEncoder().encode('kept')))
+    await scene.restore({ meanwhile: () => person.node.user.write(`${root}/d/g`, new TextEncoder().encode('kept')) })
     await stage.write('A', 'd/h', 'edited at once')
     await stage.rest()
     assertNewest(scene, { 'd/h': 'edited at once' })
@@ -154,6 +154,14 @@ describe('a folder from an old backup', () => {
     await scene.restore()
     await scene.stage.pass(180_000)
     await scene.stage.do('B', { do: 'resume' })
+    await scene.stage.rest()
+    assertNewest(scene)
+  })
+
+  test('scenario 26: restored while the node runs: old files are old versions, not edits', async () => {
+    using scene = await openScene()
+    await scene.restore({ isRunning: true })
+    await scene.stage.pass(30_000)
     await scene.stage.rest()
     assertNewest(scene)
   })

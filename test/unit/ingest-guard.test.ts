@@ -40,6 +40,7 @@ test('deletions that a walk told when their burst was over count again the next 
     ...shared,
     jobs,
     guard,
+    session: () => undefined,
     events: {
       isBeingApplied: () => false,
       committed: (outcome) => (written += outcome.written),
