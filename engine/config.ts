@@ -1,6 +1,7 @@
 // What a node is told when it starts: plain data, and its making from the options of `serve`. No defaults elsewhere.
 
 import { EngineError } from './base/errors.ts'
+import { sizeBytesOf } from './base/size.ts'
 import type { NodeClass } from './api/controls.ts'
 
 export interface NodeConfig {
@@ -78,29 +79,10 @@ function parseWatch(text: string): 'auto' | 'polling' {
   throw refused('--watch', text, 'give auto or polling')
 }
 
-const sizeUnits: Readonly<Record<string, number>> = {
-  '': 1,
-  b: 1,
-  k: 1024,
-  kb: 1000,
-  kib: 1024,
-  m: 1024 ** 2,
-  mb: 1000 ** 2,
-  mib: 1024 ** 2,
-  g: 1024 ** 3,
-  gb: 1000 ** 3,
-  gib: 1024 ** 3,
-  t: 1024 ** 4,
-  tb: 1000 ** 4,
-  tib: 1024 ** 4,
-}
-
 /** `500GB` is decimal, `500GiB` and `500G` are binary. Whole bytes. */
 export function parseSizeBytes(option: string, text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim())
-  const unit = sizeUnits[(match?.[2] ?? '-').toLowerCase()]
-  const sizeBytes = Math.floor(Number(match?.[1]) * (unit ?? Number.NaN))
-  if (!Number.isSafeInteger(sizeBytes)) throw refused(option, text, 'give a size such as 500GB, 1.5TiB or 200G')
+  const sizeBytes = sizeBytesOf(text)
+  if (sizeBytes === undefined) throw refused(option, text, 'give a size such as 500GB, 1.5TiB or 200G')
   return sizeBytes
 }
 

@@ -12,6 +12,7 @@ import { Flusher } from './compose/flusher.ts'
 import { FolderRegistry } from './compose/folder-registry.ts'
 import { HomeSpace } from './compose/home-space.ts'
 import { loadIdentitySeed } from './compose/identity-file.ts'
+import { limitStore } from './compose/store-desk.ts'
 import type { EngineWorld } from './compose/parts.ts'
 import { describeNodeProblems } from './compose/node-problems.ts'
 import { PeerKeeper } from './compose/peer-keeper.ts'
@@ -130,6 +131,7 @@ function start(
   }
   const inviter = makeInviter(world, { index, identity, network }, cards, folders)
   folders.open()
+  limitStore({ world, index, store, folders })
   routeChannels({ network, folders, inviter, clock: world.clock, log: world.log }, ending.signal)
   stack.defer(listenToNetwork(world, index, network, keeper, refresh))
   const flushing = Promise.all([flusher.run(ending.signal), space?.run(ending.signal)])
@@ -143,7 +145,7 @@ function start(
   })
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>()
   const nodeProblems = (): readonly Problem[] => describeNodeProblems({ space, cards, pasts, store })
-  const stores = { world, index, network, identity }
+  const stores = { world, index, network, identity, store }
   const traffic = (): Traffic => addTraffic(network.traffic(), lanes?.traffic)
   const parts = { ...stores, folders, inviter, keeper, cards, nodeProblems, traffic, listeners, stop, signal: ending.signal }
   return { controls: makeControls(parts), stopped }

@@ -19,6 +19,8 @@ import type {
   Restored,
   Role,
   RolledBack,
+  StoreRebuilt,
+  StoreStatus,
 } from './controls.ts'
 
 export type Empty = Readonly<Record<string, never>>
@@ -55,6 +57,8 @@ export interface Calls {
   acceptChanges: { input: FolderName; output: Empty }
   rejectChanges: { input: FolderName; output: Empty }
   verifyFolder: { input: FolderName; output: { readonly files: number; readonly bytes: number; readonly rotten: readonly string[] } }
+  store: { input: Empty; output: StoreStatus }
+  rebuildStore: { input: Empty; output: StoreRebuilt }
   share: { input: { readonly folder: string; readonly role?: Role }; output: { readonly link: string; readonly id: string } }
   join: {
     input: { readonly link: string; readonly path?: string; readonly keep?: Keep }
@@ -120,6 +124,8 @@ export const callRoutes: { readonly [Name in CallName]: CallRoute } = {
     path: '/folders/verify',
     summary: 'Walk the tree, then read every file again; answers when that is done',
   },
+  store: { method: 'GET', path: '/store', summary: 'What the block store holds, and how much it may' },
+  rebuildStore: { method: 'POST', path: '/store/rebuild', summary: 'Make its index again from the blocks; answers with how it differed' },
   share: { method: 'POST', path: '/share', summary: 'Make a one-use invitation; the link is a secret' },
   join: { method: 'POST', path: '/join', summary: 'Join the folder of a link at an absolute path' },
   history: { method: 'POST', path: '/history', summary: 'Past versions of a path, newest first' },

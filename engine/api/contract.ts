@@ -163,6 +163,20 @@ const copiesList = z.object({
   total: count,
 })
 
+const storeUse = { blocks: count, payloadBytes: count, usedBytes: count }
+
+const store = z
+  .object({
+    ...storeUse,
+    state: z.enum(['ok', 'readOnly']),
+    diskBytes: count,
+    capacityBytes: count.exactOptional(),
+    segments: count,
+    damaged: count,
+    folders: z.array(z.object({ folder: z.string(), ...storeUse, grantBytes: count.exactOptional() })),
+  })
+  .openapi('StoreStatus')
+
 const historyState = z.enum(['done', 'underWay'])
 const timeMs = z.number().int().nonnegative()
 
@@ -201,6 +215,19 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
   },
   acceptChanges: folderOnly,
   rejectChanges: folderOnly,
+  store: { input: empty, output: store },
+  rebuildStore: {
+    input: empty,
+    output: z.object({
+      segments: count,
+      blocks: count,
+      missing: count,
+      surplus: count,
+      elsewhere: count,
+      wasReadable: z.boolean(),
+      durationMs: count,
+    }),
+  },
   share: {
     input: z.strictObject({ folder: folderName, role: role.exactOptional() }),
     output: z.object({ link: z.string(), id: z.string() }),

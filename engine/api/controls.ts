@@ -184,6 +184,46 @@ export interface FolderControls {
   waitSynced(folder: string | undefined, signal: AbortSignal): Promise<{ readonly paused: readonly string[] }>
 }
 
+export interface StoreStatus {
+  readonly state: 'ok' | 'readOnly'
+  readonly blocks: number
+  readonly payloadBytes: number
+  /** What counts against limits: the payload, and a share of what each block costs beside it. */
+  readonly usedBytes: number
+  /** What the store takes on the disk, dead records included. */
+  readonly diskBytes: number
+  /** What all folders together may use; absent without a limit. */
+  readonly capacityBytes?: number
+  readonly segments: number
+  /** Pieces that cannot be read. */
+  readonly damaged: number
+  readonly folders: readonly {
+    readonly folder: string
+    readonly blocks: number
+    readonly payloadBytes: number
+    readonly usedBytes: number
+    readonly grantBytes?: number
+  }[]
+}
+
+/** How an index of the block store that was made again differed from the one in use. */
+export interface StoreRebuilt {
+  readonly segments: number
+  readonly blocks: number
+  readonly missing: number
+  readonly surplus: number
+  readonly elsewhere: number
+  /** False when the one in use was damaged: then nothing was compared. */
+  readonly wasReadable: boolean
+  readonly durationMs: number
+}
+
+export interface StoreControls {
+  store(): StoreStatus
+  /** Makes the index again from the segments, beside everything else. Throws `NO_SPACE`, `DISK_FAILED`. */
+  rebuildStore(signal: AbortSignal): Promise<StoreRebuilt>
+}
+
 export interface SharingControls {
   /** Makes a one-use invitation. `link` is a secret. */
   share(request: { readonly folder: string; readonly role?: Role }): Promise<{ link: string; id: string }>
@@ -341,4 +381,5 @@ export interface ConflictControls {
   resolveConflict(request: { readonly folder: string; readonly path: string; readonly keep: ConflictKeep }): Promise<ConflictDecision>
 }
 
-export interface Controls extends NodeControls, FolderControls, SharingControls, HistoryControls, ConflictControls, CopyControls {}
+export interface Controls
+  extends NodeControls, FolderControls, StoreControls, SharingControls, HistoryControls, ConflictControls, CopyControls {}

@@ -21,6 +21,7 @@ import { addServeCommand } from './commands/serve.ts'
 import { addShareCommand } from './commands/share.ts'
 import { addStatusCommand } from './commands/status.ts'
 import { addStopCommand } from './commands/stop.ts'
+import { addStoreCommands } from './commands/store.ts'
 import { addWaitCommand } from './commands/wait.ts'
 import { exitCodes, exitFailed, exitUsage } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
@@ -58,6 +59,7 @@ export function buildProgram(cli: Cli): Command {
   addHistoryCommand(program, cli)
   addRestoreCommand(program, cli)
   addRollbackCommand(program, cli)
+  addStoreCommands(program, cli)
   addWaitCommand(program, cli)
   addDoctorCommand(program, cli)
   return program

@@ -13,6 +13,7 @@ import { readBlock } from './block-reader.ts'
 import { checkBlocks, closedError } from './checked.ts'
 import { compactSegments, type CompactionParts, type CompactionReport } from './compact.ts'
 import { GroupCommit, type Step } from './group-commit.ts'
+import type { LiveTotals } from './live-counts.ts'
 import { Quarantine, type DamagedRecord, type DamageReason } from './quarantine.ts'
 import { rebuildIndex, type RebuildReport } from './rebuild.ts'
 import { heldBlocks, isRecordedAt, summarize, type HeldBlock, type SegmentSummary } from './segment-walk.ts'
@@ -52,6 +53,7 @@ export interface SegmentStore extends BlockStore {
   segments(): readonly SegmentSummary[]
   /** The live blocks of one segment in the order in which they stand there, from `fromOffset` on; none of a segment that went. */
   blocksIn(segment: number, fromOffset: number, signal: AbortSignal): AsyncGenerator<readonly HeldBlock[]>
+  totalsOf(folder: FolderId): LiveTotals
   /** What was found damaged or missing since the store was opened; `count` also counts what was too much to list. */
   quarantine(): { readonly count: number; readonly records: readonly DamagedRecord[] }
 }
@@ -186,6 +188,11 @@ class OpenSegmentStore implements SegmentStore {
   payloadBytesOf(folder: FolderId): number {
     this.#checkOpen('counting blocks')
     return this.#parts.index.totalsOf(folder).payloadBytes
+  }
+
+  totalsOf(folder: FolderId): LiveTotals {
+    this.#checkOpen('counting blocks')
+    return this.#parts.index.totalsOf(folder)
   }
 
   totals(): StoreTotals {

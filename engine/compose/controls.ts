@@ -3,7 +3,8 @@
 import type { Controls, FolderStatus, Keep, NodeStatus, PeerStatus, Problem } from '../api/controls.ts'
 import { EngineError } from '../base/errors.ts'
 import { Broadcast } from '../base/queue.ts'
-import { allSettings, parseSetting, settingNames } from '../model/folder-settings.ts'
+import type { SegmentStore } from '../blocks/segment-store.ts'
+import { allSettings, grantOf, parseSetting, settingNames } from '../model/folder-settings.ts'
 import { targetCopiesMax } from '../model/limits.ts'
 import { folderIdText, type PeerId } from '../model/ids.ts'
 import type { Inviter } from '../share/invite.ts'
@@ -14,12 +15,14 @@ import { createFolder, enterFolder, enterHosted, type BirthParts } from './folde
 import type { Traffic } from '../net/network.ts'
 import { accept, reject } from './decide.ts'
 import { refusePaused, stoppedError } from './folder-readiness.ts'
+import { storeControls } from './store-desk.ts'
 import type { FolderRegistry } from './folder-registry.ts'
 import { listOutOfStep } from './folder-needs.ts'
 import type { FolderRuntime } from './folder-runtime.ts'
 import type { MemberRuntime } from './member-runtime.ts'
 
 export interface ControlParts extends BirthParts {
+  readonly store: SegmentStore
   readonly inviter: Inviter
   /** The node's own troubles: the block store's for example. */
   readonly nodeProblems: () => readonly Problem[]
@@ -44,12 +47,12 @@ export function makeControls(parts: ControlParts): Controls {
     },
     addFolder: (request) => createFolder(parts, request),
     folders: () => folders.members().map((runtime) => runtime.status()),
-    removeFolder: (folder) => folders.remove(folders.findMember(folder)),
+    removeFolder: (folder) => removeFolder(parts, folders.findMember(folder)),
     pauseFolder: (folder) => folders.findMember(folder).pause(),
     resumeFolder: async (folder) => folders.findMember(folder).resume(),
     rescanFolder: (folder, signal) => rescan(parts, folders.find(folder), signal),
     verifyFolder: (folder, signal) => verify(parts, folders.find(folder), signal),
-    setFolder: async (folder, settings) => setFolder(parts, folders.find(folder), settings),
+    setFolder: async (folder, settings) => setFolder(parts, folders.findMember(folder), settings),
     needs: (folder, limit) => {
       const runtime = folders.find(folder)
       const { state, pausedAt } = runtime.status()
@@ -82,6 +85,7 @@ export function makeControls(parts: ControlParts): Controls {
       return runtimes.flatMap((runtime) => describeConflicts(parts, runtime))
     },
     resolveConflict: async ({ folder, path, keep }) => decideConflict(parts, folders.find(folder), path, keep),
+    ...storeControls(parts),
     share: async ({ folder, role }) => parts.inviter.makeLink(folders.find(folder), role ?? 'write'),
     join: (request, signal) => join(parts, request, signal),
   }
@@ -133,15 +137,22 @@ function knownFolderError(known: MemberRuntime, joined: Joined): EngineError {
   )
 }
 
+async function removeFolder({ folders, store }: ControlParts, member: MemberRuntime): Promise<void> {
+  await folders.remove(member)
+  store.setLimit(member.record.id, undefined)
+}
+
 const copiesSetting = 'copies'
 
 /** Settings of this node alone, since another node's disk is another size; but for the copies, which hold for all members. */
 function setFolder(
-  { index, identity, world }: ControlParts,
-  runtime: FolderRuntime,
+  { index, identity, world, store, folders }: ControlParts,
+  member: MemberRuntime,
   { [copiesSetting]: copiesText, ...settings }: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
-  const targetCopies = copiesText === undefined ? undefined : parseCopies(runtime, copiesText)
+  const { row } = member.handle
+  const runtime = folders.byRow(row) // a host has neither history nor files
+  const targetCopies = copiesText === undefined ? undefined : parseCopies(runtime, member.record.name, copiesText)
   const parsed = Object.entries(settings).map(([name, text]) => {
     const setting = parseSetting(name, text)
     if (setting.kind === 'ok') return setting
@@ -151,27 +162,27 @@ function setFolder(
         : `give ${setting.expected}`
     throw new EngineError('BAD_ARGUMENT', `${name}=${text}: ${next}`)
   })
-  const { row } = runtime.handle
   index.transact(() => {
     for (const { name, text } of parsed) index.folders.setSetting(row, name, text)
   })
-  if (targetCopies !== undefined && targetCopies !== runtime.log.state.targetCopies) {
-    const next = runtime.log.prepare(identity, { kind: 'settingsChanged', targetCopies }, world.clock.nowMs())
+  store.setLimit(member.record.id, grantOf(index.folders.settings(row)))
+  if (targetCopies !== undefined && targetCopies !== member.log.state.targetCopies) {
+    const next = member.log.prepare(identity, { kind: 'settingsChanged', targetCopies }, world.clock.nowMs())
     index.transactDurably(() => next.write())
     next.take()
   }
-  runtime.history.settingsChanged()
-  runtime.appends.wake()
-  return { [copiesSetting]: String(runtime.log.state.targetCopies), ...allSettings(index.folders.settings(row)) }
+  runtime?.history.settingsChanged()
+  runtime?.appends.wake()
+  return { [copiesSetting]: String(member.log.state.targetCopies), ...allSettings(index.folders.settings(row)) }
 }
 
-function parseCopies(runtime: FolderRuntime, text: string): number {
+function parseCopies(runtime: FolderRuntime | undefined, name: string, text: string): number {
   const copies = /^\d{1,3}$/.test(text.trim()) ? Number(text) : 0
   if (copies < 1 || copies > targetCopiesMax) {
     throw new EngineError('BAD_ARGUMENT', `copies=${text}: give a whole number from 1 to ${targetCopiesMax}`)
   }
-  if (runtime.isOwner) return copies
-  throw new EngineError('NOT_ALLOWED', `only an owner can say how many copies ${runtime.record.name} is to have: ask an owner`)
+  if (runtime?.isOwner === true) return copies
+  throw new EngineError('NOT_ALLOWED', `only an owner can say how many copies ${name} is to have: ask an owner`)
 }
 
 async function rescan(parts: ControlParts, runtime: FolderRuntime, signal: AbortSignal): Promise<void> {

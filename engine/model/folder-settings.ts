@@ -1,5 +1,6 @@
 // What a person can set for a folder on one node: names, defaults, and what each may hold. `folder set` writes them, flows read them.
 
+import { sizeBytesOf } from '../base/size.ts'
 import type { HistoryPolicy } from './history-policy.ts'
 import { parseNamePatterns } from './name-pattern.ts'
 
@@ -15,9 +16,14 @@ const daysMax = 36_500
 const percentMax = 90
 const msPerDay = 86_400_000
 
-export type SettingName = 'history.days' | 'history.share' | 'merge.append'
+export type SettingName = 'grant' | 'history.days' | 'history.share' | 'merge.append'
 
 const settings: Readonly<Record<SettingName, Setting>> = {
+  grant: {
+    defaultText: '',
+    expected: 'a size such as 500GB, 1.5TiB or 200G, or nothing for no limit',
+    parse: (text) => (text === '' || sizeBytesOf(text) !== undefined ? text : undefined),
+  },
   'history.days': {
     defaultText: '30',
     expected: `a whole number of days from 0 to ${daysMax}`,
@@ -38,7 +44,7 @@ const settings: Readonly<Record<SettingName, Setting>> = {
   },
 }
 
-export const settingNames: readonly SettingName[] = ['history.days', 'history.share', 'merge.append']
+export const settingNames: readonly SettingName[] = ['grant', 'history.days', 'history.share', 'merge.append']
 
 export type ParsedSetting =
   | { readonly kind: 'ok'; readonly name: SettingName; readonly text: string }
@@ -59,6 +65,7 @@ export function allSettings(set: ReadonlyMap<string, string>): Readonly<Record<S
     return parsed.kind === 'ok' ? parsed.text : settings[name].defaultText
   }
   return {
+    grant: textOf('grant'),
     'history.days': textOf('history.days'),
     'history.share': textOf('history.share'),
     'merge.append': textOf('merge.append'),
@@ -68,6 +75,11 @@ export function allSettings(set: ReadonlyMap<string, string>): Readonly<Record<S
 export function historyPolicyOf(set: ReadonlyMap<string, string>): HistoryPolicy {
   const all = allSettings(set)
   return { keptMs: Number(all['history.days']) * msPerDay, shareMax: Number(all['history.share'].slice(0, -1)) / 100 }
+}
+
+/** What the folder may take of this node's block store; undefined without a limit. */
+export function grantOf(set: ReadonlyMap<string, string>): number | undefined {
+  return sizeBytesOf(set.get('grant') ?? '')
 }
 
 /** Names of files in which two appends are brought together; none = it is off. */

@@ -69,6 +69,11 @@ describe('a command against a daemon', () => {
     ['history Photos a.jpg', ['schema', 'path', 'floorMs', 'current', 'total', 'versions']],
     ['restore Photos a.jpg --version 7', ['schema', 'path', 'state', 'undoAtMs']],
     ['rollback Photos --at 2h', ['schema', 'restored', 'removed', 'missing', 'missingCount', 'state', 'undoAtMs']],
+    [
+      'store status',
+      ['schema', 'state', 'blocks', 'payloadBytes', 'usedBytes', 'diskBytes', 'capacityBytes', 'segments', 'damaged', 'folders'],
+    ],
+    ['store rebuild', ['schema', 'segments', 'blocks', 'missing', 'surplus', 'elsewhere', 'wasReadable', 'durationMs']],
     ['doctor', ['schema', 'checks']],
   ]
   for (const [line, keys] of shapes) {

@@ -125,6 +125,8 @@ class ToyNode implements OpenedNode {
       conflicts: () => [],
       verifyFolder: refuse,
       resolveConflict: refuse,
+      store: refuse,
+      rebuildStore: refuse,
     }
   }
 

@@ -16,6 +16,8 @@ import type {
   Progress,
   Restored,
   RolledBack,
+  StoreRebuilt,
+  StoreStatus,
 } from '../../engine/api/controls.ts'
 import { abortable, Broadcast } from '../../engine/base/queue.ts'
 
@@ -92,6 +94,25 @@ export class FakeControls implements Controls {
       this.listeners--
       this.#changed.delete(listener)
     }
+  }
+
+  store(): StoreStatus {
+    return {
+      state: 'ok',
+      blocks: 3,
+      payloadBytes: 3000,
+      usedBytes: 3768,
+      diskBytes: 4000,
+      capacityBytes: 500_000_000_000,
+      segments: 1,
+      damaged: 0,
+      folders: [{ folder: 'Photos', blocks: 3, payloadBytes: 3000, usedBytes: 3768, grantBytes: 1_000_000 }],
+    }
+  }
+
+  async rebuildStore(): Promise<StoreRebuilt> {
+    this.asked.push('rebuildStore')
+    return { segments: 1, blocks: 3, missing: 0, surplus: 0, elsewhere: 0, wasReadable: true, durationMs: 5 }
   }
 
   async addFolder(request: {

@@ -25,6 +25,9 @@ describe('--help', () => {
     'join',
     'wait',
     'doctor',
+    'store',
+    'store status',
+    'store rebuild',
   ]
   const folderCommands = ['add', 'list', 'remove', 'pause', 'resume', 'rescan'].map((name) => `folder ${name}`)
   for (const line of [...commands, ...folderCommands]) {

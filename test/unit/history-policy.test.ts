@@ -96,8 +96,13 @@ describe('thinning', () => {
 
 describe("a folder's settings", () => {
   it('have defaults, and what was set counts', () => {
-    assert.deepEqual(allSettings(new Map()), { 'history.days': '30', 'history.share': '25%', 'merge.append': '' })
-    assert.deepEqual(allSettings(new Map([['history.days', '7']])), { 'history.days': '7', 'history.share': '25%', 'merge.append': '' })
+    assert.deepEqual(allSettings(new Map()), { grant: '', 'history.days': '30', 'history.share': '25%', 'merge.append': '' })
+    assert.deepEqual(allSettings(new Map([['history.days', '7']])), {
+      grant: '',
+      'history.days': '7',
+      'history.share': '25%',
+      'merge.append': '',
+    })
     assert.deepEqual(historyPolicyOf(new Map([['history.share', '10%']])), { keptMs: 30 * dayMs, shareMax: 0.1 })
   })
 

@@ -34,7 +34,7 @@ function addSet(folder: Command, cli: Cli): void {
     .argument('<folder>', 'a name, a path or the start of an id')
     .argument(
       '[settings...]',
-      'KEY=VALUE: copies (2, for all members; owners set it), history.days (30), history.share (25%), merge.append (none)',
+      'KEY=VALUE: copies (2, for all members; owners set it), grant (none), history.days (30), history.share (25%), merge.append (none)',
       collectSetting,
     )
   withExamples(command, ['folder set Photos', 'folder set Photos history.days=90 history.share=10%']).action(
