@@ -15,6 +15,9 @@ export function mayWrite(role: Role): boolean {
   return role === 'owner' || role === 'write'
 }
 
+/** How much of the time a node is there: what it says of itself. */
+export type NodeClass = 'always-on' | 'daily' | 'occasional'
+
 export interface Member {
   readonly peer: PeerId
   readonly nodeKey: Uint8Array

@@ -4,6 +4,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { peerIdOf } from '../crypto/identity.ts'
 import type { Signer } from '../crypto/sign.ts'
 import { verify } from '../crypto/sign.ts'
+import type { NodeClass } from '../model/folder.ts'
 import type { PeerId } from '../model/ids.ts'
 import { CardBodySchema, CardSchema } from '../model/wire/exchange_pb.ts'
 
@@ -18,8 +19,6 @@ export interface NodeCard {
   readonly addresses: readonly string[]
   readonly software: string
 }
-
-export type NodeClass = 'always-on' | 'daily' | 'occasional'
 
 const cardContext = 'node-card'
 const cardVersion = 1

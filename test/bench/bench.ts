@@ -15,6 +15,7 @@ import { measurePair } from './measure.ts'
 import { measureMicro } from './micro.ts'
 import { parseOptions, setNames, toolNames, usage, UsageError, type Options, type SetName, type ToolName } from './options.ts'
 import type { Pair, PairPaths } from './pair.ts'
+import { placementTable } from './placement.ts'
 import { jsonReport, markdownTable, peopleTable, type Report } from './report.ts'
 import { tableRows } from './rows.ts'
 import { untilFilesAreMadeAsUsual } from './quiet-disk.ts'
@@ -76,6 +77,8 @@ function makeWorkDirectory(options: Options): string {
 }
 
 async function runIn(directory: string, options: Options, patience: Patience): Promise<number> {
+  if (options.parts.has('placement')) process.stdout.write(`${placementTable(machineLine(describeMachine(directory)), say)}\n`)
+  if (options.parts.size === 1 && options.parts.has('placement')) return 0
   checkDisk(directory, options)
   const setNamesNeeded = neededSets(options)
   const versions = await findTools(options, setNamesNeeded.length > 0, patience)

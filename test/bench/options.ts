@@ -3,7 +3,7 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
-export const partNames = ['scan', 'first-sync', 'append', 'insert', 'rename', 'latency', 'micro'] as const
+export const partNames = ['scan', 'first-sync', 'append', 'insert', 'rename', 'latency', 'micro', 'placement'] as const
 export type PartName = (typeof partNames)[number]
 
 export const setNames = ['big', 'small', 'tiny'] as const
@@ -33,7 +33,8 @@ export const usage: string = `npm run bench -- [PART]... [options]
 Measures Holdfast, and beside it Syncthing and rsync where they are installed, on data that it makes itself.
 
 parts      ${partNames.join(', ')}; all when none is named
-           (append, insert and rename work on the set big, latency on the set small; each needs the first sync of its set)
+           (append, insert and rename work on the set big, latency on the set small; each needs the first sync of its set;
+           placement is a table of its own, of nothing but computation)
 
 --sets A,B       only these sets of: ${setNames.join(', ')}
 --tools A,B      only these of: ${toolNames.join(', ')}
