@@ -39,9 +39,24 @@ export class Ledger {
     this.#known.add(content)
   }
 
-  /** Nobody wrote `after`, which a file that held `before` holds now. */
-  decay(before: string, after: string): void {
-    this.#decayed.set(after, before)
+  /**
+   * Nobody wrote `after`, which a file that held `before` holds now. Read before it was recorded, or moved, it is as good as written. Where
+   * no other file holds `before` it is nobody's to ask for.
+   */
+  decay(before: string, after: string, isElsewhere: boolean): void {
+    this.#known.add(after)
+    this.#decayed.set(after, this.#decayed.get(before) ?? before)
+    if (isElsewhere) return
+    for (const [key, owed] of this.#owed) if (owed.content === before) this.#owed.delete(key)
+  }
+
+  get hasDecay(): boolean {
+    return this.#decayed.size > 0
+  }
+
+  /** What bytes that changed by themselves had been written as; undefined for any other content. */
+  writtenAs(content: string): string | undefined {
+    return this.#decayed.get(content)
   }
 
   /**

@@ -7,7 +7,7 @@ import type { SimNode } from './node.ts'
 import { isInHistory, PastCheck, restoredPath } from './past-check.ts'
 import { Person } from './person.ts'
 import type { Scheduler } from './scheduler.ts'
-import { contentAt, differences, isConflictCopy, isIgnoredName, isOwnPath, viewOf, type View } from './snapshot.ts'
+import { contentAt, differences, isConflictCopy, isIgnoredName, isOwnPath, viewOf, type Seen, type View } from './snapshot.ts'
 
 export class OracleViolation extends Error {
   constructor(message: string) {
@@ -42,7 +42,8 @@ export class Oracle {
   constructor(scheduler: Scheduler, nodes: readonly SimNode[], late: ReadonlySet<string> = new Set()) {
     this.#scheduler = scheduler
     const nowUs = (): number => scheduler.nowUs
-    this.people = nodes.map((node) => new Person(node, this.#ledger, { nowUs, isMember: !late.has(node.name) }))
+    const isAnywhere = (content: string): boolean => this.members.some((person) => person.holds(content))
+    this.people = nodes.map((node) => new Person(node, this.#ledger, { nowUs, isAnywhere, isMember: !late.has(node.name) }))
     for (const person of this.people) {
       this.#changed.set(person.node, new Set())
       this.#pasts.set(person.node, new PastCheck(person.node))
@@ -105,8 +106,25 @@ export class Oracle {
 
   /** What keeps the nodes from being the same; empty when they agree. */
   disagreements(): readonly string[] {
-    const [first, ...others] = this.members.map(({ node }) => viewOf(node))
+    const views = this.members.map(({ node }) => viewOf(node))
+    const [first, ...others] = this.#ledger.hasDecay ? this.#withoutForlorn(views) : views
     return first === undefined ? [] : others.flatMap((view) => differences(first, view))
+  }
+
+  /** Whether bytes changed by themselves: members find that out only where they read them. */
+  get hasDecay(): boolean {
+    return this.#ledger.hasDecay
+  }
+
+  /** A file whose bytes changed by themselves stays as it is while nobody has good ones: there the members need not agree. */
+  #withoutForlorn(views: readonly View[]): readonly View[] {
+    const contents = new Set(views.flatMap(({ snapshot }) => [...snapshot.values()].map(({ content }) => content)))
+    const isForlorn = ({ content }: Seen): boolean => {
+      const written = this.#ledger.writtenAs(content)
+      return written !== undefined && !contents.has(written)
+    }
+    const forlorn = new Set(views.flatMap(({ snapshot }) => [...snapshot].flatMap(([path, seen]) => (isForlorn(seen) ? [path] : []))))
+    return views.map((view) => ({ ...view, snapshot: new Map([...view.snapshot].filter(([path]) => !forlorn.has(path))) }))
   }
 
   /** At rest. Throws OracleViolation for anything that is lost, touched or not agreed. */

@@ -56,6 +56,7 @@ export class Performer {
     const person = this.#oracle.people.find(({ node }) => node.name === step.on)
     const asPerson = person === undefined ? undefined : doAsPerson(person, step)
     if (asPerson === true && person !== undefined) this.#oracle.look(person.node)
+    if (step.do === 'rot' && person !== undefined) this.#oracle.excuseHistory(person.node) // blocks of what is past may be in that file alone
     const isDone = asPerson ?? (person !== undefined && (await this.#onNode(person, step)))
     this.#world.scheduler.note(`* ${describeStep(step)}${isDone ? '' : ' (not possible now)'}`)
     return isDone

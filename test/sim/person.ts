@@ -10,12 +10,19 @@ export class Person {
   readonly #nowUs: () => number
   /** Contents of the ignored files here: nobody else may ever touch them. */
   readonly ignored: Map<string, string> = new Map()
+  readonly #isAnywhere: (content: string) => boolean
   #isMember: boolean
 
-  constructor(node: SimNode, ledger: Ledger, parts: { readonly nowUs: () => number; readonly isMember: boolean }) {
+  /** `isAnywhere`: whether a file of some member holds a content now. */
+  constructor(
+    node: SimNode,
+    ledger: Ledger,
+    parts: { readonly nowUs: () => number; readonly isAnywhere: (content: string) => boolean; readonly isMember: boolean },
+  ) {
     this.node = node
     this.#ledger = ledger
     this.#nowUs = parts.nowUs
+    this.#isAnywhere = parts.isAnywhere
     this.#isMember = parts.isMember
   }
 
@@ -28,6 +35,11 @@ export class Person {
   enrol(): void {
     this.#isMember = true
     for (const [path, content] of this.paths('file').flatMap((file) => this.#filesAt(file))) this.#gain(path, content)
+  }
+
+  /** Whether a file here holds this content. */
+  holds(content: string): boolean {
+    return this.paths('file').some((path) => contentAt(this.node, path) === content)
   }
 
   kindAt(path: string): string | undefined {
@@ -127,7 +139,7 @@ export class Person {
     const before = contentAt(this.node, path)
     this.node.user.rot(this.#full(path), offset)
     const after = contentAt(this.node, path)
-    if (before !== undefined && after !== undefined) this.#ledger.decay(before, after)
+    if (before !== undefined && after !== undefined) this.#ledger.decay(before, after, this.#isAnywhere(before))
   }
 
   #rewrite(path: string, work: (full: string) => void): void {

@@ -22,7 +22,18 @@ export async function comeToRest(world: World, oracle: Oracle): Promise<void> {
       await world.scheduler.settle(node.controls?.rescanFolder(folder.id, signal) ?? Promise.resolve(), limits, `rescan on ${node.name}`)
     }
   }
+  if (oracle.hasDecay) await verifyAll(world, oracle, signal)
   await awaitAgreement(world, oracle, quietMs)
+}
+
+/** All members read all that they have. */
+async function verifyAll({ scheduler }: World, oracle: Oracle, signal: AbortSignal): Promise<void> {
+  for (const { node } of oracle.members) {
+    for (const folder of node.controls?.folders() ?? []) {
+      const { controls } = node
+      if (controls !== undefined) await scheduler.settle(controls.verifyFolder(folder.id, signal), limits, `verifying on ${node.name}`)
+    }
+  }
 }
 
 /** Throws OracleViolation when the members do not come to agree. */
