@@ -34,7 +34,7 @@ const mebibyte = kibibyte * kibibyte
 export const defaultSegmentLimits: SegmentLimits = {
   segmentBytes: 256 * mebibyte,
   segmentRecordsMax: 256 * kibibyte,
-  groupBlocksMax: 64,
+  groupBlocksMax: 256,
   groupBytesMax: 16 * mebibyte,
   groupTombstonesMax: 4 * kibibyte,
   blockBytesMax: 8 * mebibyte,

@@ -18,6 +18,7 @@ import type { Pair, PairPaths } from './pair.ts'
 import { placementTable } from './placement.ts'
 import { jsonReport, markdownTable, peopleTable, type Report } from './report.ts'
 import { tableRows } from './rows.ts'
+import { measureStore } from './store.ts'
 import { untilFilesAreMadeAsUsual } from './quiet-disk.ts'
 import { measureRsync, rsyncVersion } from './rsync.ts'
 import { openSyncthingPair, syncthingVersion } from './syncthing-pair.ts'
@@ -87,6 +88,7 @@ async function runIn(directory: string, options: Options, patience: Patience): P
   say(machineLine(machine))
 
   if (options.parts.has('micro')) await measureMicro(bench.figures, join(directory, 'micro'), patience, say)
+  if (options.parts.has('store')) await measureStore(bench.figures, join(directory, 'store'), options.isQuick, patience, say)
   const sets = setNamesNeeded.map((name) => {
     say(`making the data set ${name}`)
     return makeDataSet(join(directory, 'data'), name, options.isQuick)

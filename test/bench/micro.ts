@@ -35,7 +35,6 @@ export async function measureMicro(figures: Figures, directory: string, patience
     seal: sealMicros,
     entries: entryMicros,
     chunk: chunkMicros,
-    'segment store': storeMicros,
   }
   for (const [name, make] of Object.entries(makers)) {
     try {
@@ -48,6 +47,20 @@ export async function measureMicro(figures: Figures, directory: string, patience
       if (!isMissingModule(error)) throw error
       say(`micro, ${name}: skipped, its module is not there`)
     }
+  }
+}
+
+/** How fast blocks become durable in the segment store. */
+export async function measureStoreRates(
+  figures: Figures,
+  directory: string,
+  patience: Patience,
+  say: (text: string) => void,
+): Promise<void> {
+  for (const micro of await storeMicros(directory)) {
+    const rate = await measureRate(micro, patience)
+    figures.record('holdfast', micro.key, rate)
+    say(`${micro.key}: ${rate.toExponential(2)} a second`)
   }
 }
 
@@ -179,8 +192,8 @@ async function storeMicros(directory: string): Promise<readonly Micro[]> {
     }
   }
   return [
-    await putMicro('micro/put-4k', smallBlockBytes, smallBlocksPerPut, smallBlockBytes),
-    await putMicro('micro/put-1m', largeBlockBytes, largeBlocksPerPut, 1),
+    await putMicro('store/put-4k', smallBlockBytes, smallBlocksPerPut, smallBlockBytes),
+    await putMicro('store/put-1m', largeBlockBytes, largeBlocksPerPut, 1),
   ]
 }
 

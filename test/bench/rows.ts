@@ -59,8 +59,12 @@ const aims: Readonly<Record<string, readonly Aim[]>> = {
   'differences/big': [atMost(0, 'none')],
   'differences/small': [atMost(0, 'none')],
   'differences/tiny': [atMost(0, 'none')],
-  'micro/put-4k': [atLeast(10_000, '≥ 10,000 /s')],
-  'micro/put-1m': [atLeast(200 * megabyte, '≥ 200 MB/s')],
+  'store/put-4k': [atLeast(10_000, '≥ 10,000 /s')],
+  'store/put-1m': [atLeast(200 * megabyte, '≥ 200 MB/s')],
+  'store/open': [atMost(2000, '≤ 2 s')],
+  'store/lookup-p99': [atMost(5, '≤ 5 ms')],
+  'store/miss-p99': [atMost(5, '≤ 5 ms')],
+  'store/memory': [atMost(300 * megabyte, '≤ 300 MB')],
 }
 
 function row(key: string, work: string, unit: Unit, isMain = false): Row {
@@ -115,11 +119,23 @@ const microRows: readonly Row[] = [
   row('micro/open', 'open, blocks of 256 KiB', 'bytesPerSecond'),
   row('micro/encode', 'encode entries', 'perSecond'),
   row('micro/decode', 'decode entries', 'perSecond'),
-  row('micro/put-4k', 'segment store: put blocks of 4 KiB, durable', 'perSecond'),
-  row('micro/put-1m', 'segment store: put blocks of 1 MiB, durable', 'bytesPerSecond'),
+]
+
+const storeRows: readonly Row[] = [
+  row('store/put-4k', 'block store: blocks of 4 KiB, durable', 'perSecond', true),
+  row('store/put-1m', 'block store: blocks of 1 MiB, durable', 'bytesPerSecond', true),
+  row('store/open', 'block store of ten million blocks opened', 'milliseconds', true),
+  row('store/open-cpu', '– CPU', 'milliseconds'),
+  row('store/lookup-p50', '– look-up of a block that is there, median', 'milliseconds'),
+  row('store/lookup-p99', '– 99 of 100', 'milliseconds', true),
+  row('store/miss-p99', '– of one that is not there, 99 of 100', 'milliseconds'),
+  row('store/list', '– a page of 1,000 ids', 'milliseconds'),
+  row('store/memory', '– memory of the process', 'bytes', true),
+  row('store/index-bytes', '– index on the disk, a block', 'bytes'),
+  row('store/index-rate', '– rows put into the index, a CPU second', 'perSecond'),
 ]
 
 /** All rows in the order of the table. `titles` says how large each set was in this run. */
 export function tableRows(titles: Readonly<Record<SetName, string>>): readonly Row[] {
-  return [...setNames.flatMap((set) => setRows(set, titles[set])), ...microRows]
+  return [...setNames.flatMap((set) => setRows(set, titles[set])), ...microRows, ...storeRows]
 }

@@ -107,7 +107,7 @@ describe('the index file', () => {
     })
   }
 
-  it('has one daemon', () => {
+  it('scenario T19: has one daemon', () => {
     using directory = temporaryDirectory()
     const path = `${directory.path}/lock`
     const lock = lockHome(path, directory.path)

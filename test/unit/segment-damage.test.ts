@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
+import { present } from '../../engine/base/assert.ts'
 import { EngineError, type ErrorCode } from '../../engine/base/errors.ts'
 import {
   encodeRecord,
@@ -13,6 +14,7 @@ import {
   recordTypes,
   segmentHeaderBytes,
 } from '../../engine/blocks/record.ts'
+import type { SegmentLimits } from '../../engine/blocks/segment-limits.ts'
 import type { SegmentStore } from '../../engine/blocks/segment-store.ts'
 import { blockIdOf } from '../../engine/crypto/seal.ts'
 import type { StoredBlock } from '../../engine/blocks/store.ts'
@@ -29,9 +31,9 @@ function isCode(code: ErrorCode): (error: unknown) => boolean {
 }
 
 /** A store with five blocks in its first segment, in order; sealed by what comes after them when asked. */
-async function filled(isSealed: boolean): Promise<CrashFiles> {
+async function filled(isSealed: boolean, limits: Partial<SegmentLimits> = {}): Promise<CrashFiles> {
   const files = new CrashFiles()
-  await using store = await openSmallStore(files, { segmentBytes: segmentHeaderBytes + 5 * recordBytes })
+  await using store = await openSmallStore(files, { ...limits, segmentBytes: segmentHeaderBytes + 5 * recordBytes })
   for (const block of blocks) await store.put([block])
   if (isSealed) await store.put([testBlock(100)])
   return files
@@ -64,22 +66,28 @@ const regions: readonly (readonly [string, number])[] = [
 ]
 
 describe('one flipped bit', () => {
-  for (const isSealed of [false, true]) {
+  for (const [isSealed, limits] of [
+    [false, {}],
+    [true, {}],
+    [false, { indexRowsMax: 2 }],
+    [true, { indexRowsMax: 2 }],
+  ] as const) {
+    const where = `${isSealed ? 'a sealed' : 'the active'} segment${'indexRowsMax' in limits ? ' that is in the index' : ''}`
     for (const [region, at] of regions) {
-      it(`in the ${region} of a record in ${isSealed ? 'a sealed' : 'the active'} segment costs that record alone`, async () => {
+      it(`scenarios T1, T2: in the ${region} of a record in ${where} costs that record alone`, async () => {
         for (const victim of [0, 2, 4]) {
-          const files = await filled(isSealed)
+          const files = await filled(isSealed, limits)
           const byteAt = segmentHeaderBytes + victim * recordBytes + at
           const bytes = files.bytesOf(firstPath)
           bytes[byteAt] = (bytes[byteAt] ?? 0) ^ 0x10
           const expected = blocks.map((_, index) => index !== victim)
           {
-            await using store = await openSmallStore(files, {}, false)
+            await using store = await openSmallStore(files, limits, false)
             assert.deepEqual(await whichAreHere(store), expected)
             assert.equal(store.quarantine().count, 1)
             await store.put([testBlock(7)])
           }
-          await using again = await openSmallStore(files, {}, false)
+          await using again = await openSmallStore(files, limits, false)
           assert.deepEqual(await whichAreHere(again), expected, 'opened again')
           assert.equal(again.has(folder, testBlock(7).id), true)
           await again.put(blocks)
@@ -130,7 +138,7 @@ describe('one flipped bit', () => {
 })
 
 describe('a segment that is shorter than it was', () => {
-  it('is told, never taken for a torn end, when it was sealed', async () => {
+  it('scenario T5: is told, never taken for a torn end, when it was sealed', async () => {
     const whole = (await filled(true)).bytesOf(firstPath)
     const recordsEnd = segmentHeaderBytes + 5 * recordBytes
     for (let sizeBytes = segmentHeaderBytes + 1; sizeBytes < recordsEnd; sizeBytes += 13) {
@@ -150,7 +158,7 @@ describe('a segment that is shorter than it was', () => {
     }
   })
 
-  it('under an open store is told by the read that meets its end', async () => {
+  it('scenario T5: under an open store is told by the read that meets its end', async () => {
     const files = await filled(true)
     await using store = await openSmallStore(files, {}, false)
     files.replaceBytes(firstPath, files.bytesOf(firstPath).slice(0, segmentHeaderBytes + 2 * recordBytes + 5))
@@ -160,7 +168,7 @@ describe('a segment that is shorter than it was', () => {
 })
 
 describe('what stands behind the last record', () => {
-  it('is taken for the end when it is zeros, and written over', async () => {
+  it('scenario T6: is taken for the end when it is zeros, and written over', async () => {
     for (const zeroBytes of [1, 50, 104, 5000]) {
       const files = await filled(false)
       const bytes = files.bytesOf(firstPath)
@@ -218,7 +226,7 @@ describe('a payload that was made to look like a record', () => {
 })
 
 describe('a directory that is not the store it was', () => {
-  it('is refused when it is empty or gone, unless a store is to be made', async () => {
+  it('scenario T17: is refused when it is empty or gone, unless a store is to be made', async () => {
     await assert.rejects(openSmallStore(new CrashFiles(), {}, false), isCode('HOME_UNUSABLE'))
     const empty = new CrashFiles()
     empty.makeDirectory('/store')
@@ -239,7 +247,7 @@ describe('a directory that is not the store it was', () => {
     await assert.rejects(openSmallStore(damaged), isCode('STORE_CORRUPT'))
   })
 
-  it('is refused when a segment is of a newer format or of another store', async () => {
+  it('scenario T48: is refused when a segment is of a newer format or of another store', async () => {
     const base = { segment: 1, storeId: testBytes(4711, 16), previousSegment: 0, previousEndBytes: 0 }
     const cases: readonly (readonly [ErrorCode, Uint8Array])[] = [
       ['VERSION_UNSUPPORTED', encodeSegmentHeader({ ...base, version: 2 })],
@@ -252,4 +260,27 @@ describe('a directory that is not the store it was', () => {
       await assert.rejects(openSmallStore(files, {}, false), isCode(code))
     }
   })
+})
+
+it('scenario T48: records of a type that this program does not know are skipped, and their segment is kept as it is', async () => {
+  const files = await filled(true)
+  const bytes = files.bytesOf(firstPath)
+  const storeId = files.bytesOf('/store/store').slice(12, 28)
+  const at = segmentHeaderBytes + 2 * recordBytes
+  const payload = present(blocks[2], 'a block').bytes
+  const content = { type: 9, flags: 0, folder, id: present(blocks[2], 'a block').id, payload }
+  encodeRecord(bytes, at, storeId, { segment: 1, offset: at }, content)
+  bytes.fill(0, bytes.length - 40) // without its footer, every record is read
+  for (let round = 0; round < 2; round++) {
+    await using store = await openSmallStore(files, {}, false)
+    assert.deepEqual(await whichAreHere(store), [true, true, false, true, true])
+    await store.remove(
+      folder,
+      blocks.map(({ id }) => id),
+    )
+    await store.compact(never)
+    assert.ok(files.paths().includes(firstPath))
+    await store.put(blocks)
+    await store.remove(folder, [present(blocks[2], 'a block').id])
+  }
 })

@@ -6,6 +6,7 @@ import { describe, it } from 'node:test'
 import type { Clock } from '../../engine/base/clock.ts'
 import { EngineError, type ErrorCode } from '../../engine/base/errors.ts'
 import { silentLog } from '../../engine/base/log.ts'
+import type { SegmentLimits } from '../../engine/blocks/segment-limits.ts'
 import { openSegmentStore } from '../../engine/blocks/segment-store.ts'
 import type { StoredBlock } from '../../engine/blocks/store.ts'
 import { never, openSmallStore, smallLimits, stillClock, testBlock, testFolder, testRandom } from '../support/blocks.ts'
@@ -51,7 +52,7 @@ describe('group commit', () => {
 })
 
 describe('a sync that fails', () => {
-  it('once, costs nothing: the group is written again in a new segment, the old one is not written any more', async () => {
+  it('scenario T13: once, costs nothing: the group is written again in a new segment, the old one is not written any more', async () => {
     const files = new CrashFiles()
     {
       await using store = await openSmallStore(files)
@@ -73,7 +74,7 @@ describe('a sync that fails', () => {
     assert.equal(again.quarantine().count, 0)
   })
 
-  it('twice in a row, makes the store read-only: reads are served, nothing else', async () => {
+  it('scenario T14: twice in a row, makes the store read-only: reads are served, nothing else', async () => {
     const files = new CrashFiles()
     const store = await openSmallStore(files)
     await store.put(many(0, 2))
@@ -124,9 +125,18 @@ describe('a store that became read-only', () => {
 })
 
 describe('a full disk', () => {
-  it('refuses blocks at every size it may stop at, keeps what is there, and goes on when there is room', async () => {
+  for (const [limits, title] of [
+    [{}, ''],
+    [{ indexRowsMax: 2 }, ', the index included'],
+  ] as const) {
+    it(`scenario T15: refuses blocks at every size it may stop at${title}, keeps what is there, and goes on when there is room`, async () => {
+      await fillDisk(limits)
+    })
+  }
+
+  async function fillDisk(limits: Partial<SegmentLimits>): Promise<void> {
     const files = new CrashFiles()
-    await using store = await openSmallStore(files)
+    await using store = await openSmallStore(files, limits)
     await store.put(many(0, 3))
     const usedBytes = files.usedBytes()
     for (let room = 0; room < 900; room += 37) {
@@ -137,7 +147,7 @@ describe('a full disk', () => {
       for (const how of ['kill', 'powerLoss'] as const) {
         const left = how === 'kill' ? files.afterKill() : files.afterPowerLoss(() => 0)
         left.capacityBytes = Infinity
-        await using opened = await openSmallStore(left, {}, false)
+        await using opened = await openSmallStore(left, limits, false)
         for (const block of many(0, 3)) assert.deepEqual(await opened.get(folder, block.id), block.bytes)
         assert.equal(opened.quarantine().count, 0)
       }
@@ -145,9 +155,9 @@ describe('a full disk', () => {
     files.capacityBytes = Infinity
     await store.put(many(10, 14, 250))
     for (const block of [...many(0, 3), ...many(10, 14, 250)]) assert.deepEqual(await store.get(folder, block.id), block.bytes)
-  })
+  }
 
-  it('still lets blocks be removed, by giving up the reserve, which blocks cannot use', async () => {
+  it('scenario T15: still lets blocks be removed, by giving up the reserve, which blocks cannot use', async () => {
     const files = new CrashFiles()
     await using store = await openSmallStore(files, { segmentBytes: 1_000_000 })
     await store.put(many(0, 8))
@@ -263,7 +273,7 @@ describe('what was not acknowledged', () => {
 })
 
 describe('a disk that goes away or takes no writes', () => {
-  it('loses no block: reads say so, and are answered again when it is back', async () => {
+  it('scenario T16: loses no block: reads say so, and are answered again when it is back', async () => {
     const files = new CrashFiles()
     await using store = await openSmallStore(files)
     await store.put(many(0, 2))
@@ -275,7 +285,7 @@ describe('a disk that goes away or takes no writes', () => {
     assert.equal(store.quarantine().count, 0)
   })
 
-  it('read-only from the start gives a store that serves reads', async () => {
+  it('scenario T16: read-only from the start gives a store that serves reads', async () => {
     const files = new CrashFiles()
     {
       await using store = await openSmallStore(files)
