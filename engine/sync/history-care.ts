@@ -105,13 +105,17 @@ export class HistoryCare {
     if (this.#surplus().storedBytes > 0) this.#wakeup.wake()
   }
 
-  /** Before any other work on the folder, which may need what this gives back; only where there is hardly any room. */
+  /**
+   * Before any other work on the folder, which may need what this gives back: only where there is hardly any room, or history has too
+   * much of it. Nothing is being stored yet, so that what nothing refers to goes at once: a process may not live as long as the grace.
+   */
   async relieve(signal: AbortSignal): Promise<void> {
     const { freeBytes, folderFreeBytes, log } = this.#parts
-    if (Math.min(freeBytes(), folderFreeBytes()) >= crampedBytes) return
-    this.#isFull = true
+    const isCramped = Math.min(freeBytes(), folderFreeBytes()) < crampedBytes
+    if (!isCramped && this.#surplus().storedBytes <= 0) return
+    if (isCramped) this.#isFull = true
     try {
-      await this.tend(signal)
+      await this.#tend(0, signal)
     } catch (error) {
       if (signal.aborted) throw error
       log.warn('could not make room', { error: messageOf(error) })
@@ -144,20 +148,25 @@ export class HistoryCare {
 
   /** One round. Throws what the store and the index throw. */
   async tend(signal: AbortSignal): Promise<CareReport> {
+    return await this.#tend(graceMs, signal)
+  }
+
+  async #tend(patienceMs: number, signal: AbortSignal): Promise<CareReport> {
     const { clock, store } = this.#parts
     const nowMs = clock.nowMs()
     const isClockTrusted = this.#isClockTrusted()
     const aged = isClockTrusted ? (await this.#expire(nowMs, signal)) + (await this.#thin(nowMs, signal)) : 0
-    const swept = await this.#sweep(signal)
+    const swept = await this.#sweep(patienceMs, signal)
     // While some of what the store has is on its way out, there is no telling how much is too much.
     const isSettled = swept.isWhole && this.#unreferenced.size === 0
     const shed = isSettled ? await this.#shrink(nowMs, signal) : 0
-    if (shed > 0) await this.#sweep(signal)
-    if (swept.blocks > 0) this.#isToCompact = true
+    const shedBlocks = shed > 0 ? (await this.#sweep(patienceMs, signal)).blocks : 0
+    const blocksDropped = swept.blocks + shedBlocks
+    if (blocksDropped > 0) this.#isToCompact = true
     if (this.#isToCompact) await store.compact(signal)
     this.#isToCompact = false
     if (isClockTrusted) await this.#parts.expireStrays(signal)
-    return { versionsDropped: aged + shed, blocksDropped: swept.blocks }
+    return { versionsDropped: aged + shed, blocksDropped }
   }
 
   /** A clock that was just set, or a machine that just woke, says nothing of how old a version is until it has kept on for a while. */
@@ -310,8 +319,8 @@ export class HistoryCare {
     if (names.length > 0) await jobs.run('dropParked', { root: handle.root, names }, { signal })
   }
 
-  /** Lets the store forget what has been unreferenced for the grace period. */
-  async #sweep(signal: AbortSignal): Promise<{ readonly blocks: number; readonly isWhole: boolean }> {
+  /** Lets the store forget what has been unreferenced for so long. */
+  async #sweep(patienceMs: number, signal: AbortSignal): Promise<{ readonly blocks: number; readonly isWhole: boolean }> {
     const { index, handle, store, clock } = this.#parts
     if (index.needs.count(handle.row) > needsMax) return { blocks: 0, isWhole: false }
     let blocks = 0
@@ -320,14 +329,14 @@ export class HistoryCare {
       after = page.at(-1)
       if (after === undefined) return { blocks, isWhole: true }
       // Nothing is awaited between the look and the call: no row can come in between.
-      const gone = this.#overdue(page)
+      const gone = this.#overdue(page, patienceMs)
       if (gone.length > 0) await store.remove(handle.record.id, gone)
       blocks += gone.length
       await clock.sleep(0, signal)
     }
   }
 
-  #overdue(page: readonly BlockId[]): readonly BlockId[] {
+  #overdue(page: readonly BlockId[], patienceMs: number): readonly BlockId[] {
     const { clock } = this.#parts
     const free = page.filter((id) => !this.#isReferredTo(id))
     const needed = free.length === 0 ? new Set<string>() : this.#neededBlocks()
@@ -335,7 +344,7 @@ export class HistoryCare {
     return free.filter((id) => {
       const name = bytesKey(id)
       const sinceMs = needed.has(name) ? undefined : (this.#unreferenced.get(name) ?? nowMs)
-      const isOverdue = sinceMs !== undefined && nowMs - sinceMs >= graceMs
+      const isOverdue = sinceMs !== undefined && nowMs - sinceMs >= patienceMs
       if (sinceMs === undefined || isOverdue) this.#unreferenced.delete(name)
       else if (this.#unreferenced.size < unreferencedMax) this.#unreferenced.set(name, sinceMs)
       return isOverdue
