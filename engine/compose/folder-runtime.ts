@@ -97,6 +97,7 @@ export class FolderRuntime implements MemberRuntime {
     this.handle = openFolderHandle(record, identity)
     const { handle } = this
     this.log = new FolderLog(index, record.row, () => this.#logGrew())
+    this.copies = this.#openCopies() // before what may say at once that something changed
     this.problems = new FolderProblems(() => this.#noteChange(), clock)
     this.#have = new Coalescer(clock, haveIntervalMs, this.#ending.signal, () => this.#news.ringHave())
     const lanes = parts.lanes === undefined ? undefined : { lanes: parts.lanes, sealKey: handle.jobKeys.sealKey }
@@ -129,7 +130,6 @@ export class FolderRuntime implements MemberRuntime {
       jobs,
       events: { changed: (path) => this.ingest.hint([path]), found: () => this.pull.wake() },
     })
-    this.copies = this.#openCopies()
     this.exchange = this.#openExchange()
     this.past = new FolderPast({ ...shared, jobs, store, fetcher: this.#fetcher, random, folder: this.#folderAtWork() })
     this.#largeTidy = new LargeTidy({ index, jobs, handle, clock, isPulling: () => this.pull.isBusy })
