@@ -1,15 +1,21 @@
 // The copies of one folder: its receipts, what they add up to, and the list that a person asks for.
 
-import type { CopiesList, FileCopies } from '../api/controls.ts'
+import type { CopiesList, FileCopies, NodeClass } from '../api/controls.ts'
 import { throwIfAborted } from '../base/queue.ts'
+import type { EntryRow } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
-import type { PeerId } from '../model/ids.ts'
+import type { BlockId, PeerId } from '../model/ids.ts'
 import { CopyCount, type CopySummary } from '../replicas/copy-count.ts'
 import { CopyView, type IsHolder, type MemberFacts } from '../replicas/copies.ts'
+import { covers, type Receipt } from '../replicas/receipt.ts'
 import type { ReceiptBook } from '../replicas/receipt-book.ts'
 import type { FolderLog } from '../share/folder-log.ts'
 import type { MemberHandle, ReadingKeys } from '../sync/folder-handle.ts'
 import { openEntryMeta } from '../sync/versions.ts'
+import { Audit } from '../scrub/audit.ts'
+import type { FolderProblems, FlowProblem } from '../sync/problems.ts'
+import type { Fetcher } from '../transfer/fetch.ts'
+import { readHeld, type HeldParts } from '../transfer/held-blocks.ts'
 import { openReceiptBook, type FolderReceiptParts } from './folder-receipts.ts'
 import type { MemberParts } from './member-parts.ts'
 
@@ -18,6 +24,11 @@ export interface FolderCopyParts extends Omit<FolderReceiptParts, 'changed'> {
   readonly tell: () => void
   /** Tells whoever shows it. */
   readonly changed: () => void
+  readonly connected: () => readonly PeerId[]
+  readonly fetcher: Fetcher
+  /** Where this node's own blocks are. */
+  readonly held: HeldParts
+  readonly problems: FolderProblems
 }
 
 export interface CopiesQuery {
@@ -29,6 +40,9 @@ export interface CopiesQuery {
 }
 
 const pageEntries = 200
+const msPerDay = 86_400_000
+/** How long a member's word is verified after it was checked; after that it is only believed. */
+const goodForMs: Readonly<Record<NodeClass, number>> = { 'always-on': 2 * msPerDay, daily: 7 * msPerDay, occasional: 30 * msPerDay }
 
 export class FolderCopies {
   readonly receipts: ReceiptBook
@@ -36,6 +50,7 @@ export class FolderCopies {
   readonly #handle: MemberHandle
   readonly #log: FolderLog
   readonly #count: CopyCount
+  readonly #audit: Audit
 
   constructor(parts: MemberParts, own: FolderCopyParts) {
     const { index, world } = parts
@@ -57,17 +72,60 @@ export class FolderCopies {
       targetCopies: () => own.log.state.targetCopies,
       changed: own.changed,
     })
+    this.#audit = this.#openAudit(own)
   }
 
-  /** Both go on until `signal` aborts. */
+  #openAudit({ connected, fetcher, held, problems, changed }: FolderCopyParts): Audit {
+    const { index, world, cards } = this.#parts
+    const { row } = this.#handle
+    return new Audit({
+      ...world,
+      audits: index.audits,
+      folderRow: row,
+      claimants: () =>
+        this.receipts
+          .all()
+          .filter(({ peer, heads }) => heads.size > 0 && connected().includes(peer))
+          .map(({ peer, edition }) => ({ peer, edition, goodMs: goodForMs[cards.cardOf(peer)?.class ?? 'daily'] })),
+      entries: (after, limit) => index.entries.page(row, after, limit),
+      claimed: (peer, entry) => this.#claimed(peer, entry),
+      prove: (peer, ids, nonce, signal) => fetcher.prove(peer, ids, nonce, signal),
+      own: async (ids, signal) => blocksOf(held, ids, signal),
+      events: {
+        passed: (peer) => {
+          problems.clear('COPY_NOT_PROVEN', peer)
+          this.#count.recount()
+          changed()
+        },
+        failed: (peer, missing) => {
+          problems.note(notProven(this.#log.members.find((member) => member.peer === peer)?.name ?? peer, peer, missing))
+          this.#count.recount()
+          changed()
+        },
+      },
+    })
+  }
+
+  /** Blocks of an entry that the member says it holds. */
+  #claimed(peer: PeerId, { author, seq, entry }: EntryRow): readonly BlockId[] {
+    const receipt = this.receipts.of(peer)
+    const authorId = this.#parts.index.entries.authors(this.#handle.row).find(({ row }) => row === author)?.authorId
+    if (receipt === undefined || authorId === undefined || !covers(receipt, { author: authorId, seq, entryId: entry.entryId })) return []
+    const ids = entry.blocks.map(({ id }) => id)
+    if (receipt.keep === 'all') return ids
+    return ids.filter((id) => receipt.layouts.some((layout) => this.#isHolder(layout, peer, id) === true))
+  }
+
+  /** All go on until `signal` aborts. */
   get tasks(): readonly ((signal: AbortSignal) => Promise<void>)[] {
-    return [(signal) => this.receipts.run(signal), (signal) => this.#count.run(signal)]
+    return [(signal) => this.receipts.run(signal), (signal) => this.#count.run(signal), (signal) => this.#audit.run(signal)]
   }
 
   /** Something in the folder changed. */
   wake(): void {
     this.receipts.wake()
     this.#count.wake()
+    this.#audit.wake()
   }
 
   get summary(): CopySummary | undefined {
@@ -111,13 +169,26 @@ export class FolderCopies {
 
   #view(): CopyView {
     const index: Index = this.#parts.index
-    return new CopyView(this.receipts.all(), index.entries.authors(this.#handle.row), (peer) => this.#factsOf(peer), this.#isHolder)
+    return new CopyView(this.#believed(), index.entries.authors(this.#handle.row), (peer) => this.#factsOf(peer), this.#isHolder)
+  }
+
+  /** Whoever could not prove its word is not believed until it can. */
+  #believed(): readonly Receipt[] {
+    const { index } = this.#parts
+    return this.receipts.all().filter(({ peer }) => (index.audits.get(this.#handle.row, peer)?.missing ?? 0) === 0)
+  }
+
+  #isVerified(peer: PeerId, nodeClass: NodeClass): boolean {
+    const { index, world } = this.#parts
+    const audit = index.audits.get(this.#handle.row, peer)
+    return audit !== undefined && audit.missing === 0 && world.clock.nowMs() - audit.atMs <= goodForMs[nodeClass]
   }
 
   #factsOf(peer: PeerId): MemberFacts {
     const { world, network, cards } = this.#parts
     if (peer === network.self) return { zone: world.zone, isVerified: true }
-    return { zone: cards.cardOf(peer)?.zone ?? '', isVerified: false }
+    const card = cards.cardOf(peer)
+    return { zone: card?.zone ?? '', isVerified: this.#isVerified(peer, card?.class ?? 'daily') }
   }
 
   readonly #isHolder: IsHolder = () => true
@@ -134,4 +205,27 @@ function worse(left: FileCopies, right: FileCopies): number {
 
 function isAtOrBelow(path: string, place: string | undefined): boolean {
   return place === undefined || path === place || path.startsWith(`${place}/`)
+}
+
+/** As they are held here, one by one; undefined for what is not. */
+async function blocksOf(held: HeldParts, ids: readonly BlockId[], signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[]> {
+  const blocks: (Uint8Array | undefined)[] = []
+  for await (const { lengths, payload } of readHeld(held, ids, signal)) {
+    let at = 0
+    for (const length of lengths) {
+      blocks.push(length === 0 ? undefined : payload.slice(at, at + length))
+      at += length
+    }
+  }
+  return blocks
+}
+
+function notProven(name: string, peer: PeerId, missing: number): FlowProblem {
+  return {
+    code: 'COPY_NOT_PROVEN',
+    severity: 'warning',
+    path: peer,
+    text: `${name} could not prove ${missing === 1 ? 'one block' : `${missing} blocks`} that it says it holds: what it holds does not count as a copy until it can`,
+    next: 'It looks for what it lost and fetches it again by itself; check its disk if this stays.',
+  }
 }

@@ -24,6 +24,7 @@ import { Verifier } from '../sync/verify.ts'
 import type { PlannedChange } from '../sync/pull-plan.ts'
 import { Fetcher } from '../transfer/fetch.ts'
 import type { Lanes } from '../transfer/lanes.ts'
+import type { HeldParts } from '../transfer/held-blocks.ts'
 import { serveBlocks } from '../transfer/serve.ts'
 import type { Hello } from '../model/wire/exchange_pb.ts'
 import { cardBoxOf } from './card-box.ts'
@@ -259,16 +260,20 @@ export class FolderRuntime implements MemberRuntime {
   }
 
   async serveBlocks(channel: Channel, signal: AbortSignal): Promise<void> {
-    const { index, store, world } = this.#parts
+    await serveBlocks(channel, this.#held(), this.#whileActive(signal))
+  }
+
+  #held(): HeldParts {
+    const { index, store, world, lanes } = this.#parts
     const { handle } = this
     const tree = {
       jobs: world.jobs,
       root: handle.root,
       sealKey: handle.jobKeys.sealKey,
-      lanes: this.#parts.lanes,
-      onStale: (path: string) => void this.verifier.suspect(path, this.#whileActive(signal)),
+      lanes,
+      onStale: (path: string) => void this.verifier.suspect(path, this.#whileActive(this.#ending.signal)),
     }
-    await serveBlocks(channel, { index, store, folder: handle.record, tree }, this.#whileActive(signal))
+    return { index, store, folder: handle.record, tree }
   }
 
   #whileActive(signal: AbortSignal): AbortSignal {
@@ -365,6 +370,10 @@ export class FolderRuntime implements MemberRuntime {
       missing: () => entriesOfNeeds(index, handle.row),
       missingCount: () => index.needs.count(handle.row),
       kept: () => ({ keep: 'all', layouts: [] }),
+      connected: () => this.#connectedMembers(),
+      fetcher: this.#fetcher,
+      held: this.#held(),
+      problems: this.problems,
     })
   }
 

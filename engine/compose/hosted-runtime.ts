@@ -15,6 +15,7 @@ import { Exchange } from '../sync/exchange.ts'
 import { openHostedHandle, type MemberHandle } from '../sync/folder-handle.ts'
 import { FolderProblems } from '../sync/problems.ts'
 import { Fetcher } from '../transfer/fetch.ts'
+import type { HeldParts } from '../transfer/held-blocks.ts'
 import { serveBlocks } from '../transfer/serve.ts'
 import { cardBoxOf } from './card-box.ts'
 import { FolderCopies } from './folder-copies.ts'
@@ -76,6 +77,10 @@ export class HostedRuntime implements MemberRuntime {
       missing: () => entriesOfBlockNeeds(index, record.row),
       missingCount: () => index.blockNeeds.totals(record.row).blocks,
       kept: () => ({ keep: record.keep, layouts: [this.#holding().layout] }),
+      connected: () => this.#connectedMembers(),
+      fetcher: this.#fetcher,
+      held: this.#held(),
+      problems: this.#problems,
     })
     this.#exchange = this.#makeExchange(logger)
     const trouble = { clock, log: logger, problems: this.#problems }
@@ -193,8 +198,12 @@ export class HostedRuntime implements MemberRuntime {
   }
 
   async serveBlocks(channel: Channel, signal: AbortSignal): Promise<void> {
+    await serveBlocks(channel, this.#held(), this.#whileActive(signal))
+  }
+
+  #held(): HeldParts {
     const { index, store } = this.#parts
-    await serveBlocks(channel, { index, store, folder: this.#record, tree: undefined }, this.#whileActive(signal))
+    return { index, store, folder: this.#record, tree: undefined, onAbsent: () => this.#repair.missed() }
   }
 
   /** What this node is to hold. */

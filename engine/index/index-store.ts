@@ -2,6 +2,7 @@
 
 import type { Random } from '../base/clock.ts'
 import { errorCodeOf } from '../base/errors.ts'
+import { AuditTable } from './audit-table.ts'
 import { BlockNeedTable } from './block-need-table.ts'
 import { openDatabase, type Database } from './database.ts'
 import { EntryTable } from './entry-table.ts'
@@ -25,6 +26,7 @@ export interface Index extends Disposable {
   readonly peers: PeerTable
   readonly history: HistoryTable
   readonly receipts: ReceiptTable
+  readonly audits: AuditTable
   /** One transaction per fact; `work` cannot await. What it threw is thrown on, and nothing of it stays. */
   transact<T>(work: () => T): T
   /** As `transact`; once it has returned, the fact survives a power cut: for what other nodes are told as ours, and for secrets. */
@@ -53,11 +55,13 @@ export function openIndex(path: string, random: Random, { onFlushed, makeRoom }:
   const entries = new EntryTable(database)
   const needs = new NeedTable(database)
   const blockNeeds = new BlockNeedTable(database)
+  const audits = new AuditTable(database)
   const items = new ItemTable(database)
   const forgetCaches = (): void => {
     entries.forgetCaches()
     needs.forgetCaches()
     blockNeeds.forgetCaches()
+    audits.forgetCaches()
     items.forgetCaches()
   }
   const attempt = <T>(work: () => T): T => {
@@ -86,6 +90,7 @@ export function openIndex(path: string, random: Random, { onFlushed, makeRoom }:
     peers: new PeerTable(database),
     history: new HistoryTable(database),
     receipts: new ReceiptTable(database),
+    audits,
     settleLog: () => database.settleLog(),
     transact: (work) => attempt(() => database.transact(work, 'soon')),
     transactDurably: (work) => attempt(() => database.transact(work, 'now')),

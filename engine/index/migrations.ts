@@ -256,4 +256,15 @@ export const migrations: readonly string[] = [
   /* 9 */ `
   create index block_need_entry on block_need (folder, entry_row);
   `,
+  /* 10 */ `
+  -- The last audit of each member: how many blocks it was asked to prove, and how many of them it could not.
+  create table audit (
+    folder integer not null references folder(id) on delete cascade,
+    peer_id text not null,
+    at_ms integer not null,
+    blocks integer not null,
+    missing integer not null,
+    primary key (folder, peer_id)
+  ) without rowid;
+  `,
 ]

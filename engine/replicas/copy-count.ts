@@ -56,6 +56,12 @@ export class CopyCount {
     this.#wakeup.wake()
   }
 
+  /** What is known of members changed, though neither receipts nor entries did. */
+  recount(): void {
+    this.#countedFor = ''
+    this.#wakeup.wake()
+  }
+
   /** Counts until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts

@@ -60,6 +60,11 @@ export class ReceiptBook {
     return this.#ofMembers().map(({ row }) => row)
   }
 
+  /** The latest of a member. */
+  of(peer: PeerId): Receipt | undefined {
+    return this.#parts.log.isMember(peer) ? this.#receipts.get(peer)?.receipt : undefined
+  }
+
   get own(): Receipt | undefined {
     return this.#receipts.get(this.#parts.self)?.receipt
   }

@@ -43,12 +43,14 @@ const lookBlocksMax = 5000
 const fetchBlocksMax = 256
 const fetchBytesTarget = 8 * 1024 * 1024
 const retryMs = 30_000
+const lookAgainMs = 60_000
 const troubleRetryMs = 10_000
 
 export class Repair {
   readonly #parts: RepairParts
   readonly #wakeup = new Wakeup()
   #isBusy = false
+  #lookedAgainMs = Number.NEGATIVE_INFINITY
   /** Needs that nobody had when they were last asked for. */
   #isWaiting = false
 
@@ -77,8 +79,23 @@ export class Repair {
     return cursor.row >= index.entries.lastRowOf(folder.row) && equalBytes(cursor.layout, holding().layout)
   }
 
-  /** Works until `signal` aborts. */
+  /** Somebody asked for a block that is not here: what is to be held may have been lost, and all of it is looked through again. */
+  missed(): void {
+    const nowMs = this.#parts.clock.monotonicMs()
+    if (!this.hasLooked || nowMs - this.#lookedAgainMs < lookAgainMs) return
+    this.#lookAgain()
+    this.#wakeup.wake()
+  }
+
+  #lookAgain(): void {
+    const { index, folder, clock } = this.#parts
+    this.#lookedAgainMs = clock.monotonicMs()
+    index.transact(() => index.blockNeeds.setCursor(folder.row, { row: 0, layout: new Uint8Array(0) }))
+  }
+
+  /** Works until `signal` aborts. Begins with a look at everything: the store may have lost blocks when it was opened. */
   async run(signal: AbortSignal): Promise<void> {
+    this.#lookAgain()
     this.#wakeup.wake()
     for (;;) {
       await waitAtMost(this.#wakeup, this.#parts.clock, retryMs, signal)

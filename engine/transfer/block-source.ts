@@ -6,10 +6,10 @@ import { concatBytes } from '../base/bytes.ts'
 import { EngineError } from '../base/errors.ts'
 import { abortable } from '../base/queue.ts'
 import type { BlockRef } from '../model/entry.ts'
-import type { PeerId } from '../model/ids.ts'
+import type { BlockId, PeerId } from '../model/ids.ts'
 import type { BlocksPart } from '../model/wire/exchange_pb.ts'
 import type { Channel, Network } from '../net/network.ts'
-import { blocksProtocol, receiveBlocksFrame, sendBlocksFrame } from './blocks-frames.ts'
+import { blocksProtocol, proofBytes, receiveBlocksFrame, sendBlocksFrame } from './blocks-frames.ts'
 import { LaneSource } from './lane-source.ts'
 import type { Lanes } from './lanes.ts'
 import type { LaneName } from '../net/lanes.ts'
@@ -60,6 +60,20 @@ export class BlockSource {
    * are not checked otherwise. Throws when the peer is gone or misbehaves; then the source is of no more use.
    */
   async get(blocks: readonly BlockRef[], signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[]> {
+    return await this.#request(blocks, { ids: concatBytes(blocks.map((block) => block.id)) }, signal)
+  }
+
+  /** As `get`, of proofs that the peer has the blocks: each is the hash of one, keyed with the nonce of 32 bytes. */
+  async prove(ids: readonly BlockId[], nonce: Uint8Array, signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[]> {
+    const proofs = ids.map((id) => ({ id, storedBytes: proofBytes }))
+    return await this.#request(proofs, { ids: concatBytes(ids), nonce }, signal)
+  }
+
+  async #request(
+    blocks: readonly BlockRef[],
+    wanted: { readonly ids: Uint8Array; readonly nonce?: Uint8Array },
+    signal: AbortSignal,
+  ): Promise<readonly (Uint8Array | undefined)[]> {
     const bytes = blocks.reduce((total, block) => total + block.storedBytes, 0)
     this.#bytesUnderWay += bytes
     try {
@@ -73,7 +87,7 @@ export class BlockSource {
         AbortSignal.any([signal, this.#ending.signal]),
       )
       answered.catch(() => undefined) // awaited below unless the send fails first
-      await sendBlocksFrame(channel, { case: 'getMany', value: { request: id, ids: concatBytes(blocks.map((block) => block.id)) } }, signal)
+      await sendBlocksFrame(channel, { case: 'getMany', value: { request: id, ...wanted } }, signal)
       return await answered
     } finally {
       this.#bytesUnderWay -= bytes

@@ -10,6 +10,8 @@ export const blocksProtocol: Protocol = { name: '/holdfast/blocks/1', frameBytes
 
 /** Ids in one request. */
 export const requestIdsMax = 2048
+/** Of a request for proof, and of each proof. */
+export const proofBytes = 32
 /** Payload after which a part is sent; one block may exceed it. */
 export const partBytesTarget: number = 1024 * 1024
 

@@ -5,7 +5,7 @@ import { bytesKey } from '../base/bytes.ts'
 import { EngineError } from '../base/errors.ts'
 import { FilesError } from '../base/files.ts'
 import type { BlockRef } from '../model/entry.ts'
-import type { PeerId } from '../model/ids.ts'
+import type { BlockId, PeerId } from '../model/ids.ts'
 import type { LaneName } from '../net/lanes.ts'
 import { requestIdsMax } from './blocks-frames.ts'
 import { BlockSource, type BlockSourceParts } from './block-source.ts'
@@ -106,6 +106,12 @@ export class Fetcher {
       if (signal.aborted || error instanceof FilesError) throw error
       return undefined
     }
+  }
+
+  /** Asks one member for proof that it has blocks, keyed with the nonce. Throws when it is gone or does not answer as it should. */
+  async prove(peer: PeerId, ids: readonly BlockId[], nonce: Uint8Array, signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[]> {
+    if (!this.#peers.includes(peer)) throw new EngineError('PEER_UNREACHABLE', `${peer} is not connected: it is asked when it is back`)
+    return await this.#source(peer).prove(ids, nonce, signal)
   }
 
   #isAsked(peer: PeerId, nowMs: number): boolean {

@@ -1,7 +1,7 @@
 // Hosts over real daemons: they store a folder's blocks without being able to read them, and give them to those who can.
 
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { eventually, TestNodes, type TestDaemon } from '../support/daemon.ts'
@@ -84,6 +84,10 @@ describe('a host', () => {
       assert.deepEqual(new Set(holders), new Set([self, other]))
     }
     assert.deepEqual((await owner.folder()).copies, { target: 2, min: 2, below: 0, single: 0 })
+    await eventually('the host to prove it', waitMs, async () => {
+      const { files: proven } = await owner.call('copies', { folder: 'photos' })
+      return proven.every(({ verified }) => verified === 2) ? true : undefined
+    })
     await host.stop()
     writeFileSync(join(root, 'alone.txt'), 'nobody else has this')
     const late = owner.call('waitCopies', { folder: 'photos', copies: 2, timeoutMs: 3000 })
@@ -102,6 +106,22 @@ describe('a host', () => {
     assert.equal(settings['copies'], '3')
     await eventually('the host to know', waitMs, async () => ((await host.folder()).copies.target === 3 ? true : undefined))
     await assert.rejects(owner.call('setFolder', { folder: 'photos', settings: { copies: '99' } }), { code: 'BAD_ARGUMENT' })
+  })
+
+  it('that lost its blocks fetches them again', async (test) => {
+    const { owner, host } = await openPair(test)
+    await owner.call('waitCopies', { folder: 'photos', copies: 2, timeoutMs: waitMs })
+    const storedBytes = (await host.folder('photos')).stored?.bytes ?? 0
+    await host.stop()
+    const segments = readdirSync(host.home, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.segment'))
+    assert.ok(segments.length > 0)
+    for (const name of segments) truncateSync(join(host.home, name), 100)
+    await host.start()
+    await eventually('the blocks to be back', waitMs, async () => {
+      const { stored, state } = await host.folder('photos')
+      return state === 'idle' && stored?.bytes === storedBytes ? true : undefined
+    })
+    await owner.call('waitCopies', { folder: 'photos', copies: 2, timeoutMs: waitMs })
   })
 
   it('goes on where it was after a kill', async (test) => {

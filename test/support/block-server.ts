@@ -12,7 +12,8 @@ import type { Channel, Network } from '../../engine/net/network.ts'
 import { blocksProtocol, receiveBlocksFrame, sendBlocksFrame } from '../../engine/transfer/blocks-frames.ts'
 import { proveMembership } from '../../engine/transfer/membership-proof.ts'
 import type { SealRangesInput, SealRangesOutput } from '../../engine/transfer/seal-ranges-job.ts'
-import { serveBlocks, type ServeParts } from '../../engine/transfer/serve.ts'
+import type { HeldParts } from '../../engine/transfer/held-blocks.ts'
+import { serveBlocks } from '../../engine/transfer/serve.ts'
 import { entryIdOfPath } from '../../engine/sync/folder-handle.ts'
 import { never } from './blocks.ts'
 import { channelPair, IndexNode, pathOf } from './index-world.ts'
@@ -22,7 +23,7 @@ export const accessKey: Uint8Array = new Uint8Array(32).fill(3)
 
 export interface Server extends Disposable {
   readonly node: IndexNode
-  readonly parts: ServeParts
+  readonly parts: HeldParts
   readonly stale: string[]
   /** Content by path: what the disk holds, whatever the index says. */
   readonly disk: Map<string, string>
@@ -43,7 +44,7 @@ export function openServer(): Server {
     })
     return await Promise.resolve({ payload: concatBytes(pieces), unread: [], lengths: pieces.map(({ length }) => length) })
   }
-  const parts: ServeParts = {
+  const parts: HeldParts = {
     index: node.index,
     store,
     folder: node.handle.record,

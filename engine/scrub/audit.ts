@@ -1,0 +1,205 @@
+// Are the others holding what they say? Random blocks of each member's receipt are asked for proof, under a key that nobody knew before.
+// Who fails is not believed until it has passed; who does not answer is asked the same again.
+
+import { bytesKey, equalBytes } from '../base/bytes.ts'
+import type { Clock, Random } from '../base/clock.ts'
+import { errorCodeOf, messageOf } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import { throwIfAborted, waitAtMost, Wakeup } from '../base/queue.ts'
+import { blake3Keyed } from '../crypto/hash.ts'
+import type { AuditTable } from '../index/audit-table.ts'
+import type { EntryRow } from '../index/entry-table.ts'
+import type { BlockId, PeerId } from '../model/ids.ts'
+
+export interface AuditParts {
+  readonly audits: AuditTable
+  readonly folderRow: number
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** Connected members that claim something. */
+  readonly claimants: () => readonly Claimant[]
+  /** Current entries after a row, in order. */
+  readonly entries: (after: number, limit: number) => readonly EntryRow[]
+  /** The blocks of an entry that the member says it holds, as its receipt is now. */
+  readonly claimed: (peer: PeerId, entry: EntryRow) => readonly BlockId[]
+  /** Proofs of another member. Throws when it is gone or does not answer. */
+  readonly prove: (
+    peer: PeerId,
+    ids: readonly BlockId[],
+    nonce: Uint8Array,
+    signal: AbortSignal,
+  ) => Promise<readonly (Uint8Array | undefined)[]>
+  /** The same blocks as they are here; undefined for those that are not. */
+  readonly own: (ids: readonly BlockId[], signal: AbortSignal) => Promise<readonly (Uint8Array | undefined)[]>
+  readonly events: AuditEvents
+}
+
+export interface Claimant {
+  readonly peer: PeerId
+  /** How long its word is good once it was checked. */
+  readonly goodMs: number
+  /** Of its receipt. */
+  readonly edition: number
+}
+
+export interface AuditEvents {
+  /** A member could not prove what it claims. */
+  failed(peer: PeerId, missing: number): void
+  /** A member's word was checked, and is good. */
+  passed(peer: PeerId): void
+}
+
+interface Sampled {
+  readonly id: BlockId
+  readonly entry: EntryRow
+}
+
+/** With so many drawn evenly, a holder that lost one block in a hundred is found 99 times in a hundred. */
+export const sampleBlocks = 459
+const askedAtOnce = 16
+const pageEntries = 200
+const lookMs = 10_000
+/** After so long a member that failed is asked again if it says something new, twice as long after each time; at the latest after the longest. */
+const failedAgainMs = 2000
+const failedAgainMaxMs = 600_000
+
+export class Audit {
+  readonly #parts: AuditParts
+  readonly #wakeup = new Wakeup()
+  /** What is asked of a member until it has answered. */
+  readonly #pending = new Map<PeerId, Sampled[]>()
+  readonly #failures = new Map<PeerId, { readonly times: number; readonly edition: number }>()
+
+  constructor(parts: AuditParts) {
+    this.#parts = parts
+  }
+
+  /** A member came, or claims something new. */
+  wake(): void {
+    this.#wakeup.wake()
+  }
+
+  /** Audits whoever is due until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#parts
+    for (;;) {
+      await waitAtMost(this.#wakeup, clock, lookMs, signal)
+      for (const claimant of this.#parts.claimants()) {
+        if (!this.#isDue(claimant)) continue
+        const { peer } = claimant
+        try {
+          await this.audit(peer, signal)
+          this.#noteOutcome(claimant)
+        } catch (error) {
+          if (signal.aborted || errorCodeOf(error) === undefined) throw error
+          log.info('a member did not answer an audit; it is asked the same again', { peer, error: messageOf(error) })
+        }
+      }
+    }
+  }
+
+  #noteOutcome({ peer, edition }: Claimant): void {
+    const { audits, folderRow } = this.#parts
+    if ((audits.get(folderRow, peer)?.missing ?? 0) === 0) this.#failures.delete(peer)
+    else this.#failures.set(peer, { times: (this.#failures.get(peer)?.times ?? 0) + 1, edition })
+  }
+
+  /** Half of the time before its word is no longer good; after it failed, once it says something else. */
+  #isDue({ peer, goodMs, edition }: Claimant): boolean {
+    const { audits, folderRow, clock } = this.#parts
+    const last = audits.get(folderRow, peer)
+    if (last === undefined) return true
+    const sinceMs = clock.nowMs() - last.atMs
+    if (sinceMs < 0) return true // the clock was set back
+    if (last.missing === 0) return sinceMs > goodMs / 2
+    const failure = this.#failures.get(peer)
+    const pauseMs = Math.min(failedAgainMs * 2 ** ((failure?.times ?? 1) - 1), failedAgainMaxMs)
+    return sinceMs > (failure?.edition === edition ? failedAgainMaxMs : pauseMs)
+  }
+
+  /** One audit of one member. Throws when it does not answer. */
+  async audit(peer: PeerId, signal: AbortSignal): Promise<void> {
+    const { audits, folderRow, clock, events } = this.#parts
+    const sample = this.#pending.get(peer) ?? (await this.#draw(peer, signal))
+    this.#pending.set(peer, sample)
+    let missing: readonly Sampled[] = sample
+    let checked = 0
+    // Twice: what changed here or there while it was asked is no loss.
+    for (let round = 0; round < 2 && missing.length > 0; round++) {
+      const asked = this.#stillClaimed(peer, missing)
+      const failed: Sampled[] = []
+      for (let at = 0; at < asked.length; at += askedAtOnce) {
+        const outcome = await this.#ask(peer, asked.slice(at, at + askedAtOnce), signal)
+        failed.push(...outcome.failed)
+        checked += round === 0 ? outcome.checked : 0
+      }
+      missing = failed
+    }
+    this.#pending.delete(peer)
+    if (checked === 0 && missing.length === 0) return // nothing of it is here to compare with
+    audits.put(folderRow, peer, { atMs: clock.nowMs(), blocks: checked, missing: missing.length })
+    if (missing.length > 0) events.failed(peer, missing.length)
+    else events.passed(peer)
+  }
+
+  /** A receipt or an entry may be another one by now. */
+  #stillClaimed(peer: PeerId, sample: readonly Sampled[]): readonly Sampled[] {
+    return sample.filter(({ id, entry }) => this.#parts.claimed(peer, entry).some((claimed) => equalBytes(claimed, id)))
+  }
+
+  async #ask(
+    peer: PeerId,
+    sample: readonly Sampled[],
+    signal: AbortSignal,
+  ): Promise<{ readonly checked: number; readonly failed: readonly Sampled[] }> {
+    const { random, prove, own } = this.#parts
+    const ids = sample.map(({ id }) => id)
+    const here = await own(ids, signal)
+    const known = sample.filter((_, at) => here[at] !== undefined)
+    if (known.length === 0) return { checked: 0, failed: [] }
+    const nonce = random.bytes(32)
+    const proofs = await prove(
+      peer,
+      known.map(({ id }) => id),
+      nonce,
+      signal,
+    )
+    const bytes = here.flatMap((block) => block ?? [])
+    const failed = known.filter((_, at) => {
+      const [proof, block] = [proofs[at], bytes[at]]
+      return proof === undefined || block === undefined || !equalBytes(proof, blake3Keyed(nonce, block))
+    })
+    return { checked: known.length, failed }
+  }
+
+  /** Evenly from all blocks that the member claims (Vitter, "Random sampling with a reservoir", 1985, algorithm R). */
+  async #draw(peer: PeerId, signal: AbortSignal): Promise<Sampled[]> {
+    const { entries, claimed, random, clock } = this.#parts
+    const sample: Sampled[] = []
+    const seen = new Set<string>()
+    let count = 0
+    let after = 0
+    for (;;) {
+      throwIfAborted(signal)
+      const rows = entries(after, pageEntries)
+      for (const entry of rows) {
+        for (const id of claimed(peer, entry)) {
+          count++
+          const place = count <= sampleBlocks ? count - 1 : below(random, count)
+          if (place < sampleBlocks) sample[place] = { id, entry }
+        }
+      }
+      after = rows.at(-1)?.rowSeq ?? after
+      if (rows.length < pageEntries) break
+      await clock.sleep(0, signal)
+    }
+    // A block that several files have is asked for once.
+    return sample.filter(({ id }) => !seen.has(bytesKey(id)) && seen.add(bytesKey(id)))
+  }
+}
+
+/** A whole number from 0 below `end`, evenly but for one part in 2^20 where `end` is under 2^28. */
+function below(random: Random, end: number): number {
+  return random.bytes(6).reduce((number, byte) => (number * 256 + byte) % 2 ** 48, 0) % end
+}

@@ -1,0 +1,141 @@
+// Blocks that this node holds of a folder, as they are sealed: from the user's files where they are, from the block store otherwise.
+
+import { present } from '../base/assert.ts'
+import { concatBytes } from '../base/bytes.ts'
+import type { Jobs } from '../base/jobs.ts'
+import type { BlockStore } from '../blocks/store.ts'
+import type { Index } from '../index/index-store.ts'
+import { sealOverheadBytes } from '../model/block-list.ts'
+import type { MemberRecord } from '../model/folder.ts'
+import type { BlockId } from '../model/ids.ts'
+import { partBytesTarget } from './blocks-frames.ts'
+import type { Lanes } from './lanes.ts'
+import type { sealRanges, SealRange } from './seal-ranges-job.ts'
+
+/** Where blocks of a folder are looked for. */
+export interface HeldParts {
+  readonly index: Index
+  readonly store: BlockStore
+  readonly folder: Pick<MemberRecord, 'row' | 'id'>
+  /** A block was asked for that is not here. */
+  readonly onAbsent?: (id: BlockId) => void
+  /** The tree whose files hold blocks; absent where blocks are in the store only. */
+  readonly tree: ServedTree | undefined
+}
+
+export interface ServedTree {
+  readonly jobs: Jobs<{ readonly sealRanges: typeof sealRanges }>
+  /** Absolute. */
+  readonly root: string
+  readonly sealKey: Uint8Array
+  /** Absent where there are none. */
+  readonly lanes?: Lanes | undefined
+  /** A file did not hold what the index said: look at it. */
+  readonly onStale: (path: string) => void
+}
+
+/** Blocks in one part: bounds the time of one job where files are tiny. */
+const partBlocksMax = 512
+
+export type HeldSource =
+  | { readonly kind: 'file'; readonly range: SealRange }
+  | { readonly kind: 'store'; readonly id: BlockId; readonly storedBytes: number }
+  | { readonly kind: 'absent'; readonly id: BlockId }
+
+export interface HeldPart {
+  readonly lengths: readonly number[]
+  readonly payload: Uint8Array
+}
+
+/** What is held of these blocks, in their order, in parts of about 1 MiB: one is read while the one before it is used. */
+export async function* readHeld(parts: HeldParts, ids: readonly BlockId[], signal: AbortSignal): AsyncGenerator<HeldPart> {
+  const slices = slicesOf(ids, parts)
+  let next = makePart(parts, slices[0], signal)
+  for (let at = 0; at < slices.length; at++) {
+    const part = await next
+    next = makePart(parts, slices[at + 1], signal)
+    next.catch(() => undefined) // awaited in the next round unless whoever reads stops
+    yield part
+  }
+}
+
+function slicesOf(ids: readonly BlockId[], parts: HeldParts): readonly (readonly HeldSource[])[] {
+  const slices: HeldSource[][] = []
+  let slice: HeldSource[] = []
+  let bytes = 0
+  for (const id of ids) {
+    const source = sourceOf(parts, id)
+    slice.push(source)
+    bytes += sizeOf(source)
+    if (bytes < partBytesTarget && slice.length < partBlocksMax) continue
+    slices.push(slice)
+    slice = []
+    bytes = 0
+  }
+  if (slice.length > 0) slices.push(slice)
+  return slices
+}
+
+function sizeOf(source: HeldSource): number {
+  switch (source.kind) {
+    case 'file':
+      return source.range.lengthBytes + sealOverheadBytes
+    case 'store':
+      return source.storedBytes
+    case 'absent':
+      return 0
+  }
+}
+
+/** Where a block is, as the index says. */
+export function sourceOf({ index, store, folder, tree }: HeldParts, id: BlockId): HeldSource {
+  const home = tree === undefined ? undefined : index.items.homeOf(folder.row, id)
+  if (home !== undefined) {
+    const { item, at, offset } = home
+    const key = item.blocks.key(at).slice() // a view would be cloned with the whole list
+    const range = { path: item.path, offset, lengthBytes: item.blocks.lengthBytes(at), id, key }
+    return { kind: 'file', range }
+  }
+  const storedBytes = store.sizeOf(folder.id, id)
+  return storedBytes === undefined ? { kind: 'absent', id } : { kind: 'store', id, storedBytes }
+}
+
+async function makePart(parts: HeldParts, slice: readonly HeldSource[] | undefined, signal: AbortSignal): Promise<HeldPart> {
+  if (slice === undefined) return { lengths: [], payload: new Uint8Array(0) }
+  const ranges = slice.flatMap((source) => (source.kind === 'file' ? [source.range] : []))
+  const { tree } = parts
+  const sealed =
+    tree === undefined || ranges.length === 0
+      ? { payload: new Uint8Array(0), lengths: [] }
+      : await tree.jobs.run('sealRanges', { root: tree.root, sealKey: tree.sealKey, ranges }, { signal })
+  sealed.lengths.forEach((length, at) => {
+    if (length === 0) tree?.onStale(present(ranges[at], 'a length a range').path)
+  })
+  if (ranges.length === slice.length && sealed.lengths.every((length) => length > 0)) return sealed
+  return mixPart(parts, slice, sealed)
+}
+
+/** Puts blocks of the store between those of files, in the order asked, and in place of those that a file turned out not to hold. */
+async function mixPart(parts: HeldParts, slice: readonly HeldSource[], sealed: HeldPart): Promise<HeldPart> {
+  const pieces: Uint8Array[] = []
+  const lengths: number[] = []
+  let fileAt = 0
+  let payloadAt = 0
+  for (const source of slice) {
+    if (source.kind === 'file') {
+      const length = sealed.lengths[fileAt++] ?? 0
+      pieces.push(length > 0 ? sealed.payload.subarray(payloadAt, payloadAt + length) : await storedBlock(parts, source.range.id))
+      payloadAt += length
+    } else if (source.kind === 'store') pieces.push(await storedBlock(parts, source.id))
+    else {
+      parts.onAbsent?.(source.id)
+      pieces.push(new Uint8Array(0))
+    }
+    lengths.push(present(pieces.at(-1), 'a piece was pushed').length)
+  }
+  return { lengths, payload: concatBytes(pieces) }
+}
+
+async function storedBlock({ store, folder }: HeldParts, id: BlockId): Promise<Uint8Array> {
+  return (await store.get(folder.id, id)) ?? new Uint8Array(0)
+}
