@@ -19,6 +19,7 @@ import type { FolderHandle } from './folder-handle.ts'
 import { FormerNames } from './former-names.ts'
 import { FolderRoot } from './folder-root.ts'
 import { FolderWalk } from './folder-walk.ts'
+import { HintQueue, type HintedChange } from './hint-queue.ts'
 import { IngestBatches, type IngestManner } from './ingest-batches.ts'
 import type { FoundPath, IngestOutcome } from './ingest-commit.ts'
 import type { ingestBatch, ingestWindow } from './ingest-job.ts'
@@ -65,37 +66,17 @@ export interface IngestListener {
   changed(): void
 }
 
-/** Hints beyond this many waiting are not worth keeping: one walk finds them all. */
-const hintsMax = 20_000
 /** Paths looked at in one round of hints: bounds how long the main thread is busy at a stretch (decision 0029). */
 const hintsPerRound = 250
-/** How long a path rests that was seen changing before it is looked at again. */
-const againAfterMs = 500
 /** How long after a change in a held folder everything is counted again: it may be back as it was. */
 const recountAfterMs = 60_000
-/** How long a path that a hint found missing is given to turn up under another name. */
-const lossAfterMs = 150
-
-/** A hinted path with what is lost there, with what may have other content, or with both. */
-interface HintedChange {
-  readonly path: string
-  readonly lost: readonly ItemRow[]
-  readonly candidate?: Candidate
-}
-
 export class Ingest {
   readonly #parts: IngestParts
   readonly #wakeup = new Wakeup()
   readonly #walkDone = new Broadcast()
-  #hints = new Set<string>()
-  /** Path and when it is due, on the monotonic clock. */
-  readonly #later = new Map<string, number>()
+  readonly #hints: HintQueue
   readonly #root: FolderRoot
   readonly #walk: FolderWalk
-  /** Paths that were seen missing once, by a hint. */
-  readonly #losses = new Set<string>()
-  /** Hints that waited for the end of a burst and need not wait again. */
-  readonly #released = new Set<string>()
   /** When what is held is to be counted again, on the monotonic clock. */
   #recountMs: number | undefined
   #walksWanted = 0
@@ -109,6 +90,7 @@ export class Ingest {
 
   constructor(parts: IngestParts) {
     this.#parts = parts
+    this.#hints = new HintQueue(parts)
     this.#root = new FolderRoot({ ...parts, rulesChanged: () => parts.events.rulesChanged() })
     this.#walk = new FolderWalk({
       ...parts,
@@ -117,14 +99,14 @@ export class Ingest {
       take: (candidate, batches) => this.#take(candidate, batches),
       confirmLosses: (lost, signal) => this.#confirmLosses(lost, signal),
       isStillChanging: () => this.#hints.size > 0,
-      isAllSeen: () => this.#hints.size === 0 && this.#later.size === 0,
+      isAllSeen: () => this.#hints.size === 0 && !this.#hints.hasLater,
     })
   }
 
   /** Paths ('' = everything) that may have changed. */
   hint(paths: readonly string[]): void {
     for (const path of paths) {
-      if (path === '' || this.#hints.size >= hintsMax) return this.requestWalk()
+      if (path === '' || this.#hints.isFull) return this.requestWalk()
       this.#hints.add(path)
     }
     if (paths.length > 0) this.#wakeup.wake()
@@ -132,10 +114,7 @@ export class Ingest {
 
   requestWalk(): void {
     this.#walksWanted++
-    this.#hints.clear()
-    this.#losses.clear() // the walk looks twice at what is missing anyway
-    this.#released.clear() // and counts anew
-    this.#parts.guard.release()
+    this.#hints.leaveToWalk()
     this.#wakeup.wake()
   }
 
@@ -157,7 +136,7 @@ export class Ingest {
 
   /** True while something seen on disk is not in the index yet. */
   get isBusy(): boolean {
-    const isWaiting = this.#hints.size > 0 || this.#later.size > 0 || this.#parts.guard.hasWaiting
+    const isWaiting = this.#hints.size > 0 || this.#hints.hasLater || this.#parts.guard.hasWaiting
     return this.#isBusy || isWaiting || this.#walksDone < this.#walksWanted
   }
 
@@ -241,36 +220,16 @@ export class Ingest {
     else if (restMs > 0) await waitAtMost(this.#wakeup, clock, restMs, signal)
     const nowMs = clock.monotonicMs()
     if (this.#recountMs !== undefined && this.#recountMs <= nowMs) this.requestWalk()
-    this.#endBurst()
-    for (const [path, pathDueMs] of this.#later) {
-      if (pathDueMs > nowMs) continue
-      this.#later.delete(path)
-      this.#hints.add(path)
-    }
+    if (!this.#hints.endBurst()) this.requestWalk()
+    this.#hints.bringDue()
     return this.#hints.size > 0 || this.#walksDone < this.#walksWanted ? undefined : this.#wait(signal)
   }
 
   /** Until something is due; undefined when nothing will be. */
   #restMs(): number | undefined {
-    const { clock, guard } = this.#parts
-    const nowMs = clock.monotonicMs()
-    let restMs = guard.restMs ?? Number.POSITIVE_INFINITY
-    if (this.#recountMs !== undefined) restMs = Math.min(restMs, this.#recountMs - nowMs)
-    for (const dueMs of this.#later.values()) restMs = Math.min(restMs, dueMs - nowMs)
+    let { restMs } = this.#hints
+    if (this.#recountMs !== undefined) restMs = Math.min(restMs, this.#recountMs - this.#parts.clock.monotonicMs())
     return restMs === Number.POSITIVE_INFINITY ? undefined : restMs
-  }
-
-  /** Deletions and rewrites that waited for the end of a burst go on, or a walk counts them. */
-  #endBurst(): void {
-    const { guard } = this.#parts
-    if (!guard.hasWaiting) return
-    const pace = guard.pace(0, this.#hints.size + this.#losses.size)
-    if (pace === 'walk') this.requestWalk()
-    if (pace !== 'tell') return
-    for (const path of guard.release()) {
-      this.#hints.add(path)
-      this.#released.add(path)
-    }
   }
 
   async #walkEverything(signal: AbortSignal): Promise<void> {
@@ -307,11 +266,11 @@ export class Ingest {
       if (newDirectories.some((directory) => path.startsWith(`${directory}/`))) continue // the walk below finds it
       if (finding.kind === 'missing') {
         for (const code of walkCodes) problems.clear(code, path)
-        if (item === undefined) this.#losses.delete(path)
-        else if (this.#isOverdue(path)) changes.push({ path, lost: [...this.#below(item), item] })
+        if (item === undefined) this.#hints.forgetLoss(path)
+        else if (this.#hints.isOverdue(path)) changes.push({ path, lost: [...this.#below(item), item] })
         continue
       }
-      this.#losses.delete(path) // it came back: the next time it is missing it waits again
+      this.#hints.forgetLoss(path)
       if (this.#root.rules.isIgnored(path, finding.stat.kind === 'directory') || isAsIndexed(item, finding.stat)) {
         trustItems(index, [item])
         continue
@@ -331,15 +290,15 @@ export class Ingest {
     await new TreeScan(index, jobs, handle, this.#root.rules, problems, sink).walk(newDirectories, signal)
     if (isHeld) this.#recountMs ??= clock.monotonicMs() + recountAfterMs
     const others = changes.filter(({ path }) => !former.has(path))
-    const now = isHeld ? changes.map((change) => ({ ...change, lost: [] })) : this.#paced(others)
-    // Whatever came of them: what is kept here would let a later deletion of the path pass the guard uncounted.
-    for (const path of hinted) this.#released.delete(path)
+    const now = isHeld ? changes.map((change) => ({ ...change, lost: [] })) : this.#hints.paced(others)
+    this.#hints.forgetReleased(hinted)
+    this.#hints.forgetReleased(changes.map(({ path }) => path))
     for (const { candidate } of now) if (candidate !== undefined) await this.#take(candidate, batches)
     await batches.settle()
-    for (const { path } of former.all()) this.#losses.delete(path) // told now, not when its wait is over
+    for (const { path } of former.all()) this.#hints.forgetLoss(path) // told now, not when its wait is over
     const lost = new Map([...now.flatMap((change) => change.lost), ...former.all()].map((item) => [item.path, item]))
     batches.finish(await this.#confirmLosses([...lost.values()], signal))
-    this.#endBurst()
+    if (!this.#hints.endBurst()) this.requestWalk()
   }
 
   #below(item: ItemRow): readonly ItemRow[] {
@@ -347,42 +306,9 @@ export class Ingest {
     return item.kind === 'directory' ? index.items.below(handle.row, item.path) : []
   }
 
-  /** Those that are told now. A burst of deletions and rewrites waits for its end: it may be half of the folder. */
-  #paced(changes: readonly HintedChange[]): readonly HintedChange[] {
-    const { guard } = this.#parts
-    const isReleased = ({ path }: HintedChange): boolean => this.#released.has(path)
-    const waiting = new Map<string, number>()
-    let files = 0
-    for (const change of changes) {
-      if (isReleased(change)) continue
-      const rewritten = change.candidate !== undefined && isSuspect(change.candidate) ? 1 : 0
-      const count = rewritten + change.lost.filter((item) => guard.isLoss(item)).length
-      if (count > 0) waiting.set(change.path, count)
-      files += count
-    }
-    const isTold = files === 0 || guard.pace(files, this.#hints.size + this.#losses.size) === 'tell'
-    if (!isTold) guard.gather(waiting)
-    const told = isTold ? changes : changes.filter(({ path }) => !waiting.has(path))
-    for (const { path } of changes) this.#released.delete(path)
-    return told
-  }
-
-  /**
-   * A loss waits a moment for its other half: told before the new name of what was moved, it would make the others let go of content
-   * that they then have to fetch. True once the path has waited.
-   */
-  #isOverdue(path: RelativePath): boolean {
-    if (this.#losses.delete(path) || this.#released.has(path)) return true
-    this.#losses.add(path)
-    this.#later.set(path, this.#parts.clock.monotonicMs() + lossAfterMs)
-    return false
-  }
-
   #takeHints(): readonly RelativePath[] {
     const taken: RelativePath[] = []
-    for (const hint of this.#hints) {
-      if (taken.length >= hintsPerRound) break
-      this.#hints.delete(hint)
+    for (const hint of this.#hints.take(hintsPerRound)) {
       const path = parseRelativePath(hint)
       if (path === undefined) continue // invalid names are reported by the walk
       if (this.#parts.events.isBeingApplied(path)) this.#lookAgain(path)
@@ -426,7 +352,7 @@ export class Ingest {
   }
 
   #lookAgain(path: string): void {
-    this.#later.set(path, this.#parts.clock.monotonicMs() + againAfterMs)
+    this.#hints.addLater(path)
     this.#wakeup.wake()
   }
 
