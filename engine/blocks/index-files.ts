@@ -122,6 +122,12 @@ export class IndexFiles {
     this.#obsolete.add(run.number)
   }
 
+  /** Of a run that no manifest can name any more. */
+  remove(run: Run): void {
+    run.close()
+    this.#remove(run.number)
+  }
+
   #runsOnDisk(): readonly number[] {
     const numbers: number[] = []
     for (const { name, kind } of this.#parts.files.readDirectory(this.#directory)) {

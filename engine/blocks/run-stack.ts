@@ -121,7 +121,10 @@ export class RunStack {
       }
     }
     this.#runs = runs
-    for (const run of replaced) this.#files.discard(run)
+    for (const run of replaced) {
+      if (body === undefined) this.#files.discard(run)
+      else this.#files.remove(run) // the manifest is durable without it
+    }
   }
 
   #startMerge(): void {
