@@ -33,7 +33,7 @@ export interface BlockStore extends AsyncDisposable {
    * (it is then quarantined and no longer `has`).
    */
   get(folder: FolderId, id: BlockId): Promise<Uint8Array | undefined>
-  /** Synchronous: answered from the store's index. */
+  /** Synchronous: answered from the store's index. As `sizeOf` and `list`, throws `DISK_FAILED` when the disk does not answer. */
   has(folder: FolderId, id: BlockId): boolean
   /** How long its sealed bytes are; undefined when the block is not here. Synchronous. */
   sizeOf(folder: FolderId, id: BlockId): number | undefined

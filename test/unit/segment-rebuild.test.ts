@@ -121,6 +121,22 @@ describe('an index that is not there', () => {
   })
 })
 
+describe('an index that fits', () => {
+  it('scenario T49: spares reading what is before its end, and a look-up of what is not there a read in all but a few cases', async () => {
+    const files = await filled()
+    const segments = files.paths().filter((path) => path.endsWith('.segment'))
+    assert.ok(segments.length > 2)
+    // Nothing but their length is asked for: with other bytes in them the store is opened as before.
+    for (const path of segments.slice(0, 1)) files.replaceBytes(path, new Uint8Array(files.bytesOf(path).length))
+    await using store = await openSmallStore(files, small, false)
+    assert.equal(store.totals().blocks, 30)
+    assert.equal(store.quarantine().count, 0)
+    const calls = files.calls
+    for (let seed = 1000; seed < 1200; seed++) assert.equal(store.has(folder, testBlock(seed, 20).id), false)
+    assert.ok(files.calls - calls < 40, `${files.calls - calls} reads for 200 blocks that are not there`)
+  })
+})
+
 describe('an index that is wrong', () => {
   const wrong = { segment: 0, offset: 0, payloadBytes: 100 }
   for (const [title, place] of [
