@@ -135,14 +135,14 @@ function start(
   routeChannels({ network, folders, inviter, clock: world.clock, log: world.log }, ending.signal)
   stack.defer(listenToNetwork(world, index, network, keeper, refresh))
   const flushing = Promise.all([flusher.run(ending.signal), space?.run(ending.signal)])
-  for (const runtime of folders.members()) runtime.start()
-  refresh()
-
   stack.defer(async () => {
     ending.abort()
     await folders.close()
     await flushing
   })
+  for (const runtime of folders.members()) runtime.start()
+  refresh()
+
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>()
   const nodeProblems = (): readonly Problem[] => describeNodeProblems({ space, cards, pasts, store })
   const stores = { world, index, network, identity, store }

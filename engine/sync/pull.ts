@@ -5,7 +5,7 @@ import type { Clock, Random } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Jobs } from '../base/jobs.ts'
 import { toHex } from '../base/bytes.ts'
-import { EngineError, messageOf } from '../base/errors.ts'
+import { EngineError, errorCodeOf, messageOf } from '../base/errors.ts'
 import { Semaphore, waitAtMost, Wakeup } from '../base/queue.ts'
 import type { Platform } from '../model/path.ts'
 import type { BlockStore } from '../blocks/store.ts'
@@ -93,7 +93,12 @@ export class Pull {
 
   /** Postponed paths are tried again now: a member came or has more. */
   retryAll(): void {
-    this.#parts.index.needs.wakeAll(this.#parts.handle.row)
+    const { index, handle } = this.#parts
+    try {
+      index.transact(() => index.needs.wakeAll(handle.row))
+    } catch (error) {
+      if (errorCodeOf(error) !== 'NO_SPACE') throw error // on a full disk each waits for its own time
+    }
     this.#wakeup.wake()
   }
 
