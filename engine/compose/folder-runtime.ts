@@ -98,11 +98,11 @@ export class FolderRuntime implements MemberRuntime {
     this.handle = openFolderHandle(record, identity)
     const { handle } = this
     this.log = new FolderLog(index, record.row, () => this.#logGrew())
-    this.copies = this.#openCopies() // before what may say at once that something changed
     this.problems = new FolderProblems(() => this.#noteChange(), clock)
     this.#have = new Coalescer(clock, haveIntervalMs, this.#ending.signal, () => this.#news.ringHave())
     const lanes = parts.lanes === undefined ? undefined : { lanes: parts.lanes, sealKey: handle.jobKeys.sealKey }
     this.#fetcher = new Fetcher({ network, accessKey: handle.accessKey, clock, random, lanes }, (peer) => noteLie(this.problems, peer))
+    this.copies = this.#openCopies() // it takes the two, and comes before what may say at once that something changed
     const shared = { index, handle, clock, log: this.#logger, problems: this.problems }
     this.guard = new ChangeGuard(shared)
     this.#self = new FolderSelf({ ...shared, world, becameAnother: () => this.#becameAnother() })
