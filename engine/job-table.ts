@@ -8,6 +8,7 @@ import { readSession, writeSession } from './disk/session.ts'
 import { statPaths } from './disk/stat-paths.ts'
 import { listDirectories } from './disk/walk.ts'
 import { checkpointDatabase, flushDatabase } from './index/care-jobs.ts'
+import { layOut } from './replicas/lay-out-job.ts'
 import { mergeAppends } from './sync/append-job.ts'
 import { checkEntries } from './sync/check-entries-job.ts'
 import { exportPieces, finishExport, inspectExport, prepareExport } from './sync/export-job.ts'
@@ -34,6 +35,7 @@ export type EngineJobs = {
   readonly inspectExport: typeof inspectExport
   readonly inspectPlace: typeof inspectPlace
   readonly inspectRoot: typeof inspectRoot
+  readonly layOut: typeof layOut
   readonly listDirectories: typeof listDirectories
   readonly listLarge: typeof listLarge
   readonly listParked: typeof listParked
@@ -69,6 +71,7 @@ export const jobTable: EngineJobs = {
   inspectExport,
   inspectPlace,
   inspectRoot,
+  layOut,
   listDirectories: inFolder(listDirectories),
   listLarge,
   listParked,

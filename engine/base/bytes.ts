@@ -109,6 +109,11 @@ export function bytesKey(bytes: Uint8Array): string {
   return key
 }
 
+/** What `bytesKey` was made of. */
+export function bytesOfKey(key: string): Uint8Array {
+  return Uint8Array.from(key, (letter) => letter.charCodeAt(0))
+}
+
 /**
  * Gives the memory of a large buffer back now, instead of when it is next collected: megabytes outside the heap hardly hurry the collector
  * (measured: sealing 1 GiB took half the time and a third of the memory). Only for bytes that have a buffer of their own and no other user.

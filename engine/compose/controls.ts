@@ -98,7 +98,7 @@ async function join(
 ): ReturnType<Controls['join']> {
   const { world, network, folders } = parts
   const link = parseLink(text)
-  refuseMisfit(link, path, keep)
+  refuseMisfit(link, path, keep, world.capacityBytes)
   const revived = path === undefined ? undefined : folders.revivedAt(path)
   const place = path === undefined || revived !== undefined ? undefined : await folders.checkPlace(path, true)
   const both = AbortSignal.any([signal, parts.signal])
@@ -116,9 +116,15 @@ async function join(
 }
 
 /** Before anybody is asked: a link that was used is used up. */
-function refuseMisfit(link: Link, path: string | undefined, keep: Keep | undefined): void {
+function refuseMisfit(link: Link, path: string | undefined, keep: Keep | undefined, capacityBytes: number): void {
   if (link.role === 'host' && path !== undefined) {
     throw new EngineError('BAD_ARGUMENT', 'the link is for a host, which stores a folder without being able to read it: leave the path out')
+  }
+  if (link.role === 'host' && keep !== 'all' && capacityBytes === 0) {
+    throw new EngineError(
+      'BAD_ARGUMENT',
+      'this node offers no room for others: start it with --capacity and a size, for example --capacity 500GB, or store the whole folder with --keep all',
+    )
   }
   if (link.role !== 'host' && path === undefined) {
     throw new EngineError('BAD_ARGUMENT', `the link is for ${link.folderName} with its files: give the directory they are to come to`)

@@ -4,6 +4,7 @@ import type { CopiesList, FileCopies, NodeClass } from '../api/controls.ts'
 import { throwIfAborted } from '../base/queue.ts'
 import type { EntryRow } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
+import type { Keep } from '../model/folder.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import { CopyCount, type CopySummary } from '../replicas/copy-count.ts'
 import { CopyView, type IsHolder, type MemberFacts } from '../replicas/copies.ts'
@@ -16,6 +17,7 @@ import { Audit } from '../scrub/audit.ts'
 import type { FolderProblems, FlowProblem } from '../sync/problems.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
 import { readHeld, type HeldParts } from '../transfer/held-blocks.ts'
+import { FolderLayout } from './folder-layout.ts'
 import { openReceiptBook, type FolderReceiptParts } from './folder-receipts.ts'
 import type { MemberParts } from './member-parts.ts'
 
@@ -29,6 +31,10 @@ export interface FolderCopyParts extends Omit<FolderReceiptParts, 'changed'> {
   /** Where this node's own blocks are. */
   readonly held: HeldParts
   readonly problems: FolderProblems
+  /** What this node holds of the folder. */
+  readonly keep: Keep
+  /** Which blocks are whose changed. */
+  readonly layoutChanged: () => void
 }
 
 export interface CopiesQuery {
@@ -46,6 +52,7 @@ const goodForMs: Readonly<Record<NodeClass, number>> = { 'always-on': 2 * msPerD
 
 export class FolderCopies {
   readonly receipts: ReceiptBook
+  readonly layout: FolderLayout
   readonly #parts: MemberParts
   readonly #handle: MemberHandle
   readonly #log: FolderLog
@@ -53,7 +60,7 @@ export class FolderCopies {
   readonly #audit: Audit
 
   constructor(parts: MemberParts, own: FolderCopyParts) {
-    const { index, world } = parts
+    const { index, world, cards } = parts
     this.#parts = parts
     this.#handle = own.handle
     this.#log = own.log
@@ -63,6 +70,20 @@ export class FolderCopies {
       own.changed()
     }
     this.receipts = openReceiptBook(parts, { ...own, changed })
+    this.layout = new FolderLayout({
+      index,
+      world,
+      cards,
+      self: parts.network.self,
+      folder: own.handle.record,
+      log: own.log,
+      ownKeep: own.keep,
+      keepOf: (peer) => this.receipts.of(peer)?.keep,
+      changed: () => {
+        this.#count.recount()
+        own.layoutChanged()
+      },
+    })
     this.#count = new CopyCount({
       index,
       folderRow: own.handle.row,
@@ -85,7 +106,7 @@ export class FolderCopies {
       claimants: () =>
         this.receipts
           .all()
-          .filter(({ peer, heads }) => heads.size > 0 && connected().includes(peer))
+          .filter(({ peer, parts }) => parts.some(({ heads }) => heads.size > 0) && connected().includes(peer))
           .map(({ peer, edition }) => ({ peer, edition, goodMs: goodForMs[cards.cardOf(peer)?.class ?? 'daily'] })),
       entries: (after, limit) => index.entries.page(row, after, limit),
       claimed: (peer, entry) => this.#claimed(peer, entry),
@@ -110,15 +131,21 @@ export class FolderCopies {
   #claimed(peer: PeerId, { author, seq, entry }: EntryRow): readonly BlockId[] {
     const receipt = this.receipts.of(peer)
     const authorId = this.#parts.index.entries.authors(this.#handle.row).find(({ row }) => row === author)?.authorId
-    if (receipt === undefined || authorId === undefined || !covers(receipt, { author: authorId, seq, entryId: entry.entryId })) return []
+    if (receipt === undefined || authorId === undefined) return []
+    const parts = receipt.parts.filter((part) => covers(part, { author: authorId, seq, entryId: entry.entryId }))
     const ids = entry.blocks.map(({ id }) => id)
-    if (receipt.keep === 'all') return ids
-    return ids.filter((id) => receipt.layouts.some((layout) => this.#isHolder(layout, peer, id) === true))
+    if (receipt.keep === 'all') return parts.length === 0 ? [] : ids
+    return ids.filter((id) => parts.some(({ layout }) => this.#isHolder(layout, peer, id) === true))
   }
 
   /** All go on until `signal` aborts. */
   get tasks(): readonly ((signal: AbortSignal) => Promise<void>)[] {
-    return [(signal) => this.receipts.run(signal), (signal) => this.#count.run(signal), (signal) => this.#audit.run(signal)]
+    return [
+      (signal) => this.receipts.run(signal),
+      (signal) => this.#count.run(signal),
+      (signal) => this.#audit.run(signal),
+      (signal) => this.layout.run(signal),
+    ]
   }
 
   /** Something in the folder changed. */
@@ -126,6 +153,7 @@ export class FolderCopies {
     this.receipts.wake()
     this.#count.wake()
     this.#audit.wake()
+    this.layout.wake()
   }
 
   get summary(): CopySummary | undefined {
@@ -191,7 +219,7 @@ export class FolderCopies {
     return { zone: card?.zone ?? '', isVerified: this.#isVerified(peer, card?.class ?? 'daily') }
   }
 
-  readonly #isHolder: IsHolder = () => true
+  readonly #isHolder: IsHolder = (layout, peer, block) => this.layout.isHolder(layout, peer, block)
 }
 
 function best(files: readonly FileCopies[], isWorstFirst: boolean, limit: number): FileCopies[] {

@@ -1,14 +1,24 @@
 // A folder's receipts, wired to what this node has of it: a tree and the needs that are left, or a share of blocks.
 
+import { bytesKey, bytesOfKey, equalBytes } from '../base/bytes.ts'
 import type { EntryRow } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
 import type { Need } from '../index/need-table.ts'
+import { parseEntryId } from '../model/ids.ts'
 import { claimOf, holdsNothing } from '../replicas/claim.ts'
 import { ReceiptBook } from '../replicas/receipt-book.ts'
-import type { Claim, Receipt } from '../replicas/receipt.ts'
+import { partsMax, type Claim, type ClaimPart, type Receipt, type ReceiptPart } from '../replicas/receipt.ts'
 import type { FolderLog } from '../share/folder-log.ts'
 import type { MemberHandle } from '../sync/folder-handle.ts'
 import type { MemberParts } from './member-parts.ts'
+
+export interface Kept {
+  readonly keep: Claim['keep']
+  /** The placement of now; empty where all is kept. */
+  readonly layout: Uint8Array
+  /** What was held by earlier placements is held still. */
+  readonly isOldHeld: boolean
+}
 
 export interface FolderReceiptParts {
   readonly handle: MemberHandle
@@ -19,7 +29,7 @@ export interface FolderReceiptParts {
   readonly canSay: () => 'yes' | 'no' | 'unknown'
   readonly missing: () => Iterator<readonly EntryRow[]>
   readonly missingCount: () => number
-  readonly kept: () => Pick<Claim, 'keep' | 'layouts'>
+  readonly kept: () => Kept
 }
 
 export function openReceiptBook({ index, network, identity, world }: MemberParts, parts: FolderReceiptParts): ReceiptBook {
@@ -36,11 +46,24 @@ export function openReceiptBook({ index, network, identity, world }: MemberParts
     claim: async (last: Receipt | undefined, signal) => {
       const say = canSay()
       if (say === 'unknown') return undefined
-      const own = kept()
-      const held = say === 'no' ? holdsNothing : await claimOf({ index, folderRow: handle.row, clock, missing, missingCount }, last, signal)
-      return { ...held, ...own }
+      const { keep, layout, isOldHeld } = kept()
+      const known = last?.parts.find((part) => equalBytes(part.layout, layout))
+      const held =
+        say === 'no' ? holdsNothing : await claimOf({ index, folderRow: handle.row, clock, missing, missingCount }, known, signal)
+      const old = say === 'no' || !isOldHeld ? [] : (last?.parts ?? []).filter((part) => part !== known)
+      const claimed = [{ layout, ...held }, ...old.map((part) => asClaimed(index, handle.row, part))]
+      return { keep, parts: claimed.slice(0, partsMax) }
     },
   })
+}
+
+/** A part of an earlier receipt as it is said again. */
+function asClaimed(index: Index, folderRow: number, { layout, heads, lacking }: ReceiptPart): ClaimPart {
+  const known = index.entries.authors(folderRow).flatMap(({ authorId }) => {
+    const seq = heads.get(bytesKey(authorId))
+    return seq === undefined ? [] : [{ author: authorId, seq }]
+  })
+  return { layout, heads: known, lacking: [...lacking].flatMap((key) => parseEntryId(bytesOfKey(key)) ?? []) }
 }
 
 const pageMax = 500

@@ -73,10 +73,16 @@ export class HostedRuntime implements MemberRuntime {
       log: this.log,
       tell: () => this.#news.ring(),
       changed: () => this.#parts.events.changed(),
-      canSay: () => (this.#repair.hasLooked ? 'yes' : 'unknown'),
+      canSay: () => (this.copies.layout.isKnown && this.#repair.hasLooked ? 'yes' : 'unknown'),
       missing: () => entriesOfBlockNeeds(index, record.row),
       missingCount: () => index.blockNeeds.totals(record.row).blocks,
-      kept: () => ({ keep: record.keep, layouts: [this.#holding().layout] }),
+      keep: record.keep,
+      kept: () => ({
+        keep: record.keep,
+        layout: record.keep === 'all' ? new Uint8Array(0) : this.#holding().layout,
+        isOldHeld: !this.#repair.hasMissed,
+      }),
+      layoutChanged: () => this.#repair.wake(),
       connected: () => this.#connectedMembers(),
       fetcher: this.#fetcher,
       held: this.#held(),
@@ -208,7 +214,7 @@ export class HostedRuntime implements MemberRuntime {
 
   /** What this node is to hold. */
   #holding(): Holding {
-    return holdsAll
+    return this.#record.keep === 'all' ? holdsAll : this.copies.layout.own
   }
 
   #makeExchange(logger: Log): Exchange {
@@ -234,7 +240,7 @@ export class HostedRuntime implements MemberRuntime {
       news: this.#news,
       ownPastFound: () => undefined, // a host writes no entries
       // What was not looked at yet may be missing too.
-      needs: () => Math.max(index.blockNeeds.totals(this.#record.row).blocks, this.#repair.hasLooked ? 0 : 1),
+      needs: () => Math.max(index.blockNeeds.totals(this.#record.row).blocks, this.copies.layout.isKnown && this.#repair.hasLooked ? 0 : 1),
       events: {
         received: () => {
           this.#parts.events.written()

@@ -9,6 +9,7 @@ import { EntryTable } from './entry-table.ts'
 import { FolderTable } from './folder-table.ts'
 import { HistoryTable } from './history-table.ts'
 import { ItemTable } from './item-table.ts'
+import { LayoutTable } from './layout-table.ts'
 import { NeedTable } from './need-table.ts'
 import { PeerTable } from './peer-table.ts'
 import { ReceiptTable } from './receipt-table.ts'
@@ -27,6 +28,7 @@ export interface Index extends Disposable {
   readonly history: HistoryTable
   readonly receipts: ReceiptTable
   readonly audits: AuditTable
+  readonly layouts: LayoutTable
   /** One transaction per fact; `work` cannot await. What it threw is thrown on, and nothing of it stays. */
   transact<T>(work: () => T): T
   /** As `transact`; once it has returned, the fact survives a power cut: for what other nodes are told as ours, and for secrets. */
@@ -91,6 +93,7 @@ export function openIndex(path: string, random: Random, { onFlushed, makeRoom }:
     history: new HistoryTable(database),
     receipts: new ReceiptTable(database),
     audits,
+    layouts: new LayoutTable(database),
     settleLog: () => database.settleLog(),
     transact: (work) => attempt(() => database.transact(work, 'soon')),
     transactDurably: (work) => attempt(() => database.transact(work, 'now')),

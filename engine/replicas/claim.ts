@@ -6,7 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import type { EntryRow } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
 import type { AuthorId, EntryId } from '../model/ids.ts'
-import { covers, lackingMax, type Claim, type Receipt } from './receipt.ts'
+import { covers, lackingMax, type Held, type ReceiptPart } from './receipt.ts'
 
 export interface ClaimParts {
   readonly index: Index
@@ -18,12 +18,10 @@ export interface ClaimParts {
   readonly missingCount: () => number
 }
 
-type Held = Pick<Claim, 'heads' | 'lacking'>
-
 export const holdsNothing: Held = { heads: [], lacking: [] }
 
 /** Looks through all that is missing only where that is little, or where there is an earlier claim to be kept true. */
-export async function claimOf(parts: ClaimParts, last: Receipt | undefined, signal: AbortSignal): Promise<Held> {
+export async function claimOf(parts: ClaimParts, last: ReceiptPart | undefined, signal: AbortSignal): Promise<Held> {
   const { index, folderRow } = parts
   const heads = index.entries.authors(folderRow).flatMap(({ authorId, head }) => (head > 0 ? [{ author: authorId, seq: head }] : []))
   const isFirst = last === undefined || last.heads.size === 0
@@ -41,7 +39,7 @@ export async function claimOf(parts: ClaimParts, last: Receipt | undefined, sign
 /** The earlier claim, without what is missing of it now. */
 async function narrow(
   { index, folderRow, clock }: ClaimParts,
-  last: Receipt,
+  last: ReceiptPart,
   first: readonly EntryRow[],
   rest: Iterator<readonly EntryRow[]>,
   signal: AbortSignal,
@@ -65,8 +63,8 @@ async function narrow(
   return { heads: authors.flatMap(({ authorId }) => headOf(last, authorId)), lacking: idsOf(lost) }
 }
 
-function headOf(receipt: Receipt, author: AuthorId): Claim['heads'] {
-  const seq = receipt.heads.get(bytesKey(author))
+function headOf(part: ReceiptPart, author: AuthorId): Held['heads'] {
+  const seq = part.heads.get(bytesKey(author))
   return seq === undefined ? [] : [{ author, seq }]
 }
 

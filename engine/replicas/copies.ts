@@ -31,8 +31,20 @@ export type IsHolder = (layout: Uint8Array, peer: PeerId, block: BlockId) => boo
 interface View {
   readonly receipt: Receipt
   readonly facts: MemberFacts
+  readonly parts: readonly PartView[]
+}
+
+interface PartView {
+  readonly layout: Uint8Array
   /** Sequence number by the author's row. */
   readonly heads: ReadonlyMap<number, number>
+  readonly lacking: ReadonlySet<string>
+}
+
+/** A member and the parts of its receipt that speak of one entry. */
+interface Covering {
+  readonly view: View
+  readonly parts: readonly PartView[]
 }
 
 /** A look at all receipts at one moment. */
@@ -45,42 +57,49 @@ export class CopyView {
     this.#views = receipts.map((receipt) => ({
       receipt,
       facts: factsOf(receipt.peer),
-      heads: new Map(authors.map(({ row, authorId }) => [row, receipt.heads.get(bytesKey(authorId)) ?? 0])),
+      parts: receipt.parts.map(({ layout, heads, lacking }) => ({
+        layout,
+        lacking,
+        heads: new Map(authors.map(({ row, authorId }) => [row, heads.get(bytesKey(authorId)) ?? 0])),
+      })),
     }))
   }
 
   /** Of a current entry. What has no blocks is held by whoever has the entry. */
   of(row: EntryRow): Copies {
-    const id = bytesKey(row.entry.entryId)
-    const covering = this.#views.filter(({ heads, receipt }) => row.seq <= (heads.get(row.author) ?? 0) && !receipt.lacking.has(id))
-    const holdsAll = covering.filter(({ receipt }) => receipt.keep === 'all')
-    const shares = covering.filter(({ receipt }) => receipt.keep !== 'all')
-    if (shares.length === 0 || row.entry.blocks.length === 0) return summary(covering, covering)
-    return this.#fewest(row.entry.blocks, holdsAll, shares)
+    const covering = this.#covering(row)
+    const all = covering.filter(({ view }) => view.receipt.keep === 'all').map(({ view }) => view)
+    const shares = covering.filter(({ view }) => view.receipt.keep !== 'all')
+    const { blocks } = row.entry
+    if (shares.length > 0 && blocks.length > 0) return this.#fewest(blocks, all, shares)
+    const holders = covering.map(({ view }) => view)
+    return summary(holders, holders)
   }
 
-  #fewest(blocks: readonly BlockRef[], holdsAll: readonly View[], shares: readonly View[]): Copies {
-    const some = new Set(holdsAll)
-    let fewest: Copies | undefined
+  #covering(row: EntryRow): readonly Covering[] {
+    const id = bytesKey(row.entry.entryId)
+    return this.#views.flatMap((view) => {
+      const parts = view.parts.filter(({ heads, lacking }) => row.seq <= (heads.get(row.author) ?? 0) && !lacking.has(id))
+      return parts.length === 0 ? [] : [{ view, parts }]
+    })
+  }
+
+  #fewest(blocks: readonly BlockRef[], all: readonly View[], shares: readonly Covering[]): Copies {
+    const some = new Set(all)
+    let [copies, verified, zones] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
     for (const { id } of blocks) {
-      const holders = [...holdsAll, ...shares.filter((view) => this.#holds(view, id))]
+      const holders = [...all, ...shares.filter((share) => this.#holds(share, id)).map(({ view }) => view)]
       for (const holder of holders) some.add(holder)
       const here = summary(holders, [])
-      fewest =
-        fewest === undefined
-          ? here
-          : {
-              copies: Math.min(fewest.copies, here.copies),
-              verified: Math.min(fewest.verified, here.verified),
-              zones: Math.min(fewest.zones, here.zones),
-              holders: [],
-            }
+      copies = Math.min(copies, here.copies)
+      verified = Math.min(verified, here.verified)
+      zones = Math.min(zones, here.zones)
     }
-    return { ...(fewest ?? summary([], [])), holders: [...some].map(({ receipt }) => receipt.peer) }
+    return { copies, verified, zones, holders: [...some].map(({ receipt }) => receipt.peer) }
   }
 
-  #holds({ receipt }: View, block: BlockId): boolean {
-    return receipt.layouts.some((layout) => this.#isHolder(layout, receipt.peer, block) === true)
+  #holds({ view, parts }: Covering, block: BlockId): boolean {
+    return parts.some(({ layout }) => this.#isHolder(layout, view.receipt.peer, block) === true)
   }
 }
 

@@ -34,11 +34,19 @@ export function partitionOf(block: BlockId): number {
 }
 
 /** The members that must hold this block. Costs no hash and makes no garbage. */
-export function holdersOf(layout: Layout, block: BlockId): readonly PeerId[] {
+export function holdersOf(layout: Pick<Layout, 'holders'>, block: BlockId): readonly PeerId[] {
   return layout.holders[partitionOf(block)] ?? []
 }
 
 /** For each partition 1 when `peer` must hold its blocks, else 0: for walks over many blocks. */
 export function partitionsOf(layout: Layout, peer: PeerId): Uint8Array {
   return Uint8Array.from(layout.holders, (holders) => (holders.includes(peer) ? 1 : 0))
+}
+
+/** For each partition its holders, from the table: those of everywhere first. */
+export function holdersByPartition(everywhere: readonly PeerId[], { peers, copies, slots }: LayoutTable): readonly (readonly PeerId[])[] {
+  return Array.from({ length: partitionCount }, (_, partition) => [
+    ...everywhere,
+    ...Array.from(slots.subarray(partition * copies, (partition + 1) * copies)).flatMap((slot) => peers[slot] ?? []),
+  ])
 }

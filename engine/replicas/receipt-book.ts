@@ -131,7 +131,11 @@ export class ReceiptBook {
   }
 }
 
-function textOf({ heads, lacking, keep, layouts }: Claim): string {
-  const known = heads.map(({ author, seq }) => `${bytesKey(author)}:${seq}`).toSorted()
-  return JSON.stringify([keep, layouts.map(bytesKey), known, lacking.map(bytesKey).toSorted()])
+function textOf({ keep, parts }: Claim): string {
+  const texts = parts.map(({ layout, heads, lacking }) => [
+    bytesKey(layout),
+    heads.map(({ author, seq }) => `${bytesKey(author)}:${seq}`).toSorted(),
+    lacking.map(bytesKey).toSorted(),
+  ])
+  return JSON.stringify([keep, texts])
 }

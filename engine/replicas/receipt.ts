@@ -7,18 +7,33 @@ import { peerIdOf } from '../crypto/identity.ts'
 import { verify, type Signer } from '../crypto/sign.ts'
 import type { Keep } from '../model/folder.ts'
 import { parseAuthorId, parseEntryId, type AuthorId, type EntryId, type FolderId, type PeerId } from '../model/ids.ts'
-import { ReceiptBodySchema, ReceiptSchema, type ReceiptBody } from '../model/wire/exchange_pb.ts'
+import { ReceiptBodySchema, ReceiptSchema, type HeldPart, type ReceiptBody } from '../model/wire/exchange_pb.ts'
 
 /** What a member says that it holds. */
 export interface Claim {
-  /** Of every current entry up to these sequence numbers it holds each block that is its own to hold … */
+  readonly keep: Keep
+  /** What any of them says is held. */
+  readonly parts: readonly ClaimPart[]
+}
+
+export interface ClaimPart extends Held {
+  /** With `share`: the digest of the placement that says which blocks are the member's; with `all`: empty. */
+  readonly layout: Uint8Array
+}
+
+export interface Held {
+  /** Of every current entry up to these sequence numbers the member holds each block that is its own to hold … */
   readonly heads: readonly { readonly author: AuthorId; readonly seq: number }[]
   /** … but for these entries. */
   readonly lacking: readonly EntryId[]
-  /** What is its own to hold. */
-  readonly keep: Keep
-  /** With `share`: by these placements, all of them. */
-  readonly layouts: readonly Uint8Array[]
+}
+
+export interface ReceiptPart {
+  readonly layout: Uint8Array
+  /** Sequence number by author (`bytesKey`). */
+  readonly heads: ReadonlyMap<string, number>
+  /** Entry ids (`bytesKey`). */
+  readonly lacking: ReadonlySet<string>
 }
 
 export interface Receipt {
@@ -26,11 +41,7 @@ export interface Receipt {
   /** A higher one replaces a lower one. */
   readonly edition: number
   readonly keep: Keep
-  readonly layouts: readonly Uint8Array[]
-  /** Sequence number by author (`bytesKey`). */
-  readonly heads: ReadonlyMap<string, number>
-  /** Entry ids (`bytesKey`). */
-  readonly lacking: ReadonlySet<string>
+  readonly parts: readonly ReceiptPart[]
   /** By the member's clock, milliseconds since 1970. */
   readonly timeMs: number
 }
@@ -39,9 +50,10 @@ export interface Receipt {
 export const lackingMax = 1000
 const receiptContext = 'receipt'
 const receiptVersion = 1
-const receiptBytesMax = 256 * 1024
+const receiptBytesMax = 512 * 1024
 const headsMax = 4096
-const layoutsMax = 8
+/** Parts: the placement of now, and those of a while ago by which blocks are held still. */
+export const partsMax = 4
 const layoutBytesMax = 64
 const keepNumbers: Readonly<Record<Keep, number>> = { all: 1, share: 2 }
 const keepNames: readonly (Keep | undefined)[] = [undefined, 'all', 'share']
@@ -62,9 +74,11 @@ export function signReceipt(
       edition: BigInt(at.edition),
       logLength: BigInt(at.logLength),
       keep: keepNumbers[claim.keep],
-      layouts: [...claim.layouts],
-      heads: claim.heads.slice(0, headsMax).map(({ author, seq }) => ({ author, seq: BigInt(seq) })),
-      lacking: claim.lacking.slice(0, lackingMax),
+      parts: claim.parts.slice(0, partsMax).map(({ layout, heads, lacking }) => ({
+        layout,
+        heads: heads.slice(0, headsMax).map(({ author, seq }) => ({ author, seq: BigInt(seq) })),
+        lacking: lacking.slice(0, lackingMax),
+      })),
       timeMs: BigInt(at.timeMs),
     }),
   )
@@ -89,23 +103,25 @@ function checkBody(body: ReceiptBody, folder: FolderId): Receipt | undefined {
   const [edition, timeMs] = [Number(body.edition), Number(body.timeMs)]
   if (body.version !== receiptVersion || keep === undefined || !equalBytes(body.folderId, folder)) return undefined
   if (!Number.isSafeInteger(edition) || !Number.isSafeInteger(timeMs)) return undefined
-  if (body.heads.length > headsMax || body.lacking.length > lackingMax || body.layouts.length > layoutsMax) return undefined
-  if (body.layouts.some(({ length }) => length > layoutBytesMax)) return undefined
+  if (body.parts.length > partsMax) return undefined
+  const parts = body.parts.flatMap((part) => checkPart(part) ?? [])
+  if (parts.length < body.parts.length) return undefined
+  return { peer: peerIdOf(body.nodeKey), edition, keep, parts, timeMs }
+}
+
+function checkPart(part: HeldPart): ReceiptPart | undefined {
+  if (part.layout.length > layoutBytesMax || part.heads.length > headsMax || part.lacking.length > lackingMax) return undefined
   const heads = new Map<string, number>()
-  for (const { author, seq } of body.heads) {
+  for (const { author, seq } of part.heads) {
     if (parseAuthorId(author) === undefined || !Number.isSafeInteger(Number(seq))) return undefined
     heads.set(bytesKey(author), Number(seq))
   }
-  const lacking = new Set<string>()
-  for (const id of body.lacking) {
-    if (parseEntryId(id) === undefined) return undefined
-    lacking.add(bytesKey(id))
-  }
-  return { peer: peerIdOf(body.nodeKey), edition, keep, layouts: body.layouts, heads, lacking, timeMs }
+  if (part.lacking.some((id) => parseEntryId(id) === undefined)) return undefined
+  return { layout: part.layout, heads, lacking: new Set(part.lacking.map(bytesKey)) }
 }
 
-/** Whether the receipt speaks of this entry: then its author holds what is its own of it. */
-export function covers(receipt: Receipt, entry: { readonly author: AuthorId; readonly seq: number; readonly entryId: EntryId }): boolean {
-  const head = receipt.heads.get(bytesKey(entry.author))
-  return head !== undefined && entry.seq <= head && !receipt.lacking.has(bytesKey(entry.entryId))
+/** Whether the part speaks of this entry: then the member holds what is its own of it. */
+export function covers(part: ReceiptPart, entry: { readonly author: AuthorId; readonly seq: number; readonly entryId: EntryId }): boolean {
+  const head = part.heads.get(bytesKey(entry.author))
+  return head !== undefined && entry.seq <= head && !part.lacking.has(bytesKey(entry.entryId))
 }

@@ -50,6 +50,7 @@ export class Repair {
   readonly #parts: RepairParts
   readonly #wakeup = new Wakeup()
   #isBusy = false
+  #hasMissed = false
   #lookedAgainMs = Number.NEGATIVE_INFINITY
   /** Needs that nobody had when they were last asked for. */
   #isWaiting = false
@@ -72,6 +73,11 @@ export class Repair {
     return this.#isWaiting
   }
 
+  /** Something that was held is not: nothing is known of what earlier placements gave to this node. */
+  get hasMissed(): boolean {
+    return this.#hasMissed
+  }
+
   /** All that is to be held is known: every flushed entry was looked at by the layout of now. */
   get hasLooked(): boolean {
     const { index, folder, holding } = this.#parts
@@ -81,6 +87,7 @@ export class Repair {
 
   /** Somebody asked for a block that is not here: what is to be held may have been lost, and all of it is looked through again. */
   missed(): void {
+    this.#hasMissed = true
     const nowMs = this.#parts.clock.monotonicMs()
     if (!this.hasLooked || nowMs - this.#lookedAgainMs < lookAgainMs) return
     this.#lookAgain()

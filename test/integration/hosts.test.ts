@@ -161,13 +161,41 @@ describe('a host', () => {
       const owner = await nodes.start('owner')
       await owner.call('addFolder', { path: nodes.makeDirectory('a'), name: 'a' })
       const link = await owner.share('a', role)
-      const joiner = await nodes.start('joiner')
+      const joiner = await nodes.start('joiner', { serve: ['--capacity', '1GB'] })
       const place = { path: nodes.path('b') }
       await assert.rejects(joiner.call('join', { link, ...(withPath ? place : {}) }), { code: 'BAD_ARGUMENT' })
       const { folder } = await joiner.call('join', { link, ...(withPath ? {} : place) })
       assert.equal(folder.name, 'a')
     })
   }
+
+  it('that offers no room is refused before its link is used up, unless it stores all', async (test) => {
+    const nodes = new TestNodes(test)
+    const owner = await nodes.start('owner')
+    await owner.call('addFolder', { path: nodes.makeDirectory('a'), name: 'a' })
+    const link = await owner.share('a', 'host')
+    const joiner = await nodes.start('joiner')
+    await assert.rejects(joiner.call('join', { link }), { code: 'BAD_ARGUMENT' })
+    assert.equal((await joiner.call('join', { link, keep: 'all' })).folder.name, 'a')
+  })
+
+  it('is one of several that share a folder: each block is with as many as there are to be copies, in as many places', async (test) => {
+    const { nodes, owner, host } = await openPair(test)
+    await owner.call('setFolder', { folder: 'photos', settings: { copies: '3' } })
+    const others: TestDaemon[] = []
+    for (const zone of ['attic', 'office']) {
+      const other = await nodes.start(zone, { serve: ['--zone', zone, '--capacity', '1GB'] })
+      await other.call('join', { link: await owner.share('photos', 'host') })
+      others.push(other)
+    }
+    await owner.call('waitCopies', { folder: 'photos', copies: 3, timeoutMs: 2 * waitMs })
+    const { files } = await owner.call('copies', { folder: 'photos' })
+    for (const { path, copies, zones } of files) assert.deepEqual([path, copies, zones], [path, 3, 3])
+    // Of three hosts each has two blocks in three. Those that were there before have all, and nothing is let go of yet.
+    const stored = await Promise.all([host, ...others].map(async (each) => (await each.folder('photos')).stored?.bytes ?? 0))
+    const [all, , last] = stored
+    assert.ok(all !== undefined && last !== undefined && last > 0 && last < all, `the last stores ${last} of ${all}`)
+  })
 
   it('refuses what needs the files, with a word why', async (test) => {
     const { host } = await openPair(test)

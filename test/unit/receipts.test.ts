@@ -10,7 +10,15 @@ import { parseEntryId, type EntryId } from '../../engine/model/ids.ts'
 import { CopyView, type IsHolder, type MemberFacts } from '../../engine/replicas/copies.ts'
 import { claimOf } from '../../engine/replicas/claim.ts'
 import { ReceiptBook } from '../../engine/replicas/receipt-book.ts'
-import { covers, lackingMax, parseReceipt, signReceipt, type Claim, type Receipt } from '../../engine/replicas/receipt.ts'
+import {
+  covers,
+  lackingMax,
+  parseReceipt,
+  signReceipt,
+  type Claim,
+  type ClaimPart,
+  type ReceiptPart,
+} from '../../engine/replicas/receipt.ts'
 import { entriesOfNeeds } from '../../engine/compose/folder-receipts.ts'
 import { never, stillClock, testFolder } from '../support/blocks.ts'
 import { IndexNode } from '../support/index-world.ts'
@@ -23,8 +31,8 @@ function entryIdOf(seed: number): EntryId {
   return present(parseEntryId(new Uint8Array(33).fill(seed).fill(1, 0, 1)), 'an id')
 }
 
-function claimWith(parts: Partial<Claim> = {}): Claim {
-  return { heads: [], lacking: [], keep: 'all', layouts: [], ...parts }
+function claimWith({ keep = 'all', layout = new Uint8Array(0), heads = [], lacking = [] }: Partial<ClaimPart & Claim> = {}): Claim {
+  return { keep, parts: [{ layout, heads, lacking }] }
 }
 
 function signed(identity: Identity, claim: Claim, edition = 1): Uint8Array {
@@ -36,15 +44,17 @@ describe('a receipt', () => {
   const author = node.handle.authorId
 
   it('is read back as it was signed', () => {
-    const claim = claimWith({ heads: [{ author, seq: 7 }], lacking: [entryIdOf(3)], keep: 'share', layouts: [Uint8Array.of(1, 2)] })
+    const claim = claimWith({ heads: [{ author, seq: 7 }], lacking: [entryIdOf(3)], keep: 'share', layout: Uint8Array.of(1, 2) })
     const receipt = present(parseReceipt(signed(ada, claim, 9), folder), 'a receipt')
     assert.equal(receipt.peer, ada.peerId)
     assert.equal(receipt.edition, 9)
     assert.equal(receipt.keep, 'share')
-    assert.deepEqual(receipt.layouts, [Uint8Array.of(1, 2)])
-    assert.equal(covers(receipt, { author, seq: 7, entryId: entryIdOf(4) }), true)
-    assert.equal(covers(receipt, { author, seq: 8, entryId: entryIdOf(4) }), false)
-    assert.equal(covers(receipt, { author, seq: 7, entryId: entryIdOf(3) }), false)
+    const [part] = receipt.parts
+    assert.ok(part !== undefined)
+    assert.deepEqual(part.layout, Uint8Array.of(1, 2))
+    assert.equal(covers(part, { author, seq: 7, entryId: entryIdOf(4) }), true)
+    assert.equal(covers(part, { author, seq: 8, entryId: entryIdOf(4) }), false)
+    assert.equal(covers(part, { author, seq: 7, entryId: entryIdOf(3) }), false)
   })
 
   it('of another folder is none', () => assert.equal(parseReceipt(signed(ada, claimWith()), testFolder(8)), undefined))
@@ -96,7 +106,7 @@ describe('the receipts of a folder', () => {
 })
 
 describe('what a node claims', () => {
-  const claim = async (node: IndexNode, last?: Receipt): ReturnType<typeof claimOf> => {
+  const claim = async (node: IndexNode, last?: ReceiptPart): ReturnType<typeof claimOf> => {
     const { index, handle } = node
     const missing = (): ReturnType<typeof entriesOfNeeds> => entriesOfNeeds(index, handle.row)
     const missingCount = (): number => index.needs.count(handle.row)
@@ -127,7 +137,10 @@ describe('what a node claims', () => {
     using node = new IndexNode(1, folder)
     node.write('old', 'old')
     need(node, 'lost')
-    const last = present(parseReceipt(signed(ada, claimWith({ heads: [{ author: node.handle.authorId, seq: 2 }] })), folder), 'a receipt')
+    const last = present(
+      parseReceipt(signed(ada, claimWith({ heads: [{ author: node.handle.authorId, seq: 2 }] })), folder)?.parts[0],
+      'a part',
+    )
     for (let number = 0; number <= lackingMax; number++) need(node, `file ${number}`)
     const { heads, lacking } = await claim(node, last)
     assert.deepEqual(heads, [{ author: node.handle.authorId, seq: 2 }])
@@ -171,8 +184,11 @@ describe('copies', () => {
     const heads = [{ author: node.handle.authorId, seq: 1 }]
     const receipts = [
       signed(ada, claimWith({ heads })),
-      signed(ben, claimWith({ heads, keep: 'share', layouts: [Uint8Array.of(1)] })),
-      signed(eve, claimWith({ heads, keep: 'share', layouts: [Uint8Array.of(1), Uint8Array.of(9)] })),
+      signed(ben, claimWith({ heads, keep: 'share', layout: Uint8Array.of(1) })),
+      signed(eve, {
+        keep: 'share',
+        parts: [Uint8Array.of(9), Uint8Array.of(1)].map((layout) => ({ layout, heads, lacking: [] })),
+      }),
     ].map((bytes) => present(parseReceipt(bytes, folder), 'a receipt'))
     const isHolder: IsHolder = (layout, peer, block) =>
       layout[0] === 1 ? peer === (bytesKey(block) === bytesKey(one.id) ? ben.peerId : eve.peerId) : undefined

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file exchange.proto.
  */
 export const file_exchange: GenFile = /*@__PURE__*/
-  fileDesc("Cg5leGNoYW5nZS5wcm90bxILaG9sZGZhc3QudjEi6QIKCkluZGV4RnJhbWUSIwoFaGVsbG8YASABKAsyEi5ob2xkZmFzdC52MS5IZWxsb0gAEicKB3dlbGNvbWUYAiABKAsyFC5ob2xkZmFzdC52MS5XZWxjb21lSAASIwoDbG9nGAMgASgLMhQuaG9sZGZhc3QudjEuTG9nUGFydEgAEisKCXN1YnNjcmliZRgEIAEoCzIWLmhvbGRmYXN0LnYxLlN1YnNjcmliZUgAEiMKBWJhdGNoGAUgASgLMhIuaG9sZGZhc3QudjEuQmF0Y2hIABIhCgRoYXZlGAYgASgLMhEuaG9sZGZhc3QudjEuSGF2ZUgAEh8KA2FjaxgHIAEoCzIQLmhvbGRmYXN0LnYxLkFja0gAEiEKBGNhcmQYCCABKAsyES5ob2xkZmFzdC52MS5DYXJkSAASJwoHcmVjZWlwdBgJIAEoCzIULmhvbGRmYXN0LnYxLlJlY2VpcHRIAEIGCgRraW5kIkoKBUhlbGxvEg8KB3ZlcnNpb24YASABKA0SDQoFbm9uY2UYAiABKAwSDQoFcHJvb2YYAyABKAwSEgoKbG9nX2xlbmd0aBgEIAEoBCJOCgdXZWxjb21lEg0KBXByb29mGAEgASgMEhIKCmxvZ19sZW5ndGgYAiABKAQSEAoIaW5kZXhfaWQYAyABKAwSDgoGcGF1c2VkGAQgASgIIk8KB0xvZ1BhcnQSFgoOZmlyc3RfcG9zaXRpb24YASABKAQSLAoHZW50cmllcxgCIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5Ik8KCVN1YnNjcmliZRIQCghpbmRleF9pZBgBIAEoDBIOCgZjdXJzb3IYAiABKAQSIAoFaGVhZHMYAyADKAsyES5ob2xkZmFzdC52MS5IZWFkIjEKBEhlYWQSDgoGYXV0aG9yGAEgASgMEgsKA3NlcRgCIAEoBBIMCgRtYXJrGAMgASgMIpoBCgVCYXRjaBIkCgRzZXRzGAEgAygLMhYuaG9sZGZhc3QudjEuQ2hhbmdlU2V0EiYKB2VudHJpZXMYAiADKAsyFS5ob2xkZmFzdC52MS5FbnRyeVJlZhIOCgZjdXJzb3IYAyABKAQSEQoJY2F1Z2h0X3VwGAQgASgIEiAKBWhlYWRzGAUgAygLMhEuaG9sZGZhc3QudjEuSGVhZCI4CghFbnRyeVJlZhILCgNzZXQYASABKA0SEAoIcG9zaXRpb24YAiABKA0SDQoFZW50cnkYAyABKAwiFwoESGF2ZRIPCgdjb3VudGVyGAEgASgEIiQKA0FjaxIOCgZjdXJzb3IYASABKAQSDQoFbmVlZHMYAiABKAQiJwoEQ2FyZBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKmAQoIQ2FyZEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIQCghub2RlX2tleRgCIAEoDBIPCgdlZGl0aW9uGAMgASgEEgwKBG5hbWUYBCABKAkSDAoEem9uZRgFIAEoCRINCgVjbGFzcxgGIAEoDRIWCg5jYXBhY2l0eV9ieXRlcxgHIAEoBBIRCglhZGRyZXNzZXMYCCADKAkSEAoIc29mdHdhcmUYCSABKAkiKgoHUmVjZWlwdBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCLLAQoLUmVjZWlwdEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIRCglmb2xkZXJfaWQYAiABKAwSEAoIbm9kZV9rZXkYAyABKAwSDwoHZWRpdGlvbhgEIAEoBBISCgpsb2dfbGVuZ3RoGAUgASgEEgwKBGtlZXAYBiABKA0SDwoHbGF5b3V0cxgHIAMoDBIgCgVoZWFkcxgIIAMoCzIRLmhvbGRmYXN0LnYxLkhlYWQSDwoHbGFja2luZxgJIAMoDBIPCgd0aW1lX21zGAogASgDIpQCCgtCbG9ja3NGcmFtZRIjCgVoZWxsbxgBIAEoCzISLmhvbGRmYXN0LnYxLkhlbGxvSAASJwoHd2VsY29tZRgCIAEoCzIULmhvbGRmYXN0LnYxLldlbGNvbWVIABIoCghnZXRfbWFueRgDIAEoCzIULmhvbGRmYXN0LnYxLkdldE1hbnlIABInCgRwYXJ0GAQgASgLMhcuaG9sZGZhc3QudjEuQmxvY2tzUGFydEgAEi4KC2xhbmVfd2FudGVkGAUgASgLMhcuaG9sZGZhc3QudjEuTGFuZVdhbnRlZEgAEiwKCmxhbmVfb2ZmZXIYBiABKAsyFi5ob2xkZmFzdC52MS5MYW5lT2ZmZXJIAEIGCgRraW5kIgwKCkxhbmVXYW50ZWQiOAoJTGFuZU9mZmVyEgwKBHBvcnQYASABKA0SDQoFdG9rZW4YAiABKAwSDgoGc2VjcmV0GAMgASgMIkcKB0dldE1hbnkSDwoHcmVxdWVzdBgBIAEoDRILCgNpZHMYAiABKAwSDwoHYnlfbGFuZRgDIAEoCBINCgVub25jZRgEIAEoDCI/CgpCbG9ja3NQYXJ0Eg8KB3JlcXVlc3QYASABKA0SDwoHbGVuZ3RocxgCIAMoDRIPCgdwYXlsb2FkGAMgASgMIlEKC0pvaW5SZXF1ZXN0Eg8KB3ZlcnNpb24YASABKA0SDwoHbGlua19pZBgCIAEoDBINCgVwcm9vZhgDIAEoDBIRCglub2RlX25hbWUYBCABKAkiaAoKSm9pbkFuc3dlchIpCghhY2NlcHRlZBgBIAEoCzIVLmhvbGRmYXN0LnYxLkFjY2VwdGVkSAASJwoHcmVmdXNlZBgCIAEoCzIULmhvbGRmYXN0LnYxLlJlZnVzZWRIAEIGCgRraW5kIuQBCghBY2NlcHRlZBIRCglmb2xkZXJfaWQYASABKAwSEwoLZm9sZGVyX25hbWUYAiABKAkSDAoEcm9sZRgDIAEoDRIoCgNsb2cYBCADKAsyGy5ob2xkZmFzdC52MS5TaWduZWRMb2dFbnRyeRIVCg1hY2Nlc3Nfc2VjcmV0GAUgASgMEhUKDWZvbGRlcl9zZWNyZXQYBiABKAwSKAoGZXBvY2hzGAcgAygLMhguaG9sZGZhc3QudjEuRXBvY2hTZWNyZXQSIAoFY2FyZHMYCCADKAsyES5ob2xkZmFzdC52MS5DYXJkIiwKC0Vwb2NoU2VjcmV0Eg0KBWVwb2NoGAEgASgNEg4KBnNlY3JldBgCIAEoDCIXCgdSZWZ1c2VkEgwKBGNvZGUYASABKAkihAEKCExpbmtCb2R5Eg8KB3ZlcnNpb24YASABKA0SDwoHbGlua19pZBgCIAEoDBIOCgZzZWNyZXQYAyABKAwSEAoIbm9kZV9rZXkYBCABKAwSEQoJYWRkcmVzc2VzGAUgAygMEhMKC2ZvbGRlcl9uYW1lGAYgASgJEgwKBHJvbGUYByABKA1iBnByb3RvMw", [file_entry]);
+  fileDesc("Cg5leGNoYW5nZS5wcm90bxILaG9sZGZhc3QudjEi6QIKCkluZGV4RnJhbWUSIwoFaGVsbG8YASABKAsyEi5ob2xkZmFzdC52MS5IZWxsb0gAEicKB3dlbGNvbWUYAiABKAsyFC5ob2xkZmFzdC52MS5XZWxjb21lSAASIwoDbG9nGAMgASgLMhQuaG9sZGZhc3QudjEuTG9nUGFydEgAEisKCXN1YnNjcmliZRgEIAEoCzIWLmhvbGRmYXN0LnYxLlN1YnNjcmliZUgAEiMKBWJhdGNoGAUgASgLMhIuaG9sZGZhc3QudjEuQmF0Y2hIABIhCgRoYXZlGAYgASgLMhEuaG9sZGZhc3QudjEuSGF2ZUgAEh8KA2FjaxgHIAEoCzIQLmhvbGRmYXN0LnYxLkFja0gAEiEKBGNhcmQYCCABKAsyES5ob2xkZmFzdC52MS5DYXJkSAASJwoHcmVjZWlwdBgJIAEoCzIULmhvbGRmYXN0LnYxLlJlY2VpcHRIAEIGCgRraW5kIkoKBUhlbGxvEg8KB3ZlcnNpb24YASABKA0SDQoFbm9uY2UYAiABKAwSDQoFcHJvb2YYAyABKAwSEgoKbG9nX2xlbmd0aBgEIAEoBCJOCgdXZWxjb21lEg0KBXByb29mGAEgASgMEhIKCmxvZ19sZW5ndGgYAiABKAQSEAoIaW5kZXhfaWQYAyABKAwSDgoGcGF1c2VkGAQgASgIIk8KB0xvZ1BhcnQSFgoOZmlyc3RfcG9zaXRpb24YASABKAQSLAoHZW50cmllcxgCIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5Ik8KCVN1YnNjcmliZRIQCghpbmRleF9pZBgBIAEoDBIOCgZjdXJzb3IYAiABKAQSIAoFaGVhZHMYAyADKAsyES5ob2xkZmFzdC52MS5IZWFkIjEKBEhlYWQSDgoGYXV0aG9yGAEgASgMEgsKA3NlcRgCIAEoBBIMCgRtYXJrGAMgASgMIpoBCgVCYXRjaBIkCgRzZXRzGAEgAygLMhYuaG9sZGZhc3QudjEuQ2hhbmdlU2V0EiYKB2VudHJpZXMYAiADKAsyFS5ob2xkZmFzdC52MS5FbnRyeVJlZhIOCgZjdXJzb3IYAyABKAQSEQoJY2F1Z2h0X3VwGAQgASgIEiAKBWhlYWRzGAUgAygLMhEuaG9sZGZhc3QudjEuSGVhZCI4CghFbnRyeVJlZhILCgNzZXQYASABKA0SEAoIcG9zaXRpb24YAiABKA0SDQoFZW50cnkYAyABKAwiFwoESGF2ZRIPCgdjb3VudGVyGAEgASgEIiQKA0FjaxIOCgZjdXJzb3IYASABKAQSDQoFbmVlZHMYAiABKAQiJwoEQ2FyZBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKmAQoIQ2FyZEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIQCghub2RlX2tleRgCIAEoDBIPCgdlZGl0aW9uGAMgASgEEgwKBG5hbWUYBCABKAkSDAoEem9uZRgFIAEoCRINCgVjbGFzcxgGIAEoDRIWCg5jYXBhY2l0eV9ieXRlcxgHIAEoBBIRCglhZGRyZXNzZXMYCCADKAkSEAoIc29mdHdhcmUYCSABKAkiKgoHUmVjZWlwdBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKtAQoLUmVjZWlwdEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIRCglmb2xkZXJfaWQYAiABKAwSEAoIbm9kZV9rZXkYAyABKAwSDwoHZWRpdGlvbhgEIAEoBBISCgpsb2dfbGVuZ3RoGAUgASgEEgwKBGtlZXAYBiABKA0SDwoHdGltZV9tcxgHIAEoAxIkCgVwYXJ0cxgIIAMoCzIVLmhvbGRmYXN0LnYxLkhlbGRQYXJ0Ik0KCEhlbGRQYXJ0Eg4KBmxheW91dBgBIAEoDBIgCgVoZWFkcxgCIAMoCzIRLmhvbGRmYXN0LnYxLkhlYWQSDwoHbGFja2luZxgDIAMoDCKUAgoLQmxvY2tzRnJhbWUSIwoFaGVsbG8YASABKAsyEi5ob2xkZmFzdC52MS5IZWxsb0gAEicKB3dlbGNvbWUYAiABKAsyFC5ob2xkZmFzdC52MS5XZWxjb21lSAASKAoIZ2V0X21hbnkYAyABKAsyFC5ob2xkZmFzdC52MS5HZXRNYW55SAASJwoEcGFydBgEIAEoCzIXLmhvbGRmYXN0LnYxLkJsb2Nrc1BhcnRIABIuCgtsYW5lX3dhbnRlZBgFIAEoCzIXLmhvbGRmYXN0LnYxLkxhbmVXYW50ZWRIABIsCgpsYW5lX29mZmVyGAYgASgLMhYuaG9sZGZhc3QudjEuTGFuZU9mZmVySABCBgoEa2luZCIMCgpMYW5lV2FudGVkIjgKCUxhbmVPZmZlchIMCgRwb3J0GAEgASgNEg0KBXRva2VuGAIgASgMEg4KBnNlY3JldBgDIAEoDCJHCgdHZXRNYW55Eg8KB3JlcXVlc3QYASABKA0SCwoDaWRzGAIgASgMEg8KB2J5X2xhbmUYAyABKAgSDQoFbm9uY2UYBCABKAwiPwoKQmxvY2tzUGFydBIPCgdyZXF1ZXN0GAEgASgNEg8KB2xlbmd0aHMYAiADKA0SDwoHcGF5bG9hZBgDIAEoDCJRCgtKb2luUmVxdWVzdBIPCgd2ZXJzaW9uGAEgASgNEg8KB2xpbmtfaWQYAiABKAwSDQoFcHJvb2YYAyABKAwSEQoJbm9kZV9uYW1lGAQgASgJImgKCkpvaW5BbnN3ZXISKQoIYWNjZXB0ZWQYASABKAsyFS5ob2xkZmFzdC52MS5BY2NlcHRlZEgAEicKB3JlZnVzZWQYAiABKAsyFC5ob2xkZmFzdC52MS5SZWZ1c2VkSABCBgoEa2luZCLkAQoIQWNjZXB0ZWQSEQoJZm9sZGVyX2lkGAEgASgMEhMKC2ZvbGRlcl9uYW1lGAIgASgJEgwKBHJvbGUYAyABKA0SKAoDbG9nGAQgAygLMhsuaG9sZGZhc3QudjEuU2lnbmVkTG9nRW50cnkSFQoNYWNjZXNzX3NlY3JldBgFIAEoDBIVCg1mb2xkZXJfc2VjcmV0GAYgASgMEigKBmVwb2NocxgHIAMoCzIYLmhvbGRmYXN0LnYxLkVwb2NoU2VjcmV0EiAKBWNhcmRzGAggAygLMhEuaG9sZGZhc3QudjEuQ2FyZCIsCgtFcG9jaFNlY3JldBINCgVlcG9jaBgBIAEoDRIOCgZzZWNyZXQYAiABKAwiFwoHUmVmdXNlZBIMCgRjb2RlGAEgASgJIoQBCghMaW5rQm9keRIPCgd2ZXJzaW9uGAEgASgNEg8KB2xpbmtfaWQYAiABKAwSDgoGc2VjcmV0GAMgASgMEhAKCG5vZGVfa2V5GAQgASgMEhEKCWFkZHJlc3NlcxgFIAMoDBITCgtmb2xkZXJfbmFtZRgGIAEoCRIMCgRyb2xlGAcgASgNYgZwcm90bzM", [file_entry]);
 
 /**
  * /holdfast/index/1. The opener subscribes to one folder of the other side: it says what it has, the other sends what is
@@ -511,7 +511,8 @@ export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
   messageDesc(file_exchange, 12);
 
 /**
- * Of every current entry that the heads cover, and that is not named as lacking, the member holds each block that is its own to hold.
+ * Of every current entry that the heads of a part cover, and that it does not name as lacking, the member holds each block that is its own to
+ * hold by that part's placement.
  *
  * @generated from message holdfast.v1.ReceiptBody
  */
@@ -557,32 +558,18 @@ export type ReceiptBody = Message<"holdfast.v1.ReceiptBody"> & {
   keep: number;
 
   /**
-   * with share: by which of these placements, all of them
-   *
-   * @generated from field: repeated bytes layouts = 7;
-   */
-  layouts: Uint8Array[];
-
-  /**
-   * without marks
-   *
-   * @generated from field: repeated holdfast.v1.Head heads = 8;
-   */
-  heads: Head[];
-
-  /**
-   * ids of entries, 33 bytes each
-   *
-   * @generated from field: repeated bytes lacking = 9;
-   */
-  lacking: Uint8Array[];
-
-  /**
    * by the member's clock
    *
-   * @generated from field: int64 time_ms = 10;
+   * @generated from field: int64 time_ms = 7;
    */
   timeMs: bigint;
+
+  /**
+   * what any of them says is held
+   *
+   * @generated from field: repeated holdfast.v1.HeldPart parts = 8;
+   */
+  parts: HeldPart[];
 };
 
 /**
@@ -591,6 +578,39 @@ export type ReceiptBody = Message<"holdfast.v1.ReceiptBody"> & {
  */
 export const ReceiptBodySchema: GenMessage<ReceiptBody> = /*@__PURE__*/
   messageDesc(file_exchange, 13);
+
+/**
+ * @generated from message holdfast.v1.HeldPart
+ */
+export type HeldPart = Message<"holdfast.v1.HeldPart"> & {
+  /**
+   * with share: the digest of the placement that says which blocks are the member's; with all: empty
+   *
+   * @generated from field: bytes layout = 1;
+   */
+  layout: Uint8Array;
+
+  /**
+   * without marks
+   *
+   * @generated from field: repeated holdfast.v1.Head heads = 2;
+   */
+  heads: Head[];
+
+  /**
+   * ids of entries, 33 bytes each
+   *
+   * @generated from field: repeated bytes lacking = 3;
+   */
+  lacking: Uint8Array[];
+};
+
+/**
+ * Describes the message holdfast.v1.HeldPart.
+ * Use `create(HeldPartSchema)` to create a new message.
+ */
+export const HeldPartSchema: GenMessage<HeldPart> = /*@__PURE__*/
+  messageDesc(file_exchange, 14);
 
 /**
  * /holdfast/blocks/1. First frame from the opener: Hello, as above, answered by Welcome; then requests and parts.
@@ -645,7 +665,7 @@ export type BlocksFrame = Message<"holdfast.v1.BlocksFrame"> & {
  * Use `create(BlocksFrameSchema)` to create a new message.
  */
 export const BlocksFrameSchema: GenMessage<BlocksFrame> = /*@__PURE__*/
-  messageDesc(file_exchange, 14);
+  messageDesc(file_exchange, 15);
 
 /**
  * The opener would like a lane, a direct connection for the content of large files (docs/wire-format.md). Answered by an offer, at most once.
@@ -660,7 +680,7 @@ export type LaneWanted = Message<"holdfast.v1.LaneWanted"> & {
  * Use `create(LaneWantedSchema)` to create a new message.
  */
 export const LaneWantedSchema: GenMessage<LaneWanted> = /*@__PURE__*/
-  messageDesc(file_exchange, 15);
+  messageDesc(file_exchange, 16);
 
 /**
  * @generated from message holdfast.v1.LaneOffer
@@ -693,7 +713,7 @@ export type LaneOffer = Message<"holdfast.v1.LaneOffer"> & {
  * Use `create(LaneOfferSchema)` to create a new message.
  */
 export const LaneOfferSchema: GenMessage<LaneOffer> = /*@__PURE__*/
-  messageDesc(file_exchange, 16);
+  messageDesc(file_exchange, 17);
 
 /**
  * @generated from message holdfast.v1.GetMany
@@ -733,7 +753,7 @@ export type GetMany = Message<"holdfast.v1.GetMany"> & {
  * Use `create(GetManySchema)` to create a new message.
  */
 export const GetManySchema: GenMessage<GetMany> = /*@__PURE__*/
-  messageDesc(file_exchange, 17);
+  messageDesc(file_exchange, 18);
 
 /**
  * Answers come in the order asked; a part covers the next `lengths` of them.
@@ -766,7 +786,7 @@ export type BlocksPart = Message<"holdfast.v1.BlocksPart"> & {
  * Use `create(BlocksPartSchema)` to create a new message.
  */
 export const BlocksPartSchema: GenMessage<BlocksPart> = /*@__PURE__*/
-  messageDesc(file_exchange, 18);
+  messageDesc(file_exchange, 19);
 
 /**
  * /holdfast/join/1
@@ -806,7 +826,7 @@ export type JoinRequest = Message<"holdfast.v1.JoinRequest"> & {
  * Use `create(JoinRequestSchema)` to create a new message.
  */
 export const JoinRequestSchema: GenMessage<JoinRequest> = /*@__PURE__*/
-  messageDesc(file_exchange, 19);
+  messageDesc(file_exchange, 20);
 
 /**
  * @generated from message holdfast.v1.JoinAnswer
@@ -835,7 +855,7 @@ export type JoinAnswer = Message<"holdfast.v1.JoinAnswer"> & {
  * Use `create(JoinAnswerSchema)` to create a new message.
  */
 export const JoinAnswerSchema: GenMessage<JoinAnswer> = /*@__PURE__*/
-  messageDesc(file_exchange, 20);
+  messageDesc(file_exchange, 21);
 
 /**
  * @generated from message holdfast.v1.Accepted
@@ -891,7 +911,7 @@ export type Accepted = Message<"holdfast.v1.Accepted"> & {
  * Use `create(AcceptedSchema)` to create a new message.
  */
 export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
-  messageDesc(file_exchange, 21);
+  messageDesc(file_exchange, 22);
 
 /**
  * @generated from message holdfast.v1.EpochSecret
@@ -913,7 +933,7 @@ export type EpochSecret = Message<"holdfast.v1.EpochSecret"> & {
  * Use `create(EpochSecretSchema)` to create a new message.
  */
 export const EpochSecretSchema: GenMessage<EpochSecret> = /*@__PURE__*/
-  messageDesc(file_exchange, 22);
+  messageDesc(file_exchange, 23);
 
 /**
  * @generated from message holdfast.v1.Refused
@@ -932,7 +952,7 @@ export type Refused = Message<"holdfast.v1.Refused"> & {
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
-  messageDesc(file_exchange, 23);
+  messageDesc(file_exchange, 24);
 
 /**
  * The bytes inside a link, before checksum and text encoding.
@@ -991,5 +1011,5 @@ export type LinkBody = Message<"holdfast.v1.LinkBody"> & {
  * Use `create(LinkBodySchema)` to create a new message.
  */
 export const LinkBodySchema: GenMessage<LinkBody> = /*@__PURE__*/
-  messageDesc(file_exchange, 24);
+  messageDesc(file_exchange, 25);
 
