@@ -60,6 +60,8 @@ export const sampleBlocks = 459
 const askedAtOnce = 16
 const pageEntries = 200
 const lookMs = 10_000
+const unansweredRestMs = 10_000
+const nothingRestMs = 600_000
 /** After so long a member that failed is asked again if it says something new, twice as long after each time; at the latest after the longest. */
 const failedAgainMs = 2000
 const failedAgainMaxMs = 600_000
@@ -69,6 +71,7 @@ export class Audit {
   readonly #wakeup = new Wakeup()
   /** What is asked of a member until it has answered. */
   readonly #pending = new Map<PeerId, Sampled[]>()
+  readonly #restUntilMs = new Map<PeerId, number>()
   readonly #failures = new Map<PeerId, { readonly times: number; readonly edition: number }>()
 
   constructor(parts: AuditParts) {
@@ -94,6 +97,7 @@ export class Audit {
         } catch (error) {
           if (signal.aborted || errorCodeOf(error) === undefined) throw error
           log.info('a member did not answer an audit; it is asked the same again', { peer, error: messageOf(error) })
+          this.#rest(peer, unansweredRestMs)
         }
       }
     }
@@ -105,9 +109,15 @@ export class Audit {
     else this.#failures.set(peer, { times: (this.#failures.get(peer)?.times ?? 0) + 1, edition })
   }
 
+  /** Whatever wakes the audit: this member is not asked again before. */
+  #rest(peer: PeerId, durationMs: number): void {
+    this.#restUntilMs.set(peer, this.#parts.clock.monotonicMs() + durationMs)
+  }
+
   /** Half of the time before its word is no longer good; after it failed, once it says something else. */
   #isDue({ peer, goodMs, edition }: Claimant): boolean {
     const { audits, folderRow, clock } = this.#parts
+    if ((this.#restUntilMs.get(peer) ?? 0) > clock.monotonicMs()) return false
     const last = audits.get(folderRow, peer)
     if (last === undefined) return true
     const sinceMs = clock.nowMs() - last.atMs
@@ -137,7 +147,7 @@ export class Audit {
       missing = failed
     }
     this.#pending.delete(peer)
-    if (checked === 0 && missing.length === 0) return // nothing of it is here to compare with
+    if (checked === 0 && missing.length === 0) return this.#rest(peer, nothingRestMs) // nothing of it is here to compare with
     audits.put(folderRow, peer, { atMs: clock.nowMs(), blocks: checked, missing: missing.length })
     if (missing.length > 0) events.failed(peer, missing.length)
     else events.passed(peer)

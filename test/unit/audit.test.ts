@@ -24,12 +24,16 @@ const allBlocks = Array.from({ length: 2000 }, (_, at) => {
 })
 
 interface Stage extends Disposable {
+  /** What this node has itself. */
+  readonly ours: Map<string, Uint8Array>
   readonly audit: Audit
   /** By `bytesKey` of the id: what the member has. */
   readonly theirs: Map<string, Uint8Array>
   readonly ids: readonly BlockId[]
   readonly asked: string[][]
   readonly outcomes: (number | 'passed')[]
+  /** How often this node's own blocks were looked at. */
+  tries: number
   answers: boolean
   claims: boolean
 }
@@ -47,10 +51,12 @@ function openStage(count: number, seed = 'audit'): Stage {
     return { rowSeq: at + 1, author: 1, seq: at + 1, bytes: new Uint8Array(0), entry }
   })
   const stage = {
+    ours,
     theirs: new Map(ours),
     ids,
     asked: [] as string[][],
     outcomes: [] as (number | 'passed')[],
+    tries: 0,
     answers: true,
     claims: true,
     [Symbol.dispose]: () => node[Symbol.dispose](),
@@ -74,7 +80,10 @@ function openStage(count: number, seed = 'audit'): Stage {
         }),
       )
     },
-    own: async (wanted) => await Promise.resolve(wanted.map((id) => ours.get(bytesKey(id)))),
+    own: async (wanted) => {
+      stage.tries++
+      return await Promise.resolve(wanted.map((id) => ours.get(bytesKey(id))))
+    },
     events: { failed: (_, missing) => stage.outcomes.push(missing), passed: () => stage.outcomes.push('passed') },
   })
   return Object.assign(stage, { audit })
@@ -131,6 +140,26 @@ describe('an audit', () => {
       [...first].some((id) => !second.has(id)),
       'a new audit is a new sample',
     )
+  })
+
+  it('leaves a member alone for a while that did not answer, or of whose blocks none is here', async () => {
+    for (const [answers, isHere] of [
+      [false, true],
+      [true, false],
+    ] as const) {
+      using stage = openStage(20)
+      stage.answers = answers
+      if (!isHere) stage.ours.clear()
+      const ending = new AbortController()
+      const running = stage.audit.run(ending.signal)
+      for (let wakes = 0; wakes < 50; wakes++) {
+        stage.audit.wake()
+        for (let turns = 0; turns < 20; turns++) await Promise.resolve()
+      }
+      ending.abort()
+      await assert.rejects(running, { code: 'ABORTED' })
+      assert.ok(stage.tries <= 2, `${stage.tries} tries`)
+    }
   })
 
   it('scenario T28: finds a member that lost one block in a hundred 99 times in a hundred', async () => {
