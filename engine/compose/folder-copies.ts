@@ -2,13 +2,12 @@
 
 import type { CopiesList, FileCopies, NodeClass } from '../api/controls.ts'
 import { throwIfAborted } from '../base/queue.ts'
-import type { EntryRow } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
 import type { Keep } from '../model/folder.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import { CopyCount, type CopySummary } from '../replicas/copy-count.ts'
 import { CopyView, type IsHolder, type MemberFacts } from '../replicas/copies.ts'
-import { covers, type Receipt } from '../replicas/receipt.ts'
+import type { Receipt } from '../replicas/receipt.ts'
 import type { ReceiptBook } from '../replicas/receipt-book.ts'
 import type { FolderLog } from '../share/folder-log.ts'
 import type { MemberHandle, ReadingKeys } from '../sync/folder-handle.ts'
@@ -18,6 +17,7 @@ import type { FolderProblems, FlowProblem } from '../sync/problems.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
 import { readHeld, type HeldParts } from '../transfer/held-blocks.ts'
 import { FolderLayout } from './folder-layout.ts'
+import { claimedBlocks, claimedCounts, type MemberClaims } from './member-claims.ts'
 import { openReceiptBook, type FolderReceiptParts } from './folder-receipts.ts'
 import type { MemberParts } from './member-parts.ts'
 
@@ -108,8 +108,11 @@ export class FolderCopies {
           .all()
           .filter(({ peer, parts }) => parts.some(({ heads }) => heads.size > 0) && connected().includes(peer))
           .map(({ peer, edition }) => ({ peer, edition, goodMs: goodForMs[cards.cardOf(peer)?.class ?? 'daily'] })),
-      entries: (after, limit) => index.entries.page(row, after, limit),
-      claimed: (peer, entry) => this.#claimed(peer, entry),
+      counts: (peer, after, limit) => claimedCounts(index, row, this.#claims(peer), after, limit),
+      claimed: (peer, rowSeq) => {
+        const entry = index.entries.byRow(rowSeq)
+        return entry === undefined ? [] : claimedBlocks(this.#claims(peer), entry)
+      },
       prove: (peer, ids, nonce, signal) => fetcher.prove(peer, ids, nonce, signal),
       own: async (ids, signal) => blocksOf(held, ids, signal),
       events: {
@@ -127,15 +130,13 @@ export class FolderCopies {
     })
   }
 
-  /** Blocks of an entry that the member says it holds. */
-  #claimed(peer: PeerId, { author, seq, entry }: EntryRow): readonly BlockId[] {
-    const receipt = this.receipts.of(peer)
-    const authorId = this.#parts.index.entries.authors(this.#handle.row).find(({ row }) => row === author)?.authorId
-    if (receipt === undefined || authorId === undefined) return []
-    const parts = receipt.parts.filter((part) => covers(part, { author: authorId, seq, entryId: entry.entryId }))
-    const ids = entry.blocks.map(({ id }) => id)
-    if (receipt.keep === 'all') return parts.length === 0 ? [] : ids
-    return ids.filter((id) => parts.some(({ layout }) => this.#isHolder(layout, peer, id) === true))
+  #claims(peer: PeerId): MemberClaims {
+    const authors = this.#parts.index.entries.authors(this.#handle.row)
+    return {
+      receipt: this.receipts.of(peer),
+      authorOf: new Map(authors.map(({ row, authorId }) => [row, authorId])),
+      isHolder: (layout, block) => this.#isHolder(layout, peer, block) === true,
+    }
   }
 
   /** All go on until `signal` aborts. */

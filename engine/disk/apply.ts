@@ -49,6 +49,8 @@ function applyOne(disk: FolderDisk, operation: Operation, platform: Platform): O
   } catch (error) {
     if (error instanceof FilesError) return failedBy(error, '')
     throw error
+  } finally {
+    if (operation.kind !== 'file' && operation.kind !== 'symlink') disk.open.clear() // others may change a directory's bits
   }
 }
 
@@ -101,6 +103,7 @@ async function syncOne(disk: FolderDisk, directory: string): Promise<void> {
     await sync()
   } catch (error) {
     if (!(error instanceof FilesError) || error.fault !== 'denied') throw error
+    disk.open.clear()
     await withOpenDirectory(disk, directory, sync) // its bits forbid reading, and so opening
   }
 }

@@ -29,6 +29,8 @@ export class FolderDisk {
   readonly root: string
   /** Relative directories in which a name was made, changed or removed. */
   readonly touched: Set<string> = new Set()
+  /** Relative directories in which their owner may change things, as far as this batch has looked. */
+  readonly open: Set<string> = new Set()
   readonly #checks: DirectoryChecks
   #isOwnGood: boolean | undefined
 

@@ -12,7 +12,7 @@ interface Loosened {
   readonly mode: number
 }
 
-/** Runs `work` with every directory above these paths open to its owner. */
+/** Runs `work` with every directory above these paths open to its owner. Those in `disk.open` are not looked at again. */
 export function withOpenParents<T>(disk: FolderDisk, paths: readonly string[], work: () => T): T {
   const loosened = paths.flatMap((path) => ancestorsOf(path)).flatMap((directory) => loosen(disk, directory))
   try {
@@ -40,10 +40,15 @@ function ancestorsOf(path: string): readonly string[] {
 }
 
 function loosen(disk: FolderDisk, directory: string): readonly Loosened[] {
+  if (disk.open.has(directory)) return []
   const path = disk.absolute(directory)
   try {
     const stat = disk.files.lstat(path)
-    if (stat?.kind !== 'directory' || (stat.mode & ownerBits) === ownerBits) return []
+    if (stat?.kind !== 'directory') return []
+    if ((stat.mode & ownerBits) === ownerBits) {
+      disk.open.add(directory)
+      return []
+    }
     disk.files.setMode(path, stat.mode | ownerBits)
     return [{ path, mode: stat.mode }]
   } catch (error) {

@@ -29,8 +29,8 @@ export interface AuthorRow {
   readonly head: number
 }
 
-/** An entry on its way to a peer. */
-export interface OutgoingEntry {
+/** An entry that is not decoded: on its way to a peer, or to be counted. */
+export interface StoredEntry {
   readonly rowSeq: number
   readonly author: number
   readonly seq: number
@@ -158,18 +158,18 @@ export class EntryTable {
   }
 
   /** Entries that this node learnt of after `rowSeq` and that are flushed, in that order. */
-  after(folderRow: number, rowSeq: number, limit: number): readonly OutgoingEntry[] {
-    return this.#after.all(rowSeq, this.#flushedRowSeq, folderRow, limit).map((row) => ({
-      rowSeq: numberOf(row, 'row_seq'),
-      author: numberOf(row, 'author'),
-      seq: numberOf(row, 'seq'),
-      bytes: bytesOf(row, 'bytes'),
-    }))
+  after(folderRow: number, rowSeq: number, limit: number): readonly StoredEntry[] {
+    return this.#after.all(rowSeq, this.#flushedRowSeq, folderRow, limit).map(parseStored)
   }
 
   /** Current entries after `rowSeq`, flushed or not, in that order. */
   page(folderRow: number, rowSeq: number, limit: number): readonly EntryRow[] {
     return this.#page.all(rowSeq, folderRow, limit).map(parseEntryRow)
+  }
+
+  /** As `page`, not decoded. */
+  storedPage(folderRow: number, rowSeq: number, limit: number): readonly StoredEntry[] {
+    return this.#page.all(rowSeq, folderRow, limit).map(parseStored)
   }
 
   /** The newest row of one folder; 0 when it has none. */
@@ -279,11 +279,18 @@ export class EntryTable {
   }
 }
 
+function parseStored(row: Row): StoredEntry {
+  return { rowSeq: numberOf(row, 'row_seq'), author: numberOf(row, 'author'), seq: numberOf(row, 'seq'), bytes: bytesOf(row, 'bytes') }
+}
+
 function parseEntryRow(row: Row): EntryRow {
-  const bytes = bytesOf(row, 'bytes')
+  return decodedRow(parseStored(row))
+}
+
+export function decodedRow({ rowSeq, author, seq, bytes }: StoredEntry): EntryRow {
   const entry = decodeEntry(bytes)
   assert(entry !== undefined, 'a stored entry can be decoded')
-  return { rowSeq: numberOf(row, 'row_seq'), author: numberOf(row, 'author'), seq: numberOf(row, 'seq'), bytes, entry }
+  return { rowSeq, author, seq, bytes, entry }
 }
 
 function parseAuthorRow(row: Row): AuthorRow {

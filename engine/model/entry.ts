@@ -2,6 +2,7 @@
 // its signature is change-set.ts's business.
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { BinaryReader } from '@bufbuild/protobuf/wire'
 import { compareBytes } from '../base/bytes.ts'
 import { authorIdBytes, parseAuthorId, parseBlockId, parseEntryId, type AuthorId, type BlockId, type EntryId } from './ids.ts'
 import { isWellFormedVector, type VectorElement, type VersionVector } from './vector.ts'
@@ -23,6 +24,11 @@ export interface Entry {
 }
 
 const entryVersion = 1
+const entryFields = {
+  entryId: EntrySchema.field.entryId.number,
+  deleted: EntrySchema.field.deleted.number,
+  blocks: EntrySchema.field.blocks.number,
+}
 export const entryBytesMax: number = 4 * 1024 * 1024
 /** At 78 bytes a block, private part included, with room for path and vector: some 60 GiB where no content repeats. */
 export const entryBlocksMax = 52_000
@@ -60,6 +66,30 @@ export function decodeEntry(bytes: Uint8Array): Entry | undefined {
   if (entryId === undefined || vector === undefined) return undefined
   if (message.deleted && blocks.length > 0) return undefined
   return { entryId, vector, deleted: message.deleted, blocks, epoch: message.epoch, sealed: message.sealed }
+}
+
+/** What is counted of many entries. */
+export interface EntryGlance {
+  /** A view into the entry's bytes. */
+  readonly entryId: Uint8Array
+  readonly deleted: boolean
+  readonly blocks: number
+}
+
+/** Of an entry that was decoded before: nothing is checked, and a tenth of the work of decoding it done. */
+export function glanceAtEntry(bytes: Uint8Array): EntryGlance {
+  const reader = new BinaryReader(bytes)
+  const glance = { entryId: bytes.subarray(0, 0), deleted: false, blocks: 0 }
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag()
+    if (field === entryFields.entryId) glance.entryId = reader.bytes()
+    else if (field === entryFields.deleted) glance.deleted = reader.bool()
+    else {
+      if (field === entryFields.blocks) glance.blocks++
+      reader.skip(wireType, field)
+    }
+  }
+  return glance
 }
 
 function tryDecode(bytes: Uint8Array): ReturnType<typeof fromBinary<typeof EntrySchema>> | undefined {

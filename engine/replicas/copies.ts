@@ -1,8 +1,8 @@
 // How many members hold an entry's content, and who, from their receipts alone.
 
 import { bytesKey } from '../base/bytes.ts'
-import type { AuthorRow, EntryRow } from '../index/entry-table.ts'
-import type { BlockRef } from '../model/entry.ts'
+import { decodedRow, type AuthorRow, type EntryRow, type StoredEntry } from '../index/entry-table.ts'
+import { glanceAtEntry, type BlockRef } from '../model/entry.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import type { Receipt } from './receipt.ts'
 
@@ -76,10 +76,22 @@ export class CopyView {
     return summary(holders, holders)
   }
 
+  /** `of(entry).copies`; undefined for a deletion. Decodes only where it matters who holds which block: all of a folder are counted. */
+  countOf(row: StoredEntry): number | undefined {
+    const { deleted, blocks, entryId } = glanceAtEntry(row.bytes)
+    if (deleted) return undefined
+    let copies = 0
+    for (const { receipt, parts } of this.#views) {
+      if (!parts.some((part) => isCovered(part, row, entryId))) continue
+      if (receipt.keep !== 'all' && blocks > 0) return this.of(decodedRow(row)).copies
+      copies++
+    }
+    return copies
+  }
+
   #covering(row: EntryRow): readonly Covering[] {
-    const id = bytesKey(row.entry.entryId)
     return this.#views.flatMap((view) => {
-      const parts = view.parts.filter(({ heads, lacking }) => row.seq <= (heads.get(row.author) ?? 0) && !lacking.has(id))
+      const parts = view.parts.filter((part) => isCovered(part, row, row.entry.entryId))
       return parts.length === 0 ? [] : [{ view, parts }]
     })
   }
@@ -101,6 +113,10 @@ export class CopyView {
   #holds({ view, parts }: Covering, block: BlockId): boolean {
     return parts.some(({ layout }) => this.#isHolder(layout, view.receipt.peer, block) === true)
   }
+}
+
+function isCovered({ heads, lacking }: PartView, { author, seq }: Pick<StoredEntry, 'author' | 'seq'>, entryId: Uint8Array): boolean {
+  return seq <= (heads.get(author) ?? 0) && (lacking.size === 0 || !lacking.has(bytesKey(entryId)))
 }
 
 function summary(holders: readonly View[], named: readonly View[]): Copies {

@@ -28,6 +28,10 @@ export interface CopySummary {
 const pageEntries = 200
 /** Counting takes at most the tenth part of the time. */
 const restShare = 10
+/** Where counting takes longer, it waits until nothing has changed for a moment, but not longer than this. */
+const quickMs = 20
+const calmMs = 500
+const calmWaitMaxMs = 60_000
 const intervalMs = 250
 const idleMs = 60_000
 
@@ -36,6 +40,7 @@ export class CopyCount {
   readonly #wakeup = new Wakeup()
   #summary: CopySummary | undefined
   #countedFor = ''
+  #tookMs = 0
 
   constructor(parts: CopyCountParts) {
     this.#parts = parts
@@ -69,11 +74,23 @@ export class CopyCount {
     for (;;) {
       await waitAtMost(this.#wakeup, clock, idleMs, signal)
       if (this.isCurrent) continue
+      if (this.#tookMs > quickMs) await this.#waitUntilCalm(signal)
       const startedMs = clock.monotonicMs()
       await this.#count(signal)
+      this.#tookMs = clock.monotonicMs() - startedMs
       this.#parts.changed()
-      await clock.sleep(Math.max(intervalMs, restShare * (clock.monotonicMs() - startedMs)), signal)
+      await clock.sleep(Math.max(intervalMs, restShare * this.#tookMs), signal)
       if (!this.isCurrent) this.#wakeup.wake()
+    }
+  }
+
+  /** In a first sync every count would be old before it is done. */
+  async #waitUntilCalm(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts
+    const endMs = clock.monotonicMs() + calmWaitMaxMs
+    for (let before = ''; before !== this.#stateNow() && clock.monotonicMs() < endMs;) {
+      before = this.#stateNow()
+      await clock.sleep(calmMs, signal)
     }
   }
 
@@ -84,10 +101,10 @@ export class CopyCount {
     let [min, below, single] = [Number.POSITIVE_INFINITY, 0, 0]
     let after = 0
     for (;;) {
-      const rows = index.entries.page(folderRow, after, pageEntries)
+      const rows = index.entries.storedPage(folderRow, after, pageEntries)
       for (const row of rows) {
-        if (row.entry.deleted) continue
-        const { copies } = view.of(row)
+        const copies = view.countOf(row)
+        if (copies === undefined) continue
         min = Math.min(min, copies)
         if (copies < target) below++
         if (copies < 2) single++

@@ -123,5 +123,5 @@ function checkPart(part: HeldPart): ReceiptPart | undefined {
 /** Whether the part speaks of this entry: then the member holds what is its own of it. */
 export function covers(part: ReceiptPart, entry: { readonly author: AuthorId; readonly seq: number; readonly entryId: EntryId }): boolean {
   const head = part.heads.get(bytesKey(entry.author))
-  return head !== undefined && entry.seq <= head && !part.lacking.has(bytesKey(entry.entryId))
+  return head !== undefined && entry.seq <= head && (part.lacking.size === 0 || !part.lacking.has(bytesKey(entry.entryId)))
 }

@@ -8,7 +8,6 @@ import type { Log } from '../base/log.ts'
 import { throwIfAborted, waitAtMost, Wakeup } from '../base/queue.ts'
 import { blake3Keyed } from '../crypto/hash.ts'
 import type { AuditTable } from '../index/audit-table.ts'
-import type { EntryRow } from '../index/entry-table.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 
 export interface AuditParts {
@@ -19,10 +18,10 @@ export interface AuditParts {
   readonly log: Log
   /** Connected members that claim something. */
   readonly claimants: () => readonly Claimant[]
-  /** Current entries after a row, in order. */
-  readonly entries: (after: number, limit: number) => readonly EntryRow[]
-  /** The blocks of an entry that the member says it holds, as its receipt is now. */
-  readonly claimed: (peer: PeerId, entry: EntryRow) => readonly BlockId[]
+  /** Current entries after a row, in order: how many blocks of each the member says it holds. */
+  readonly counts: (peer: PeerId, after: number, limit: number) => readonly ClaimedCount[]
+  /** The blocks of an entry that the member says it holds, as entry and receipt are now. */
+  readonly claimed: (peer: PeerId, rowSeq: number) => readonly BlockId[]
   /** Proofs of another member. Throws when it is gone or does not answer. */
   readonly prove: (
     peer: PeerId,
@@ -50,9 +49,19 @@ export interface AuditEvents {
   passed(peer: PeerId): void
 }
 
+export interface ClaimedCount {
+  readonly rowSeq: number
+  readonly blocks: number
+}
+
 interface Sampled {
   readonly id: BlockId
-  readonly entry: EntryRow
+  readonly rowSeq: number
+}
+
+interface Place {
+  readonly rowSeq: number
+  readonly at: number
 }
 
 /** With so many drawn evenly, a holder that lost one block in a hundred is found 99 times in a hundred. */
@@ -155,7 +164,7 @@ export class Audit {
 
   /** A receipt or an entry may be another one by now. */
   #stillClaimed(peer: PeerId, sample: readonly Sampled[]): readonly Sampled[] {
-    return sample.filter(({ id, entry }) => this.#parts.claimed(peer, entry).some((claimed) => equalBytes(claimed, id)))
+    return sample.filter(({ id, rowSeq }) => this.#parts.claimed(peer, rowSeq).some((claimed) => equalBytes(claimed, id)))
   }
 
   async #ask(
@@ -185,31 +194,57 @@ export class Audit {
 
   /** Evenly from all blocks that the member claims (Vitter, "Random sampling with a reservoir", 1985, algorithm R). */
   async #draw(peer: PeerId, signal: AbortSignal): Promise<Sampled[]> {
-    const { entries, claimed, random, clock } = this.#parts
-    const sample: Sampled[] = []
+    const { counts, claimed, clock } = this.#parts
+    const numbers = new Numbers(this.#parts.random)
+    const places: Place[] = []
     const seen = new Set<string>()
     let count = 0
     let after = 0
     for (;;) {
       throwIfAborted(signal)
-      const rows = entries(after, pageEntries)
-      for (const entry of rows) {
-        for (const id of claimed(peer, entry)) {
+      const rows = counts(peer, after, pageEntries)
+      for (const { rowSeq, blocks } of rows) {
+        for (let at = 0; at < blocks; at++) {
           count++
-          const place = count <= sampleBlocks ? count - 1 : below(random, count)
-          if (place < sampleBlocks) sample[place] = { id, entry }
+          const place = count <= sampleBlocks ? count - 1 : numbers.below(count)
+          if (place < sampleBlocks) places[place] = { rowSeq, at }
         }
       }
       after = rows.at(-1)?.rowSeq ?? after
       if (rows.length < pageEntries) break
       await clock.sleep(0, signal)
     }
+    const sample = places.flatMap(({ rowSeq, at }): Sampled[] => {
+      const id = claimed(peer, rowSeq)[at]
+      return id === undefined ? [] : [{ id, rowSeq }] // the entry was replaced meanwhile
+    })
     // A block that several files have is asked for once.
     return sample.filter(({ id }) => !seen.has(bytesKey(id)) && seen.add(bytesKey(id)))
   }
 }
 
-/** A whole number from 0 below `end`, evenly but for one part in 2^20 where `end` is under 2^28. */
-function below(random: Random, end: number): number {
-  return random.bytes(6).reduce((number, byte) => (number * 256 + byte) % 2 ** 48, 0) % end
+const numberBytes = 6
+const numbersAtOnce = 512
+
+/** Random numbers, drawn many at a time: a folder has a block for each. */
+class Numbers {
+  readonly #random: Random
+  #bytes: DataView = new DataView(new ArrayBuffer(0))
+  #at = 0
+
+  constructor(random: Random) {
+    this.#random = random
+  }
+
+  /** A whole number from 0 below `end`, evenly but for one part in 2^20 where `end` is under 2^28. */
+  below(end: number): number {
+    if (this.#at + numberBytes > this.#bytes.byteLength) {
+      const { buffer, byteOffset, byteLength } = this.#random.bytes(numberBytes * numbersAtOnce)
+      this.#bytes = new DataView(buffer, byteOffset, byteLength)
+      this.#at = 0
+    }
+    const number = this.#bytes.getUint16(this.#at) * 2 ** 32 + this.#bytes.getUint32(this.#at + 2)
+    this.#at += numberBytes
+    return number % end
+  }
 }

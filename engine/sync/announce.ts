@@ -6,7 +6,7 @@ import { present } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
 import { Broadcast } from '../base/queue.ts'
 import type { Index } from '../index/index-store.ts'
-import type { OutgoingEntry } from '../index/entry-table.ts'
+import type { StoredEntry } from '../index/entry-table.ts'
 import type { AuthorId } from '../model/ids.ts'
 import { changeSetMessage, decodeChangeSet, entryHashBytes } from '../model/change-set.ts'
 import type { Channel } from '../net/network.ts'
@@ -91,7 +91,7 @@ export async function announceTo(channel: Channel, announcement: Announcement, s
 function makeBatch(
   index: Index,
   folderRow: number,
-  rows: readonly OutgoingEntry[],
+  rows: readonly StoredEntry[],
   peerHeads: ReadonlyMap<string, number>,
   cursor: number,
   isFlushed: boolean,

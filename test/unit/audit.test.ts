@@ -68,8 +68,9 @@ function openStage(count: number, seed = 'audit'): Stage {
     random: new SeededRandom(seed),
     log: silentLog,
     claimants: () => [{ peer, goodMs: 1000, edition: 1 }],
-    entries: (after, limit) => entries.slice(after, after + limit),
-    claimed: (_, { entry }) => (stage.claims ? entry.blocks.map(({ id }) => id) : []),
+    counts: (_, after, limit) =>
+      entries.slice(after, after + limit).map(({ rowSeq, entry }) => ({ rowSeq, blocks: stage.claims ? entry.blocks.length : 0 })),
+    claimed: (_, rowSeq) => (stage.claims ? (entries[rowSeq - 1]?.entry.blocks.map(({ id }) => id) ?? []) : []),
     prove: async (_, asked, nonce) => {
       if (!stage.answers) throw new EngineError('CLOSED', 'gone')
       stage.asked.push(asked.map(bytesKey))

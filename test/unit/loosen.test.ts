@@ -51,6 +51,21 @@ describe('a directory that forbids its owner to write', { skip: process.platform
     })
   }
 
+  it('takes more into a directory whose bits change in the same batch', async () => {
+    world.makeDirectory('place')
+    const outcomes = await world.apply(
+      { kind: 'symlink', path: 'place/before', target: 'x', expected: undefined },
+      { kind: 'attributes', path: 'place', mode: 0o555, mtimeUs: undefined, expected: world.expect('place') },
+      await world.file('place/after', 'two', { expected: undefined }),
+    )
+    assert.deepEqual(
+      outcomes.map(({ kind }) => kind),
+      ['done', 'done', 'done'],
+    )
+    assert.equal(modeOf(world, 'place'), '555')
+    chmodSync(`${world.root}/place`, 0o755)
+  })
+
   it('scenario 77: lets go of what is in it, and changes what stays', async () => {
     world.makeDirectory('locked')
     world.write('locked/old', 'old')

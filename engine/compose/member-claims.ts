@@ -1,0 +1,52 @@
+// Which blocks of an entry a member says it holds, from its receipt as it is now.
+
+import { decodedRow, type EntryRow, type StoredEntry } from '../index/entry-table.ts'
+import type { Index } from '../index/index-store.ts'
+import { glanceAtEntry } from '../model/entry.ts'
+import { parseEntryId, type AuthorId, type BlockId, type EntryId } from '../model/ids.ts'
+import { covers, type Receipt, type ReceiptPart } from '../replicas/receipt.ts'
+import type { ClaimedCount } from '../scrub/audit.ts'
+
+export interface MemberClaims {
+  readonly receipt: Receipt | undefined
+  /** By row number. */
+  readonly authorOf: ReadonlyMap<number, AuthorId>
+  /** Whether a placement gives the block to the member. */
+  readonly isHolder: (layout: Uint8Array, block: BlockId) => boolean
+}
+
+/** Of a page of entries, how many blocks of each; in their order. Entries are decoded only where it depends on their blocks. */
+export function claimedCounts(
+  index: Index,
+  folderRow: number,
+  claims: MemberClaims,
+  after: number,
+  limit: number,
+): readonly ClaimedCount[] {
+  return index.entries.storedPage(folderRow, after, limit).map((row) => ({ rowSeq: row.rowSeq, blocks: countOf(claims, row) }))
+}
+
+function countOf(claims: MemberClaims, row: StoredEntry): number {
+  const glance = glanceAtEntry(row.bytes)
+  const entryId = parseEntryId(glance.entryId)
+  if (entryId === undefined || glance.blocks === 0 || coveringParts(claims, row, entryId).length === 0) return 0
+  return claims.receipt?.keep === 'all' ? glance.blocks : claimedBlocks(claims, decodedRow(row)).length
+}
+
+export function claimedBlocks(claims: MemberClaims, row: EntryRow): readonly BlockId[] {
+  const parts = coveringParts(claims, row, row.entry.entryId)
+  if (parts.length === 0) return []
+  const ids = row.entry.blocks.map(({ id }) => id)
+  if (claims.receipt?.keep === 'all') return ids
+  return ids.filter((id) => parts.some(({ layout }) => claims.isHolder(layout, id)))
+}
+
+function coveringParts(
+  { receipt, authorOf }: MemberClaims,
+  { author, seq }: Pick<StoredEntry, 'author' | 'seq'>,
+  entryId: EntryId,
+): readonly ReceiptPart[] {
+  const authorId = authorOf.get(author)
+  if (receipt === undefined || authorId === undefined) return []
+  return receipt.parts.filter((part) => covers(part, { author: authorId, seq, entryId }))
+}
