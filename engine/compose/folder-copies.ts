@@ -98,9 +98,12 @@ export class FolderCopies {
 
   #openAudit({ connected, fetcher, held, problems, changed }: FolderCopyParts): Audit {
     const { index, world, cards } = this.#parts
+    const { clock, random, log } = world
     const { row } = this.#handle
     return new Audit({
-      ...world,
+      clock,
+      random,
+      log,
       audits: index.audits,
       folderRow: row,
       claimants: () =>

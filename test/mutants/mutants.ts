@@ -91,8 +91,8 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'the marker of a folder is taken as given',
     file: 'engine/disk/folder-jobs.ts',
-    find: '  return { output: checkRoot(files, input.root, input.folder) }\n',
-    put: "  return { output: checkRoot(files, input.root, input.folder) === 'unreadable' ? 'unreadable' : 'ok' }\n",
+    find: '  const state = checkRoot(files, root, folder)\n',
+    put: "  const state = checkRoot(files, root, folder) === 'unreadable' ? 'unreadable' : 'ok'\n",
     tests: ['integration/sync-guard'],
   },
   {
