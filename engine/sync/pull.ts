@@ -91,13 +91,15 @@ export class Pull {
     this.#wakeup.wake()
   }
 
-  /** Postponed paths are tried again now: a member came or has more. */
+  /** Postponed paths are tried again now: a member came or has more. Throws nothing for the disk's sake: network events call this. */
   retryAll(): void {
-    const { index, handle } = this.#parts
+    const { index, handle, log } = this.#parts
     try {
       index.transact(() => index.needs.wakeAll(handle.row))
     } catch (error) {
-      if (errorCodeOf(error) !== 'NO_SPACE') throw error // on a full disk each waits for its own time
+      const code = errorCodeOf(error)
+      if (code !== 'NO_SPACE' && code !== 'DISK_FAILED') throw error
+      log.warn('could not try sooner what waits: each path waits for its own time', { error: messageOf(error) })
     }
     this.#wakeup.wake()
   }
