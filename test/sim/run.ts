@@ -3,6 +3,7 @@
 // `--with loseDatabase,apple` draws actions or drives that are not drawn by themselves; `-- --crash-points` is the full sweep.
 // Every seed runs twice and must give the same trace: a difference is a fault of its own.
 
+import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -132,14 +133,27 @@ async function sweep(): Promise<boolean> {
   return failed.length === 0
 }
 
-function* explore(from: number, endMs: number, extra: Extra): Generator<Run> {
-  for (let seed = from; performance.now() < endMs; seed++) yield ofSeed(seed, extra)
+/** Seeds that one process tries: what simulated lives leave behind in memory goes with it. */
+const seedsPerProcess = 20
+
+/** New seeds for so long, in processes of their own, one after the other. */
+function explore(from: number, minutes: number, drawn: string | undefined): boolean {
+  const endMs = performance.now() + minutes * minuteMs
+  const [, script] = process.argv
+  const failed: number[] = []
+  for (let seed = from; performance.now() < endMs; seed += seedsPerProcess) {
+    const words = ['--from', String(seed), '--count', String(seedsPerProcess), ...(drawn === undefined ? [] : ['--with', drawn])]
+    const { status } = spawnSync(process.execPath, [...process.execArgv, script ?? '', ...words], { stdio: 'inherit' })
+    if (status !== 0) failed.push(seed)
+  }
+  if (failed.length > 0) console.log(`failed: among the ${seedsPerProcess} seeds from ${failed.join(', ')}`)
+  return failed.length === 0
 }
 
 async function main(): Promise<boolean> {
   const text = { type: 'string' } as const
   const flag = { type: 'boolean', default: false } as const
-  const options = { seed: text, script: text, minutes: text, from: text, with: text, shrink: flag, 'crash-points': flag }
+  const options = { seed: text, script: text, minutes: text, from: text, with: text, count: text, shrink: flag, 'crash-points': flag }
   const { values } = parseArgs({ options })
   const extra = parseExtra(values.with ?? '')
   if (values['crash-points']) return await sweep()
@@ -161,7 +175,11 @@ async function main(): Promise<boolean> {
   }
   if (values.minutes !== undefined) {
     const from = Number(values.from ?? exploreFrom + (Date.now() % exploreFrom))
-    return await runAll(explore(from, performance.now() + Number(values.minutes) * minuteMs, extra))
+    return explore(from, Number(values.minutes), values.with)
+  }
+  if (values.count !== undefined) {
+    const from = Number(values.from)
+    return await runAll(Array.from({ length: Number(values.count) }, (_, at) => ofSeed(from + at, extra)))
   }
   return await runAll([
     ...fixedSeeds.map((seed) => ofSeed(seed, extra)),
