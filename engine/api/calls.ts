@@ -10,6 +10,7 @@ import type {
   FolderStatus,
   History,
   Keep,
+  MemberStatus,
   NodeIdentity,
   NodeStatus,
   OutOfStep,
@@ -78,6 +79,8 @@ export interface Calls {
     input: { readonly folder: string; readonly path: string; readonly keep: ConflictKeep }
     output: ConflictDecision
   }
+  members: { input: FolderName; output: { readonly members: readonly MemberStatus[] } }
+  retireMember: { input: { readonly folder: string; readonly peer: string }; output: Empty }
   copies: {
     input: { readonly folder: string; readonly path?: string; readonly worst?: boolean; readonly limit?: number }
     output: CopiesList
@@ -133,6 +136,8 @@ export const callRoutes: { readonly [Name in CallName]: CallRoute } = {
   rollback: { method: 'POST', path: '/rollback', summary: 'Bring a folder, or a part of it, back to what it was at a time' },
   conflicts: { method: 'POST', path: '/conflicts', summary: 'Paths of which two versions are kept, with both' },
   resolveConflict: { method: 'POST', path: '/conflicts/resolve', summary: 'Decide which version of a path is kept' },
+  members: { method: 'POST', path: '/members', summary: 'The members of a folder' },
+  retireMember: { method: 'POST', path: '/members/retire', summary: 'Take a member out of the count that is switched off for good' },
   copies: { method: 'POST', path: '/copies', summary: 'Files with how many copies there are, and who holds them' },
   waitCopies: { method: 'POST', path: '/wait/copies', summary: 'Answer when everything has so many copies, or with TIMED_OUT' },
   waitSynced: { method: 'POST', path: '/wait', summary: 'Answer when the folders are in step, or with TIMED_OUT' },

@@ -157,6 +157,17 @@ const history = z
   })
   .openapi('History')
 
+const memberStatus = z.object({
+  id: z.string(),
+  name: z.string(),
+  role,
+  zone: z.string(),
+  class: z.enum(['always-on', 'daily', 'occasional']),
+  connected: z.boolean(),
+  retired: z.boolean(),
+  lastSeenMs: z.number().exactOptional(),
+})
+
 const copiesList = z.object({
   targetCopies: count,
   files: z.array(z.object({ path: z.string(), bytes: count, copies: count, verified: count, zones: count, holders: z.array(z.string()) })),
@@ -259,6 +270,8 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
       undoAtMs: timeMs.exactOptional(),
     }),
   },
+  members: { input: z.strictObject({ folder: folderName }), output: z.object({ members: z.array(memberStatus) }) },
+  retireMember: { input: z.strictObject({ folder: folderName, peer: name }), output: empty },
   copies: {
     input: z.strictObject({
       folder: folderName,

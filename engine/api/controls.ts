@@ -308,6 +308,29 @@ export interface HistoryControls {
   ): Promise<RolledBack>
 }
 
+/** A member of a folder. */
+export interface MemberStatus {
+  readonly id: string
+  readonly name: string
+  readonly role: Role
+  readonly zone: string
+  readonly class: NodeClass
+  readonly connected: boolean
+  /** Switched off for good, or lost: it holds nothing that counts. */
+  readonly retired: boolean
+  /** Milliseconds since 1970; absent when never seen. */
+  readonly lastSeenMs?: number
+}
+
+export interface MemberControls {
+  members(folder: string): readonly MemberStatus[]
+  /**
+   * The member is switched off for good: what it holds does not count any more, and others get its share. `peer` is a name or a part of a peer
+   * id. Throws `NOT_ALLOWED`, `UNKNOWN_MEMBER`.
+   */
+  retireMember(folder: string, peer: string): Promise<void>
+}
+
 /** A file and who holds it. What is said of a file is so of each of its blocks. */
 export interface FileCopies {
   readonly path: string
@@ -382,4 +405,4 @@ export interface ConflictControls {
 }
 
 export interface Controls
-  extends NodeControls, FolderControls, StoreControls, SharingControls, HistoryControls, ConflictControls, CopyControls {}
+  extends NodeControls, FolderControls, StoreControls, SharingControls, HistoryControls, ConflictControls, CopyControls, MemberControls {}

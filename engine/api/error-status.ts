@@ -23,6 +23,7 @@ export const errorStatuses: Readonly<Record<ErrorCode, ErrorStatus>> = {
   CONFLICT_UNCLEAR: 409,
   NOT_ALLOWED: 403,
   UNKNOWN_PATH: 404,
+  UNKNOWN_MEMBER: 404,
   UNKNOWN_VERSION: 404,
   CONTENT_UNAVAILABLE: 503,
   PATH_TAKEN: 409,

@@ -43,6 +43,8 @@ export const handlers: { readonly [Name in CallName]: Handler<Name> } = {
   rollback: (input, { controls, signal }) => controls.rollback(input, signal),
   conflicts: ({ folder }, { controls }) => ({ conflicts: controls.conflicts(folder) }),
   resolveConflict: (input, { controls }) => controls.resolveConflict(input),
+  members: ({ folder }, { controls }) => ({ members: controls.members(folder) }),
+  retireMember: ({ folder, peer }, { controls }) => done(controls.retireMember(folder, peer)),
   copies: ({ limit, ...wanted }, { controls, signal }) => controls.copies({ ...wanted, limit: limit ?? copiesDefault }, signal),
   waitCopies: ({ folder, copies, timeoutMs }, context) => {
     const late = (): string =>

@@ -29,6 +29,7 @@ export const exitCodes: Readonly<Record<ErrorCode, ExitCode>> = {
   CONFLICT_UNCLEAR: 5,
   NOT_ALLOWED: 5,
   UNKNOWN_PATH: 5,
+  UNKNOWN_MEMBER: 5,
   UNKNOWN_VERSION: 5,
   CONTENT_UNAVAILABLE: 1,
   PATH_TAKEN: 5,

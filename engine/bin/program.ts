@@ -12,6 +12,7 @@ import { addHistoryCommand } from './commands/history.ts'
 import { addIdCommand } from './commands/id.ts'
 import { addJoinCommand } from './commands/join.ts'
 import { addCopiesCommand } from './commands/copies.ts'
+import { addMemberCommand, addMembersCommand } from './commands/members.ts'
 import { addNeedsCommand } from './commands/needs.ts'
 import { addPeersCommand } from './commands/peers.ts'
 import { addProblemsCommand } from './commands/problems.ts'
@@ -53,6 +54,8 @@ export function buildProgram(cli: Cli): Command {
   addFolderCommands(program, cli)
   addNeedsCommand(program, cli)
   addCopiesCommand(program, cli)
+  addMembersCommand(program, cli)
+  addMemberCommand(program, cli)
   addDecideCommands(program, cli)
   addShareCommand(program, cli)
   addJoinCommand(program, cli)

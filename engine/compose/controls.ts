@@ -19,6 +19,7 @@ import { storeControls } from './store-desk.ts'
 import type { FolderRegistry } from './folder-registry.ts'
 import { listOutOfStep } from './folder-needs.ts'
 import type { FolderRuntime } from './folder-runtime.ts'
+import { listMembers, retireMember } from './member-desk.ts'
 import type { MemberRuntime } from './member-runtime.ts'
 
 export interface ControlParts extends BirthParts {
@@ -71,6 +72,8 @@ export function makeControls(parts: ControlParts): Controls {
     },
     waitSynced: (folder, signal) =>
       waitUntil(parts, folder === undefined ? undefined : folders.findMember(folder), signal, (runtime) => runtime.isSynced),
+    members: (folder) => listMembers(parts, folders.findMember(folder)),
+    retireMember: async (folder, peer) => retireMember(parts, folders.findMember(folder), peer),
     copies: async ({ folder, path, worst, limit }, signal) => {
       const runtime = folders.find(folder)
       return runtime.copies.list(runtime.handle.reading, { path, isWorstFirst: worst === true, limit }, signal)

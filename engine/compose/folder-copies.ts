@@ -204,10 +204,11 @@ export class FolderCopies {
     return new CopyView(this.#believed(), index.entries.authors(this.#handle.row), (peer) => this.#factsOf(peer), this.#isHolder)
   }
 
-  /** Whoever could not prove its word is not believed until it can. */
+  /** Whoever could not prove its word is not believed until it can, and who is switched off for good holds nothing. */
   #believed(): readonly Receipt[] {
     const { index } = this.#parts
-    return this.receipts.all().filter(({ peer }) => (index.audits.get(this.#handle.row, peer)?.missing ?? 0) === 0)
+    const retired = new Set(this.#log.members.filter(({ isRetired }) => isRetired).map(({ peer }) => peer))
+    return this.receipts.all().filter(({ peer }) => !retired.has(peer) && (index.audits.get(this.#handle.row, peer)?.missing ?? 0) === 0)
   }
 
   #isVerified(peer: PeerId, nodeClass: NodeClass): boolean {

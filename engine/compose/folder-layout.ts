@@ -107,7 +107,8 @@ export class FolderLayout {
 
   #input(): PlacementInput {
     const { folder, log } = this.#parts
-    const members = log.members.flatMap(({ peer, role }) => this.#memberOf(peer, role === 'host'))
+    const active = log.members.filter(({ isRetired }) => !isRetired)
+    const members = active.flatMap(({ peer, role }) => this.#memberOf(peer, role === 'host'))
     return { folder: folder.id, members, targetCopies: log.state.targetCopies }
   }
 

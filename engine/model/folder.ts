@@ -23,6 +23,8 @@ export interface Member {
   readonly nodeKey: Uint8Array
   readonly role: Role
   readonly name: string
+  /** Switched off for good, or lost: it holds nothing that counts. */
+  readonly isRetired: boolean
 }
 
 export interface EpochSecret {

@@ -49,6 +49,7 @@ export type LogFact =
       readonly linkId: Uint8Array
     }
   | { readonly kind: 'settingsChanged'; readonly targetCopies: number }
+  | { readonly kind: 'memberRetired'; readonly nodeKey: Uint8Array }
 
 const logContext = 'admin-log'
 const logVersion = 1
@@ -99,6 +100,8 @@ function factMessage(fact: LogFact): LogBody['fact'] {
       const value = { $typeName: 'holdfast.v1.SettingsChanged' as const, targetCopies: fact.targetCopies }
       return { case: 'settingsChanged', value }
     }
+    case 'memberRetired':
+      return { case: 'memberRetired', value: { $typeName: 'holdfast.v1.MemberRetired' as const, nodeKey: fact.nodeKey } }
   }
 }
 
@@ -131,7 +134,7 @@ function startState(entry: SignedEntry, body: LogBody): LogState {
   if (nonce.length > tagBytesMax) throw refused('its creation is malformed')
   checkName(folderName)
   checkName(nodeName)
-  const owner: Member = { peer: peerIdOf(body.authorKey), nodeKey: body.authorKey, role: 'owner', name: nodeName }
+  const owner: Member = { peer: peerIdOf(body.authorKey), nodeKey: body.authorKey, role: 'owner', name: nodeName, isRetired: false }
   const createdMs = Number(body.timeMs)
   return { folder: folderIdOf(entry), folderName, targetCopies, createdMs, members: [owner], length: 1, head: hashOf(entry) }
 }
@@ -146,7 +149,12 @@ function extendState(state: LogState, entry: SignedEntry, body: LogBody): LogSta
       checkName(name)
       if (role === undefined || nodeKey.length !== nodeKeyBytes || linkId.length > tagBytesMax) throw refused('a member is malformed')
       const others = state.members.filter((member) => !equalBytes(member.nodeKey, nodeKey))
-      return { ...next, members: [...others, { peer: peerIdOf(nodeKey), nodeKey, role, name }] }
+      return { ...next, members: [...others, { peer: peerIdOf(nodeKey), nodeKey, role, name, isRetired: false }] }
+    }
+    case 'memberRetired': {
+      const { nodeKey } = body.fact.value
+      const retired = state.members.map((member) => (equalBytes(member.nodeKey, nodeKey) ? { ...member, isRetired: true } : member))
+      return { ...next, members: retired }
     }
     case 'settingsChanged':
       return { ...next, targetCopies: checkCopies(body.fact.value.targetCopies ?? state.targetCopies) }

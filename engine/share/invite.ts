@@ -105,8 +105,9 @@ export class Inviter {
     if (link === undefined || folder === undefined) return { code: 'BAD_LINK' }
     if (!isLinkProof(link.secret, link.linkId, joiner, network.self, request.proof)) return { code: 'BAD_LINK' }
     // Who may do as much already needs no link: it stays good for somebody else, and nobody loses a right by opening one.
-    const known = folder.log.roleOf(joiner)
-    if (known !== undefined && roleNumbers[known] <= roleNumbers[link.role]) return { folder, role: known }
+    const known = folder.log.members.find(({ peer }) => peer === joiner)
+    const isEnough = known !== undefined && !known.isRetired && roleNumbers[known.role] <= roleNumbers[link.role]
+    if (isEnough) return { folder, role: known.role }
     // A joiner that crashed before it wrote down the answer may ask again; nobody else may.
     if (link.usesLeft < 1)
       return link.usedBy === joiner && folder.log.isMember(joiner) ? { folder, role: link.role } : { code: 'LINK_USED' }

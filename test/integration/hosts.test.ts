@@ -202,6 +202,36 @@ describe('a host', () => {
     assert.ok(share < all, `the last stores ${share} of ${all}`)
   })
 
+  it('scenario T20: that is lost for good is retired, and the others have its copies again', async (test) => {
+    const { nodes, owner, host } = await openPair(test)
+    await owner.call('setFolder', { folder: 'photos', settings: { copies: '3' } })
+    const others: TestDaemon[] = []
+    for (const zone of ['attic', 'office']) {
+      const other = await nodes.start(zone, { serve: ['--zone', zone, '--capacity', '1GB'] })
+      await other.call('join', { link: await owner.share('photos', 'host') })
+      others.push(other)
+    }
+    const [attic, office] = others
+    assert.ok(attic !== undefined && office !== undefined)
+    await eventually('the last to have its share', waitMs, async () => ((await office.folder()).state === 'idle' ? true : undefined))
+    await owner.call('waitCopies', { folder: 'photos', copies: 3, timeoutMs: waitMs })
+    const all = (await host.folder()).stored?.bytes ?? 0
+    await host.kill()
+    await assert.rejects(owner.call('retireMember', { folder: 'photos', peer: 'nobody' }), { code: 'UNKNOWN_MEMBER' })
+    await assert.rejects(attic.call('retireMember', { folder: 'photos', peer: 'host' }), { code: 'NOT_ALLOWED' })
+    await owner.call('retireMember', { folder: 'photos', peer: 'host' })
+    const { members } = await attic.call('members', { folder: 'photos' })
+    assert.equal(members.length, 4)
+    await eventually('the last to have everything now', waitMs, async () =>
+      (await office.folder()).stored?.bytes === all ? true : undefined,
+    )
+    await owner.call('waitCopies', { folder: 'photos', copies: 3, timeoutMs: waitMs })
+    const { files } = await owner.call('copies', { folder: 'photos' })
+    const lost = (await owner.call('members', { folder: 'photos' })).members.find(({ retired }) => retired)
+    assert.equal(lost?.name, 'host')
+    for (const { copies, holders } of files) assert.ok(copies === 3 && !holders.includes(lost.id))
+  })
+
   it('refuses what needs the files, with a word why', async (test) => {
     const { host } = await openPair(test)
     await assert.rejects(host.call('rescanFolder', { folder: 'photos' }), { code: 'NOT_ALLOWED' })

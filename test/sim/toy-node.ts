@@ -119,6 +119,8 @@ class ToyNode implements OpenedNode {
       rollback: refuse,
       waitSynced: async () => ({ paused: [] }),
       copies: refuse,
+      members: () => [],
+      retireMember: refuse,
       waitCopies: done,
       share: async () => ({ link: 'toy', id: 'toy' }),
       join: async () => ({ folder, state: 'joined' }),

@@ -3,6 +3,7 @@
 import { EngineError } from '../../engine/base/errors.ts'
 import type {
   CopiesList,
+  MemberStatus,
   Conflict,
   ConflictDecision,
   Controls,
@@ -184,6 +185,16 @@ export class FakeControls implements Controls {
 
   async rejectChanges(folder: string): Promise<void> {
     this.move(this.#find('rejectChanges', folder).name, 'idle')
+  }
+
+  members(folder: string): readonly MemberStatus[] {
+    this.#find('members', folder)
+    return [{ id: fakePeerId, name: 'attic', role: 'host', zone: 'home', class: 'always-on', connected: true, retired: false }]
+  }
+
+  async retireMember(folder: string, peer: string): Promise<void> {
+    this.#find('retireMember', folder)
+    if (peer !== 'attic') throw new EngineError('UNKNOWN_MEMBER', `there is no member ${peer} in ${folder}`)
   }
 
   async copies(request: { readonly folder: string; readonly path?: string; readonly worst?: boolean }): Promise<CopiesList> {

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file entry.proto.
  */
 export const file_entry: GenFile = /*@__PURE__*/
-  fileDesc("CgtlbnRyeS5wcm90bxILaG9sZGZhc3QudjEirQEKBUVudHJ5Eg8KB3ZlcnNpb24YASABKA0SEAoIZW50cnlfaWQYAiABKAwSKgoGdmVjdG9yGAMgAygLMhouaG9sZGZhc3QudjEuVmVjdG9yRWxlbWVudBIPCgdkZWxldGVkGAQgASgIEiUKBmJsb2NrcxgFIAMoCzIVLmhvbGRmYXN0LnYxLkJsb2NrUmVmEg0KBWVwb2NoGAYgASgNEg4KBnNlYWxlZBgHIAEoDCIsCg1WZWN0b3JFbGVtZW50Eg4KBmF1dGhvchgBIAEoDBILCgNzZXEYAiABKAQiLAoIQmxvY2tSZWYSCgoCaWQYASABKAwSFAoMc3RvcmVkX2J5dGVzGAIgASgNIrECCgRNZXRhEg8KB3ZlcnNpb24YASABKA0SDAoEcGF0aBgCIAEoCRIMCgRraW5kGAMgASgNEhIKCnNpemVfYnl0ZXMYBCABKAQSEAoIbXRpbWVfdXMYBSABKAMSDAoEbW9kZRgGIAEoDRITCgtjaHVua19jbGFzcxgHIAEoDRISCgpibG9ja19rZXlzGAggASgMEhUKDWJsb2NrX2xlbmd0aHMYCSADKA0SEwoLbGlua190YXJnZXQYCiABKAkSFgoOaW5saW5lX2NvbnRlbnQYCyABKAwSMgoOY29udGVudF92ZWN0b3IYDCADKAsyGi5ob2xkZmFzdC52MS5WZWN0b3JFbGVtZW50Eg4KBmVkaXRvchgNIAEoDBIXCg9jb250ZW50X3RpbWVfdXMYDiABKAMiigEKCUNoYW5nZVNldBIPCgd2ZXJzaW9uGAEgASgNEhAKCG5vZGVfa2V5GAIgASgMEhMKC2luY2FybmF0aW9uGAMgASgMEhEKCWZpcnN0X3NlcRgEIAEoBBIPCgd0aW1lX21zGAUgASgDEg4KBmhhc2hlcxgGIAEoDBIRCglzaWduYXR1cmUYByABKAwiMQoOU2lnbmVkTG9nRW50cnkSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwigAIKB0xvZ0JvZHkSDwoHdmVyc2lvbhgBIAEoDRIQCghwcmV2aW91cxgCIAEoDBIQCghwb3NpdGlvbhgDIAEoBBIPCgd0aW1lX21zGAQgASgDEhIKCmF1dGhvcl9rZXkYBSABKAwSJwoHY3JlYXRlZBgGIAEoCzIULmhvbGRmYXN0LnYxLkNyZWF0ZWRIABIwCgxtZW1iZXJfYWRkZWQYByABKAsyGC5ob2xkZmFzdC52MS5NZW1iZXJBZGRlZEgAEjgKEHNldHRpbmdzX2NoYW5nZWQYCCABKAsyHC5ob2xkZmFzdC52MS5TZXR0aW5nc0NoYW5nZWRIAEIGCgRmYWN0IlcKB0NyZWF0ZWQSEwoLZm9sZGVyX25hbWUYASABKAkSDQoFbm9uY2UYAiABKAwSEQoJbm9kZV9uYW1lGAMgASgJEhUKDXRhcmdldF9jb3BpZXMYBCABKA0iPwoPU2V0dGluZ3NDaGFuZ2VkEhoKDXRhcmdldF9jb3BpZXMYASABKA1IAIgBAUIQCg5fdGFyZ2V0X2NvcGllcyJRCgtNZW1iZXJBZGRlZBIQCghub2RlX2tleRgBIAEoDBIMCgRyb2xlGAIgASgNEhEKCW5vZGVfbmFtZRgDIAEoCRIPCgdsaW5rX2lkGAQgASgMYgZwcm90bzM");
+  fileDesc("CgtlbnRyeS5wcm90bxILaG9sZGZhc3QudjEirQEKBUVudHJ5Eg8KB3ZlcnNpb24YASABKA0SEAoIZW50cnlfaWQYAiABKAwSKgoGdmVjdG9yGAMgAygLMhouaG9sZGZhc3QudjEuVmVjdG9yRWxlbWVudBIPCgdkZWxldGVkGAQgASgIEiUKBmJsb2NrcxgFIAMoCzIVLmhvbGRmYXN0LnYxLkJsb2NrUmVmEg0KBWVwb2NoGAYgASgNEg4KBnNlYWxlZBgHIAEoDCIsCg1WZWN0b3JFbGVtZW50Eg4KBmF1dGhvchgBIAEoDBILCgNzZXEYAiABKAQiLAoIQmxvY2tSZWYSCgoCaWQYASABKAwSFAoMc3RvcmVkX2J5dGVzGAIgASgNIrECCgRNZXRhEg8KB3ZlcnNpb24YASABKA0SDAoEcGF0aBgCIAEoCRIMCgRraW5kGAMgASgNEhIKCnNpemVfYnl0ZXMYBCABKAQSEAoIbXRpbWVfdXMYBSABKAMSDAoEbW9kZRgGIAEoDRITCgtjaHVua19jbGFzcxgHIAEoDRISCgpibG9ja19rZXlzGAggASgMEhUKDWJsb2NrX2xlbmd0aHMYCSADKA0SEwoLbGlua190YXJnZXQYCiABKAkSFgoOaW5saW5lX2NvbnRlbnQYCyABKAwSMgoOY29udGVudF92ZWN0b3IYDCADKAsyGi5ob2xkZmFzdC52MS5WZWN0b3JFbGVtZW50Eg4KBmVkaXRvchgNIAEoDBIXCg9jb250ZW50X3RpbWVfdXMYDiABKAMiigEKCUNoYW5nZVNldBIPCgd2ZXJzaW9uGAEgASgNEhAKCG5vZGVfa2V5GAIgASgMEhMKC2luY2FybmF0aW9uGAMgASgMEhEKCWZpcnN0X3NlcRgEIAEoBBIPCgd0aW1lX21zGAUgASgDEg4KBmhhc2hlcxgGIAEoDBIRCglzaWduYXR1cmUYByABKAwiMQoOU2lnbmVkTG9nRW50cnkSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwitgIKB0xvZ0JvZHkSDwoHdmVyc2lvbhgBIAEoDRIQCghwcmV2aW91cxgCIAEoDBIQCghwb3NpdGlvbhgDIAEoBBIPCgd0aW1lX21zGAQgASgDEhIKCmF1dGhvcl9rZXkYBSABKAwSJwoHY3JlYXRlZBgGIAEoCzIULmhvbGRmYXN0LnYxLkNyZWF0ZWRIABIwCgxtZW1iZXJfYWRkZWQYByABKAsyGC5ob2xkZmFzdC52MS5NZW1iZXJBZGRlZEgAEjgKEHNldHRpbmdzX2NoYW5nZWQYCCABKAsyHC5ob2xkZmFzdC52MS5TZXR0aW5nc0NoYW5nZWRIABI0Cg5tZW1iZXJfcmV0aXJlZBgJIAEoCzIaLmhvbGRmYXN0LnYxLk1lbWJlclJldGlyZWRIAEIGCgRmYWN0IlcKB0NyZWF0ZWQSEwoLZm9sZGVyX25hbWUYASABKAkSDQoFbm9uY2UYAiABKAwSEQoJbm9kZV9uYW1lGAMgASgJEhUKDXRhcmdldF9jb3BpZXMYBCABKA0iIQoNTWVtYmVyUmV0aXJlZBIQCghub2RlX2tleRgBIAEoDCI/Cg9TZXR0aW5nc0NoYW5nZWQSGgoNdGFyZ2V0X2NvcGllcxgBIAEoDUgAiAEBQhAKDl90YXJnZXRfY29waWVzIlEKC01lbWJlckFkZGVkEhAKCG5vZGVfa2V5GAEgASgMEgwKBHJvbGUYAiABKA0SEQoJbm9kZV9uYW1lGAMgASgJEg8KB2xpbmtfaWQYBCABKAxiBnByb3RvMw");
 
 /**
  * One path of a folder as its author left it. The hash of these very bytes is what the author signs (ChangeSet.hashes),
@@ -373,6 +373,12 @@ export type LogBody = Message<"holdfast.v1.LogBody"> & {
      */
     value: SettingsChanged;
     case: "settingsChanged";
+  } | {
+    /**
+     * @generated from field: holdfast.v1.MemberRetired member_retired = 9;
+     */
+    value: MemberRetired;
+    case: "memberRetired";
   } | { case: undefined; value?: undefined };
 };
 
@@ -418,6 +424,25 @@ export const CreatedSchema: GenMessage<Created> = /*@__PURE__*/
   messageDesc(file_entry, 7);
 
 /**
+ * The node is switched off for good, or lost: what it holds does not count, and nothing is laid on it. Ends when it is added again.
+ *
+ * @generated from message holdfast.v1.MemberRetired
+ */
+export type MemberRetired = Message<"holdfast.v1.MemberRetired"> & {
+  /**
+   * @generated from field: bytes node_key = 1;
+   */
+  nodeKey: Uint8Array;
+};
+
+/**
+ * Describes the message holdfast.v1.MemberRetired.
+ * Use `create(MemberRetiredSchema)` to create a new message.
+ */
+export const MemberRetiredSchema: GenMessage<MemberRetired> = /*@__PURE__*/
+  messageDesc(file_entry, 8);
+
+/**
  * What holds for all members of the folder; absent = as it was.
  *
  * @generated from message holdfast.v1.SettingsChanged
@@ -434,7 +459,7 @@ export type SettingsChanged = Message<"holdfast.v1.SettingsChanged"> & {
  * Use `create(SettingsChangedSchema)` to create a new message.
  */
 export const SettingsChangedSchema: GenMessage<SettingsChanged> = /*@__PURE__*/
-  messageDesc(file_entry, 8);
+  messageDesc(file_entry, 9);
 
 /**
  * @generated from message holdfast.v1.MemberAdded
@@ -468,5 +493,5 @@ export type MemberAdded = Message<"holdfast.v1.MemberAdded"> & {
  * Use `create(MemberAddedSchema)` to create a new message.
  */
 export const MemberAddedSchema: GenMessage<MemberAdded> = /*@__PURE__*/
-  messageDesc(file_entry, 9);
+  messageDesc(file_entry, 10);
 

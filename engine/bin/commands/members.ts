@@ -1,0 +1,46 @@
+// `holdfast members` and `holdfast member`: who belongs to a folder, and taking one out of the count that is switched off for good.
+
+import type { Command } from 'commander'
+import type { MemberStatus } from '../../api/controls.ts'
+import { openSession, withExamples } from '../cli.ts'
+import type { Cli } from '../cli.ts'
+import { folderArgument } from '../paths.ts'
+import { columnsText, printable } from '../text.ts'
+
+export function addMembersCommand(program: Command, cli: Cli): void {
+  const command = program
+    .command('members')
+    .description('list the members of a folder')
+    .argument('<folder>', 'a name, a path or the start of an id')
+  withExamples(command, ['members Photos', 'members Photos --json']).action(async (typed: string) => {
+    const { client, print } = openSession(cli, command)
+    const { members } = await client.call('members', { folder: folderArgument(typed, cli) })
+    print({ members }, membersText(members))
+  })
+}
+
+export function addMemberCommand(program: Command, cli: Cli): void {
+  const member = program.command('member').description('change a member of a folder')
+  const command = member
+    .command('retire')
+    .description('take a machine out of the count that is switched off for good, or lost: the others make its copies again')
+    .argument('<folder>', 'a name, a path or the start of an id')
+    .argument('<peer>', 'a name, or the start or end of a peer id')
+  withExamples(command, ['member retire Photos attic']).action(async (typed: string, peer: string) => {
+    const { client, print } = openSession(cli, command)
+    await client.call('retireMember', { folder: folderArgument(typed, cli), peer })
+    print({ retired: peer }, `${printable(peer)} does not count as a copy any more; the others make its copies again.`)
+  })
+}
+
+function membersText(members: readonly MemberStatus[]): string {
+  const rows = members.map(({ name, role, zone, class: nodeClass, connected, retired, id }) => [
+    printable(name),
+    role,
+    nodeClass,
+    printable(zone),
+    retired ? 'retired' : connected ? 'connected' : 'not connected',
+    id,
+  ])
+  return columnsText(rows, '  ')
+}

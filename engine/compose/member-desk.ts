@@ -1,0 +1,58 @@
+// The members of a folder for people, and taking one out of the count that is switched off for good.
+
+import type { MemberStatus } from '../api/controls.ts'
+import { EngineError } from '../base/errors.ts'
+import type { Member } from '../model/folder.ts'
+import type { BirthParts } from './folder-birth.ts'
+import type { MemberRuntime } from './member-runtime.ts'
+
+const idLettersMin = 8
+
+export function listMembers({ network, cards, index, world }: BirthParts, runtime: MemberRuntime): readonly MemberStatus[] {
+  const connected = network.connectedPeers()
+  return runtime.log.members.map(({ peer, name, role, isRetired }): MemberStatus => {
+    const isSelf = peer === network.self
+    const card = cards.cardOf(peer)
+    const lastSeenMs = isSelf || connected.includes(peer) ? world.clock.nowMs() : index.peers.get(peer)?.lastSeenMs
+    return {
+      id: peer,
+      name: isSelf ? world.name : (card?.name ?? name),
+      role,
+      zone: isSelf ? world.zone : (card?.zone ?? ''),
+      class: isSelf ? world.class : (card?.class ?? 'daily'),
+      connected: isSelf || connected.includes(peer),
+      retired: isRetired,
+      ...(lastSeenMs === undefined ? {} : { lastSeenMs }),
+    }
+  })
+}
+
+/** Throws `NOT_ALLOWED`, `UNKNOWN_MEMBER`. */
+export function retireMember(parts: BirthParts, runtime: MemberRuntime, text: string): void {
+  const { index, identity, world, network } = parts
+  const { log, record } = runtime
+  if (log.roleOf(network.self) !== 'owner') {
+    throw new EngineError('NOT_ALLOWED', `only an owner can retire a member of ${record.name}: ask an owner`)
+  }
+  const member = findMember(parts, runtime, text)
+  if (member.isRetired) return
+  const next = log.prepare(identity, { kind: 'memberRetired', nodeKey: member.nodeKey }, world.clock.nowMs())
+  index.transactDurably(() => next.write())
+  next.take()
+}
+
+/** By name, or the start or end of a peer id. */
+function findMember(parts: BirthParts, runtime: MemberRuntime, text: string): Member {
+  const names = new Map(listMembers(parts, runtime).map(({ id, name }) => [id, name]))
+  const isPart = text.length >= idLettersMin
+  const found = runtime.log.members.filter(
+    ({ peer, name }) =>
+      name === text || names.get(peer) === text || peer === text || (isPart && (peer.startsWith(text) || peer.endsWith(text))),
+  )
+  if (found.length === 1 && found[0] !== undefined) return found[0]
+  const what =
+    found.length === 0
+      ? `there is no member ${text} in ${runtime.record.name}`
+      : `${text} fits ${found.length} members of ${runtime.record.name}`
+  throw new EngineError('UNKNOWN_MEMBER', `${what}: give a name or a peer id as 'holdfast members' shows them`)
+}
