@@ -43,7 +43,7 @@ function commitOne(index: Index, handle: FolderHandle, { change, stat, isParkedC
   if (movedFrom !== undefined) {
     notePast(index, handle, movedFrom, { timeMs, author, isDeletion: true })
     index.items.remove(movedFrom)
-    index.needs.clear(handle.row, shortKeyOf(entryIdOfPath(handle, movedFrom.path)))
+    settleLeft(index, handle, movedFrom.path)
   }
   if (stat === undefined) {
     if (current !== undefined) index.items.remove(current)
@@ -76,6 +76,13 @@ export function settleNeed(index: Index, handle: FolderHandle, version: OpenedVe
   const siblings = index.entries.siblings(handle.row, entry.entryId)
   const isCurrent = siblings.length === 1 && siblings[0] !== undefined && compareVectors(siblings[0].entry.vector, entry.vector) === 'equal'
   if (isCurrent) index.needs.clear(handle.row, shortKeyOf(entry.entryId))
+}
+
+/** The file that was to go from this path has moved away: that is all, unless something else is to be there by now. */
+function settleLeft(index: Index, handle: FolderHandle, path: RelativePath): void {
+  const entryId = entryIdOfPath(handle, path)
+  const siblings = index.entries.siblings(handle.row, entryId)
+  if (siblings.length === 1 && siblings[0]?.entry.deleted === true) index.needs.clear(handle.row, shortKeyOf(entryId))
 }
 
 /** The version moved on without a byte to change: only the row follows. */
