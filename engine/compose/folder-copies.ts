@@ -2,6 +2,7 @@
 
 import type { CopiesList, FileCopies, NodeClass } from '../api/controls.ts'
 import { throwIfAborted } from '../base/queue.ts'
+import type { EntryRow } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
 import type { Keep } from '../model/folder.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
@@ -197,6 +198,12 @@ export class FolderCopies {
       await world.clock.sleep(0, signal)
     }
     return { targetCopies: this.#log.state.targetCopies, files: best(found, isWorstFirst, limit), total }
+  }
+
+  /** How many copies of an entry there are, as it is now: what has the fewest is repaired first. */
+  ranks(): (entry: EntryRow) => number {
+    const view = this.#view()
+    return (entry) => view.of(entry).copies
   }
 
   #view(): CopyView {

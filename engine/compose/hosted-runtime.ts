@@ -65,7 +65,7 @@ export class HostedRuntime implements MemberRuntime {
       clock,
       log: logger,
       holding: () => this.#holding(),
-      rankOf: () => 0,
+      ranks: () => this.copies.ranks(),
       events: this.#repairEvents(),
     })
     this.copies = new FolderCopies(parts, {

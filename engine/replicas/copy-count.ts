@@ -40,6 +40,8 @@ export class CopyCount {
   readonly #wakeup = new Wakeup()
   #summary: CopySummary | undefined
   #countedFor = ''
+  /** How often there was a reason to count anew that no state shows. */
+  #recounts = 0
   #tookMs = 0
 
   constructor(parts: CopyCountParts) {
@@ -63,7 +65,7 @@ export class CopyCount {
 
   /** What is known of members changed, though neither receipts nor entries did. */
   recount(): void {
-    this.#countedFor = ''
+    this.#recounts++
     this.#wakeup.wake()
   }
 
@@ -119,6 +121,6 @@ export class CopyCount {
 
   #stateNow(): string {
     const { index, folderRow, edition, targetCopies } = this.#parts
-    return `${edition()}/${index.entries.lastRowOf(folderRow)}/${targetCopies()}`
+    return `${edition()}/${index.entries.lastRowOf(folderRow)}/${targetCopies()}/${this.#recounts}`
   }
 }

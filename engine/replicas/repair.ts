@@ -9,6 +9,7 @@ import { throwIfAborted, waitAtMost, Wakeup } from '../base/queue.ts'
 import type { BlockStore, StoredBlock } from '../blocks/store.ts'
 import { blockIdOf } from '../crypto/seal.ts'
 import type { BlockNeed } from '../index/block-need-table.ts'
+import type { EntryRow, StoredEntry } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
 import { decodeEntry } from '../model/entry.ts'
 import type { FolderId } from '../model/ids.ts'
@@ -24,8 +25,8 @@ export interface RepairParts {
   readonly log: Log
   /** What this node is to hold, as it is now. */
   readonly holding: () => Holding
-  /** The lower, the sooner: how many others hold the content of this entry. */
-  readonly rankOf: (entryRow: number) => number
+  /** Ranks entries by how many members hold their content now: the lower, the sooner. */
+  readonly ranks: () => (entry: EntryRow) => number
   readonly events: RepairEvents
 }
 
@@ -133,10 +134,11 @@ export class Repair {
 
   /** Turns entries that were not looked at yet into needs. */
   async #look(signal: AbortSignal): Promise<void> {
-    const { index, folder, holding, clock } = this.#parts
+    const { index, folder, holding, clock, ranks } = this.#parts
     for (;;) {
       throwIfAborted(signal)
       const { layout, isMine } = holding()
+      const rankOf = ranks()
       const cursor = index.blockNeeds.cursor(folder.row)
       const isSame = equalBytes(cursor.layout, layout)
       const from = isSame ? cursor.row : 0
@@ -147,7 +149,7 @@ export class Repair {
         let row = from
         let blocks = 0
         for (const next of rows) {
-          blocks += this.#needOf(next.rowSeq, next.bytes, isMine)
+          blocks += this.#needOf(next, isMine, rankOf)
           row = next.rowSeq
           if (blocks > lookBlocksMax) break
         }
@@ -158,15 +160,15 @@ export class Repair {
   }
 
   /** Gives how many blocks the entry names. */
-  #needOf(entryRow: number, bytes: Uint8Array, isMine: Holding['isMine']): number {
-    const { index, store, folder, rankOf } = this.#parts
-    const entry = decodeEntry(bytes)
+  #needOf(row: StoredEntry, isMine: Holding['isMine'], rankOf: (entry: EntryRow) => number): number {
+    const { index, store, folder } = this.#parts
+    const entry = decodeEntry(row.bytes)
     if (entry === undefined) return 0
     let rank: number | undefined
     for (const { id, storedBytes } of entry.blocks) {
       if (!isMine(id) || store.has(folder.id, id)) continue
-      rank ??= rankOf(entryRow)
-      index.blockNeeds.put(folder.row, { rank, id, entryRow, storedBytes })
+      rank ??= rankOf({ ...row, entry })
+      index.blockNeeds.put(folder.row, { rank, id, entryRow: row.rowSeq, storedBytes })
     }
     return entry.blocks.length
   }

@@ -1,0 +1,155 @@
+// Repair: what is to be held and is not is fetched, what has the fewest copies first; what is superseded or lost is noticed.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { present } from '../../engine/base/assert.ts'
+import { bytesKey, utf8 } from '../../engine/base/bytes.ts'
+import { silentLog } from '../../engine/base/log.ts'
+import { MemoryBlockStore } from '../../engine/blocks/memory-store.ts'
+import { sealBlock } from '../../engine/crypto/seal.ts'
+import type { EntryRow } from '../../engine/index/entry-table.ts'
+import type { BlockRef } from '../../engine/model/entry.ts'
+import type { Holding } from '../../engine/replicas/holding.ts'
+import { Repair } from '../../engine/replicas/repair.ts'
+import type { FetchedBlock, Fetcher } from '../../engine/transfer/fetch.ts'
+import { stillClock } from '../support/blocks.ts'
+import { IndexNode } from '../support/index-world.ts'
+import { firstIdentity } from '../support/model-values.ts'
+
+class Stage implements Disposable {
+  readonly node = new IndexNode(1)
+  readonly store = new MemoryBlockStore()
+  /** What members have, by `bytesKey` of the id. */
+  readonly theirs = new Map<string, Uint8Array>()
+  /** In the order in which they were asked for. */
+  readonly asked: string[] = []
+  readonly distrusted: string[] = []
+  readonly ranks = new Map<number, number>()
+  holding: Holding = { layout: Uint8Array.of(1), isMine: () => true }
+  readonly repair: Repair
+
+  constructor() {
+    const { index, handle } = this.node
+    const fetcher = {
+      fetch: async (blocks: readonly BlockRef[]) => await this.#fetch(blocks),
+      distrust: (peer: string) => this.distrusted.push(peer),
+    }
+    this.repair = new Repair({
+      index,
+      store: this.store,
+      folder: { row: handle.row, id: handle.record.id },
+      fetcher: fetcher as unknown as Fetcher, // cast: the two calls that repair makes
+      clock: stillClock,
+      log: silentLog,
+      holding: () => this.holding,
+      ranks: () => (entry: EntryRow) => this.ranks.get(entry.seq) ?? 0,
+      events: { stored: () => undefined, changed: () => undefined, trouble: () => undefined },
+    })
+  }
+
+  /** A file of one block, which members have. */
+  write(path: string, text: string): string {
+    this.node.write(path, text)
+    const { id, sealed } = sealBlock(this.node.handle.jobKeys.sealKey, utf8(text))
+    this.theirs.set(bytesKey(id), sealed)
+    return bytesKey(id)
+  }
+
+  has(key: string): boolean {
+    const { record } = this.node.handle
+    return this.store.list(record.id, undefined, 1000).some((id) => bytesKey(id) === key)
+  }
+
+  /** Repairs until nothing moves any more. */
+  async settle(): Promise<void> {
+    const ending = new AbortController()
+    const running = this.repair.run(ending.signal)
+    this.repair.wake()
+    for (let turns = 0; turns < 500; turns++) await Promise.resolve()
+    ending.abort()
+    await assert.rejects(running, { code: 'ABORTED' })
+  }
+
+  async #fetch(blocks: readonly BlockRef[]): Promise<readonly (FetchedBlock | undefined)[]> {
+    this.asked.push(...blocks.map(({ id }) => bytesKey(id)))
+    return await Promise.resolve(
+      blocks.map(({ id }) => {
+        const bytes = this.theirs.get(bytesKey(id))
+        return bytes === undefined ? undefined : { bytes, from: firstIdentity.peerId }
+      }),
+    )
+  }
+
+  [Symbol.dispose](): void {
+    this.node[Symbol.dispose]()
+  }
+}
+
+describe('repair', () => {
+  it('fetches what is missing and is to be held here, and nothing else', async () => {
+    using stage = new Stage()
+    const [mine, other] = [stage.write('mine', 'content of mine'), stage.write('other', 'content of other')]
+    stage.holding = { layout: Uint8Array.of(2), isMine: (id) => bytesKey(id) === mine }
+    await stage.settle()
+    assert.equal(stage.has(mine), true)
+    assert.equal(stage.has(other), false)
+    assert.equal(stage.repair.hasLooked, true)
+  })
+
+  it('fetches first what the fewest members have', async () => {
+    using stage = new Stage()
+    const keys = ['a', 'b', 'c'].map((path) => stage.write(path, `content of ${path}`))
+    for (const [seq, rank] of [2, 0, 1].entries()) stage.ranks.set(seq + 1, rank)
+    await stage.settle()
+    assert.deepEqual(stage.asked, [keys[1], keys[2], keys[0]])
+  })
+
+  it('looks at everything again when the layout changes', async () => {
+    using stage = new Stage()
+    const key = stage.write('a', 'content of a')
+    stage.holding = { layout: Uint8Array.of(2), isMine: () => false }
+    await stage.settle()
+    assert.equal(stage.has(key), false)
+    stage.holding = { layout: Uint8Array.of(3), isMine: () => true }
+    assert.equal(stage.repair.hasLooked, false)
+    await stage.settle()
+    assert.equal(stage.has(key), true)
+  })
+
+  it('lets go of the need of a version that was superseded', async () => {
+    using stage = new Stage()
+    const old = stage.write('a', 'the old content')
+    stage.theirs.clear()
+    await stage.settle()
+    const { index, handle } = stage.node
+    assert.equal(index.blockNeeds.totals(handle.row).blocks, 1)
+    assert.equal(stage.repair.isWaiting, true)
+    const fresh = stage.write('a', 'the new content')
+    await stage.settle()
+    assert.equal(stage.has(fresh), true)
+    assert.equal(stage.has(old), false)
+    assert.equal(index.blockNeeds.totals(handle.row).blocks, 0)
+  })
+
+  it('takes no block whose bytes are others than its id says, and distrusts who sent it', async () => {
+    using stage = new Stage()
+    const key = stage.write('a', 'content of a')
+    stage.theirs.set(
+      key,
+      present(stage.theirs.get(key), 'a block').map((byte) => byte ^ 1),
+    )
+    await stage.settle()
+    assert.equal(stage.has(key), false)
+    assert.ok(stage.distrusted.length > 0)
+  })
+
+  it('finds what the store lost when it starts, and when somebody asks for it', async () => {
+    using stage = new Stage()
+    const key = stage.write('a', 'content of a')
+    await stage.settle()
+    const { record } = stage.node.handle
+    await stage.store.remove(record.id, stage.store.list(record.id, undefined, 10))
+    await stage.settle()
+    assert.equal(stage.has(key), true)
+  })
+})
