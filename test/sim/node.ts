@@ -169,10 +169,9 @@ export class SimMachine implements SimNode {
     this.#scheduler.note(`${this.name} starts`)
     const life = new Life(this.name)
     this.#life = life
-    const opening = this.#open(this.#world(life))
     const end = await new Promise<{ opened: OpenedNode } | { failed: unknown } | 'died'>((resolve) => {
-      life.onEnd(() => resolve('died'))
-      opening.then(
+      life.onEnd(() => resolve('died')) // before the engine's first call, which may be its last
+      this.#open(this.#world(life)).then(
         (opened) => resolve({ opened }),
         (error: unknown) => resolve({ failed: error }),
       )

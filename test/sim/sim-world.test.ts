@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { simulate, type SimulationResult } from './simulate.ts'
 import { toyCluster, type ToyFault } from './toy-node.ts'
 import { accidentWeights as allAccidents, plainSetups, type Weights } from './weights.ts'
+import { World } from './world.ts'
 
 const { join: _join, loseDatabase: _lose, backUp: _backUp, restore: _restore, ...accidentWeights } = allAccidents
 
@@ -45,6 +46,20 @@ test('three nodes come to rest and keep every content through conflicts, crashes
     conflictCopies += rest?.conflictCopies ?? 0
   }
   assert.ok(conflictCopies > 0, 'the work made no conflicts')
+})
+
+test('a process that dies in the first call of its start has died, whatever its code makes of that', async () => {
+  using world = new World({
+    seed: 1,
+    machines: [{ name: 'A' }],
+    open: async () => {
+      world.nodes[0]?.crash()
+      throw await Promise.resolve(new Error('the index is damaged (A is dead)'))
+    },
+  })
+  const [node] = world.nodes
+  await world.scheduler.settle(node?.start() ?? Promise.resolve(), { durationMs: 1000, stepsMax: 1000 }, 'the start')
+  assert.equal(node?.isRunning, false)
 })
 
 const faults: readonly { fault: ToyFault; seen: RegExp; weights?: Weights }[] = [
