@@ -79,8 +79,11 @@ export function makeControls(parts: ControlParts): Controls {
       return runtime.copies.list(runtime.handle.reading, { path, isWorstFirst: worst === true, limit }, signal)
     },
     waitCopies: async (folder, copies, signal) => {
-      await waitUntil(parts, folder === undefined ? undefined : folders.findMember(folder), signal, (runtime) =>
-        runtime.copies.hasEverywhere(copies),
+      await waitUntil(
+        parts,
+        folder === undefined ? undefined : folders.findMember(folder),
+        signal,
+        (runtime) => !runtime.isStopped && runtime.copies.hasEverywhere(copies),
       )
     },
     conflicts: (folder) => {

@@ -9,6 +9,7 @@ import type { BlockId, PeerId } from '../model/ids.ts'
 import { CopyCount, type CopySummary } from '../replicas/copy-count.ts'
 import { CopyView, type IsHolder, type MemberFacts } from '../replicas/copies.ts'
 import type { Receipt } from '../replicas/receipt.ts'
+import { zoneKey } from '../replicas/placement-pool.ts'
 import type { ReceiptBook } from '../replicas/receipt-book.ts'
 import type { FolderLog } from '../share/folder-log.ts'
 import type { MemberHandle, ReadingKeys } from '../sync/folder-handle.ts'
@@ -226,9 +227,9 @@ export class FolderCopies {
 
   #factsOf(peer: PeerId): MemberFacts {
     const { world, network, cards } = this.#parts
-    if (peer === network.self) return { zone: world.zone, isVerified: true }
+    if (peer === network.self) return { zone: zoneKey(world.zone), isVerified: true }
     const card = cards.cardOf(peer)
-    return { zone: card?.zone ?? '', isVerified: this.#isVerified(peer, card?.class ?? 'daily') }
+    return { zone: zoneKey(card?.zone ?? ''), isVerified: this.#isVerified(peer, card?.class ?? 'daily') }
   }
 
   readonly #isHolder: IsHolder = (layout, peer, block) => this.layout.isHolder(layout, peer, block)

@@ -3,7 +3,7 @@
 import type { FolderState, FolderStatus, Problem } from '../api/controls.ts'
 import type { Log } from '../base/log.ts'
 import { Coalescer, runTogether } from '../base/queue.ts'
-import { folderIdText, type PeerId } from '../model/ids.ts'
+import { folderIdText, type BlockId, type PeerId } from '../model/ids.ts'
 import type { HostedRecord } from '../model/folder.ts'
 import type { Hello } from '../model/wire/exchange_pb.ts'
 import type { Channel } from '../net/network.ts'
@@ -204,12 +204,13 @@ export class HostedRuntime implements MemberRuntime {
   }
 
   async serveBlocks(channel: Channel, signal: AbortSignal): Promise<void> {
-    await serveBlocks(channel, this.#held(), this.#whileActive(signal))
+    const onAbsent = (id: BlockId): void => this.#repair.missed(id)
+    await serveBlocks(channel, { ...this.#held(), onAbsent }, this.#whileActive(signal))
   }
 
   #held(): HeldParts {
     const { index, store } = this.#parts
-    return { index, store, folder: this.#record, tree: undefined, onAbsent: () => this.#repair.missed() }
+    return { index, store, folder: this.#record, tree: undefined }
   }
 
   /** What this node is to hold. */

@@ -35,6 +35,7 @@ export class BlockNeedTable {
   readonly #clearAll: StatementSync
   readonly #clearEntry: StatementSync
   readonly #after: StatementSync
+  readonly #has: StatementSync
   readonly #totals: StatementSync
   readonly #entries: StatementSync
   readonly #cursor: StatementSync
@@ -57,6 +58,7 @@ export class BlockNeedTable {
       `select rank, block_id, entry_row, stored_bytes from block_need
        where folder = ? and (rank, block_id, entry_row) > (?, ?, ?) order by rank, block_id, entry_row limit ?`,
     )
+    this.#has = database.prepare('select 1 from block_need indexed by block_need_id where folder = ? and block_id = ? limit 1')
     this.#totals = database.prepare('select count(*) as blocks, total(stored_bytes) as bytes from block_need where folder = ?')
     this.#entries = database.prepare(
       'select distinct entry_row from block_need indexed by block_need_entry where folder = ? and entry_row > ? order by entry_row limit ?',
@@ -96,6 +98,10 @@ export class BlockNeedTable {
   /** At most `limit` in their order, behind `last`. */
   after(folderRow: number, last: BlockNeed | undefined, limit: number): readonly BlockNeed[] {
     return this.#after.all(folderRow, last?.rank ?? -1, last?.id ?? new Uint8Array(0), last?.entryRow ?? 0, limit).map(parseNeed)
+  }
+
+  has(folderRow: number, id: BlockId): boolean {
+    return this.#has.get(folderRow, id) !== undefined
   }
 
   totals(folderRow: number): BlockNeedTotals {

@@ -59,6 +59,7 @@ export class EntryTable {
   readonly #saveCounter: StatementSync
   readonly #lastOf: StatementSync
   readonly #byRow: StatementSync
+  readonly #isCurrent: StatementSync
   readonly #page: StatementSync
   #rowSeq: number
   #rowSeqReserved: number
@@ -90,6 +91,7 @@ export class EntryTable {
     this.#page = database.prepare(
       'select row_seq, author, seq, bytes from entry where row_seq > ? and +folder = ? order by row_seq limit ?',
     )
+    this.#isCurrent = database.prepare('select 1 from entry where row_seq = ?')
     this.#byRow = database.prepare('select row_seq, author, seq, bytes from entry where row_seq = ?')
     this.#saveCounter = database.prepare('insert into fact (name, value) values (?, ?) on conflict do update set value = excluded.value')
     this.#rowSeqReserved = this.#readReserved()
@@ -176,6 +178,11 @@ export class EntryTable {
   lastRowOf(folderRow: number): number {
     const row = this.#lastOf.get(folderRow)?.['row_seq']
     return typeof row === 'number' ? row : 0
+  }
+
+  /** Whether the entry with this row number is current still. */
+  isCurrent(rowSeq: number): boolean {
+    return this.#isCurrent.get(rowSeq) !== undefined
   }
 
   /** undefined when the entry with this row number is not current any more. */

@@ -12,7 +12,7 @@ import type { BlockNeed } from '../index/block-need-table.ts'
 import type { EntryRow, StoredEntry } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
 import { decodeEntry } from '../model/entry.ts'
-import type { FolderId } from '../model/ids.ts'
+import type { BlockId, FolderId } from '../model/ids.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
 import type { Holding } from './holding.ts'
 
@@ -86,11 +86,16 @@ export class Repair {
     return cursor.row >= index.entries.lastRowOf(folder.row) && equalBytes(cursor.layout, holding().layout)
   }
 
-  /** Somebody asked for a block that is not here: what is to be held may have been lost, and all of it is looked through again. */
-  missed(): void {
-    this.#hasMissed = true
-    const nowMs = this.#parts.clock.monotonicMs()
+  /**
+   * Somebody asked for a block that is not here. When it is to be held, and is not known to be missing, it may have been lost: then everything is
+   * looked through again. Anybody may ask for anything, so that this must cost little otherwise.
+   */
+  missed(id: BlockId): void {
+    const { index, folder, clock, holding } = this.#parts
+    const nowMs = clock.monotonicMs()
     if (!this.hasLooked || nowMs - this.#lookedAgainMs < lookAgainMs) return
+    if (!holding().isMine(id) || index.blockNeeds.has(folder.row, id)) return
+    this.#hasMissed = true
     this.#lookAgain()
     this.#wakeup.wake()
   }
@@ -175,15 +180,20 @@ export class Repair {
 
   /** Once through the needs. What nobody has stays for the next time. */
   async #fetchAll(signal: AbortSignal): Promise<void> {
-    const { index, folder, events } = this.#parts
+    const { index, folder, events, clock, fetcher } = this.#parts
     let last: BlockNeed | undefined
     let missing = 0
     for (;;) {
       const page = this.#page(last)
       last = page.at(-1)
       if (last === undefined) break
+      await clock.sleep(0, signal) // other work of this thread gets its turn between pages
       const wanted = this.#stillWanted(page)
       if (wanted.length === 0) continue
+      if (!fetcher.hasPeers) {
+        missing += wanted.length
+        break
+      }
       missing += wanted.length - (await this.#fetch(wanted, signal))
       events.changed()
     }
@@ -205,7 +215,7 @@ export class Repair {
     index.transact(() => {
       for (const need of page) {
         if (store.has(folder.id, need.id)) index.blockNeeds.clear(folder.row, need.id)
-        else if (index.entries.byRow(need.entryRow) === undefined) index.blockNeeds.clearEntry(folder.row, need)
+        else if (!index.entries.isCurrent(need.entryRow)) index.blockNeeds.clearEntry(folder.row, need)
         else if (!wanted.some(({ id }) => equalBytes(id, need.id))) wanted.push(need)
       }
     })

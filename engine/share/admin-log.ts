@@ -134,6 +134,7 @@ function startState(entry: SignedEntry, body: LogBody): LogState {
   if (nonce.length > tagBytesMax) throw refused('its creation is malformed')
   checkName(folderName)
   checkName(nodeName)
+  checkCopies(targetCopies)
   const owner: Member = { peer: peerIdOf(body.authorKey), nodeKey: body.authorKey, role: 'owner', name: nodeName, isRetired: false }
   const createdMs = Number(body.timeMs)
   return { folder: folderIdOf(entry), folderName, targetCopies, createdMs, members: [owner], length: 1, head: hashOf(entry) }

@@ -110,9 +110,11 @@ export function otherNews({ folderLog, cards, receipts }: NewsBoxes, peer: PeerI
       for (const card of cards.all()) frames.push({ case: 'card', value: fromBinary(CardSchema, card) })
     }
     if (receipts.edition !== receiptsTold) {
+      // Its own last word is told to a peer once: it may have lost it with its index.
+      const isFirst = receiptsTold === -1
       receiptsTold = receipts.edition
       for (const { peer: of, edition, bytes } of receipts.rows()) {
-        if (of === peer || toldEditions.get(of) === edition) continue
+        if ((of === peer && !isFirst) || toldEditions.get(of) === edition) continue
         toldEditions.set(of, edition)
         frames.push({ case: 'receipt', value: fromBinary(ReceiptSchema, bytes) })
       }

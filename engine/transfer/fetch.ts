@@ -111,7 +111,26 @@ export class Fetcher {
   /** Asks one member for proof that it has blocks, keyed with the nonce. Throws when it is gone or does not answer as it should. */
   async prove(peer: PeerId, ids: readonly BlockId[], nonce: Uint8Array, signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[]> {
     if (!this.#peers.includes(peer)) throw new EngineError('PEER_UNREACHABLE', `${peer} is not connected: it is asked when it is back`)
-    return await this.#source(peer).prove(ids, nonce, signal)
+    const source = this.#source(peer)
+    try {
+      return await source.prove(ids, nonce, signal)
+    } catch (error) {
+      if (!signal.aborted) this.#drop(peer, source)
+      throw error
+    }
+  }
+
+  /** Somebody can be asked. */
+  get hasPeers(): boolean {
+    return this.#peers.length > 0
+  }
+
+  /** A source that broke is of no more use; unless another took its place already, its peer is left alone for a moment. */
+  #drop(peer: PeerId, source: BlockSource): void {
+    if (this.#sources.get(peer) !== source) return
+    source.close()
+    this.#sources.delete(peer)
+    this.#restUntilMs.set(peer, this.#parts.clock.monotonicMs() + restMs)
   }
 
   #isAsked(peer: PeerId, nowMs: number): boolean {
@@ -171,10 +190,7 @@ export class Fetcher {
       const isLie = error instanceof EngineError && (error.code === 'PEER_MISBEHAVED' || error.code === 'FRAME_TOO_LARGE')
       if (isLie) this.distrust(peer)
       // Another request may have noticed before, and a new connection may have brought a new source since.
-      if (this.#sources.get(peer) !== source) return
-      source.close()
-      this.#sources.delete(peer)
-      this.#restUntilMs.set(peer, this.#parts.clock.monotonicMs() + restMs)
+      this.#drop(peer, source)
     }
   }
 

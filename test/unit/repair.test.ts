@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { present } from '../../engine/base/assert.ts'
-import { bytesKey, utf8 } from '../../engine/base/bytes.ts'
+import { bytesKey, bytesOfKey, utf8 } from '../../engine/base/bytes.ts'
 import { silentLog } from '../../engine/base/log.ts'
 import { MemoryBlockStore } from '../../engine/blocks/memory-store.ts'
 import { sealBlock } from '../../engine/crypto/seal.ts'
 import type { EntryRow } from '../../engine/index/entry-table.ts'
 import type { BlockRef } from '../../engine/model/entry.ts'
+import { parseBlockId, type BlockId } from '../../engine/model/ids.ts'
 import type { Holding } from '../../engine/replicas/holding.ts'
 import { Repair } from '../../engine/replicas/repair.ts'
 import type { FetchedBlock, Fetcher } from '../../engine/transfer/fetch.ts'
@@ -24,6 +25,7 @@ class Stage implements Disposable {
   /** In the order in which they were asked for. */
   readonly asked: string[] = []
   readonly distrusted: string[] = []
+  readonly clock = { ms: 0 }
   readonly ranks = new Map<number, number>()
   holding: Holding = { layout: Uint8Array.of(1), isMine: () => true }
   readonly repair: Repair
@@ -31,6 +33,7 @@ class Stage implements Disposable {
   constructor() {
     const { index, handle } = this.node
     const fetcher = {
+      hasPeers: true,
       fetch: async (blocks: readonly BlockRef[]) => await this.#fetch(blocks),
       distrust: (peer: string) => this.distrusted.push(peer),
     }
@@ -39,7 +42,7 @@ class Stage implements Disposable {
       store: this.store,
       folder: { row: handle.row, id: handle.record.id },
       fetcher: fetcher as unknown as Fetcher, // cast: the two calls that repair makes
-      clock: stillClock,
+      clock: { ...stillClock, monotonicMs: () => this.clock.ms },
       log: silentLog,
       holding: () => this.holding,
       ranks: () => (entry: EntryRow) => this.ranks.get(entry.seq) ?? 0,
@@ -83,6 +86,10 @@ class Stage implements Disposable {
   [Symbol.dispose](): void {
     this.node[Symbol.dispose]()
   }
+}
+
+function idOf(key: string): BlockId {
+  return present(parseBlockId(bytesOfKey(key)), 'an id')
 }
 
 describe('repair', () => {
@@ -143,7 +150,23 @@ describe('repair', () => {
     assert.ok(stage.distrusted.length > 0)
   })
 
-  it('finds what the store lost when it starts, and when somebody asks for it', async () => {
+  it('looks again when somebody asks for what is to be here, and for nothing else', async () => {
+    using stage = new Stage()
+    const [mine, other, needed] = [stage.write('a', 'content of a'), stage.write('b', 'content of b'), stage.write('c', 'content of c')]
+    stage.theirs.delete(needed)
+    stage.holding = { layout: Uint8Array.of(2), isMine: (id) => bytesKey(id) !== other }
+    await stage.settle()
+    stage.clock.ms += 120_000
+    for (const key of [other, needed]) stage.repair.missed(idOf(key))
+    assert.equal(stage.repair.hasMissed, false)
+    assert.equal(stage.repair.hasLooked, true)
+    await stage.store.remove(stage.node.handle.record.id, [idOf(mine)])
+    stage.repair.missed(idOf(mine))
+    assert.equal(stage.repair.hasMissed, true)
+    assert.equal(stage.repair.hasLooked, false)
+  })
+
+  it('finds what the store lost when it starts', async () => {
     using stage = new Stage()
     const key = stage.write('a', 'content of a')
     await stage.settle()
