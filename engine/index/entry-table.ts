@@ -45,6 +45,7 @@ export class EntryTable {
   readonly #database: Database
   readonly #insert: StatementSync
   readonly #byPath: StatementSync
+  readonly #rowsOf: StatementSync
   readonly #remove: StatementSync
   readonly #after: StatementSync
   readonly #insertAuthor: StatementSync
@@ -71,6 +72,7 @@ export class EntryTable {
     this.#database = database
     this.#insert = database.prepare('insert into entry (row_seq, folder, path_key, author, seq, bytes) values (?, ?, ?, ?, ?, ?)')
     this.#byPath = database.prepare('select row_seq, author, seq, bytes from entry where folder = ? and path_key = ? order by row_seq')
+    this.#rowsOf = database.prepare('select row_seq from entry where folder = ? and path_key = ? limit 2')
     this.#remove = database.prepare('delete from entry where row_seq = ?')
     // The plus keeps SQLite on the rows' own order instead of sorting all of the folder's.
     this.#after = database.prepare(
@@ -116,6 +118,12 @@ export class EntryTable {
   /** As `siblings`, for every path that shares this short key. */
   siblingsByKey(folderRow: number, pathKey: number): readonly EntryRow[] {
     return this.#byPath.all(folderRow, pathKey).map(parseEntryRow)
+  }
+
+  /** Whether this row is the only current one of all paths that share the short key; decodes nothing. */
+  isOnly(folderRow: number, pathKey: number, rowSeq: number): boolean {
+    const rows = this.#rowsOf.all(folderRow, pathKey)
+    return rows.length === 1 && rows[0]?.['row_seq'] === rowSeq
   }
 
   /** Inside a transaction. */

@@ -41,6 +41,7 @@ export class ItemTable {
   readonly #remove: StatementSync
   readonly #byKey: StatementSync
   readonly #byPath: StatementSync
+  readonly #kindAt: StatementSync
   readonly #children: StatementSync
   readonly #below: StatementSync
   readonly #nextDirectory: StatementSync
@@ -74,6 +75,7 @@ export class ItemTable {
     this.#remove = database.prepare('delete from item where id = ?')
     this.#byKey = database.prepare('select * from item where folder = ? and path_key = ?')
     this.#byPath = database.prepare('select * from item where folder = ? and directory = ? and name = ?')
+    this.#kindAt = database.prepare('select kind from item where folder = ? and directory = ? and name = ?')
     this.#children = database.prepare('select * from item where folder = ? and directory = ?')
     this.#below = database.prepare(
       `select * from item where folder = ? and (directory = ? or (directory >= ? and directory < ?)) order by directory, name`,
@@ -121,6 +123,11 @@ export class ItemTable {
   byPath(folderRow: number, path: string): ItemRow | undefined {
     const row = this.#byPath.get(folderRow, directoryOf(path), nameOf(path))
     return row === undefined ? undefined : parseItem(row)
+  }
+
+  /** Whether a directory is at the path; cheaper than its item. */
+  isDirectory(folderRow: number, path: string): boolean {
+    return this.#kindAt.get(folderRow, directoryOf(path), nameOf(path))?.['kind'] === kindNumbers.directory
   }
 
   /** The direct children of a directory ('' = the root), by name. */

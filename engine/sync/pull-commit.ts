@@ -72,10 +72,15 @@ function replacesContent({ operation, item }: PlannedChange): boolean {
 
 /** The need goes when the version applied is the only current one: a newer one that came meanwhile is still needed. */
 export function settleNeed(index: Index, handle: FolderHandle, version: OpenedVersion): void {
-  const { entry } = version.row
-  const siblings = index.entries.siblings(handle.row, entry.entryId)
-  const isCurrent = siblings.length === 1 && siblings[0] !== undefined && compareVectors(siblings[0].entry.vector, entry.vector) === 'equal'
-  if (isCurrent) index.needs.clear(handle.row, shortKeyOf(entry.entryId))
+  const { entry, rowSeq } = version.row
+  const pathKey = shortKeyOf(entry.entryId)
+  if (index.entries.isOnly(handle.row, pathKey, rowSeq) || isOnlyCurrent(index, handle, version)) index.needs.clear(handle.row, pathKey)
+}
+
+/** As it came again, under another row number, or beside another path's. */
+function isOnlyCurrent(index: Index, handle: FolderHandle, { row: { entry } }: OpenedVersion): boolean {
+  const [sibling, another] = index.entries.siblings(handle.row, entry.entryId)
+  return sibling !== undefined && another === undefined && compareVectors(sibling.entry.vector, entry.vector) === 'equal'
 }
 
 /** The file that was to go from this path has moved away: that is all, unless something else is to be there by now. */

@@ -147,7 +147,7 @@ export class PullPlanner {
 
   #isGoodParent(parent: RelativePath): boolean {
     if (this.#goodParents.has(parent)) return true
-    const isGood = this.#index.items.byPath(this.#handle.row, parent)?.kind === 'directory'
+    const isGood = this.#index.items.isDirectory(this.#handle.row, parent)
     if (isGood) this.#goodParents.add(parent)
     return isGood
   }

@@ -9,7 +9,7 @@ import fc from 'fast-check'
 import { EngineError } from '../../engine/base/errors.ts'
 import { BlockList, isPackedBlockList } from '../../engine/model/block-list.ts'
 import { changeSetEntriesMax, changeSetSigningBytes, decodeChangeSet, encodeChangeSet } from '../../engine/model/change-set.ts'
-import { decodeEntry, encodeEntry, entryBlocksMax, entryBytesMax, storedBlockBytesMax } from '../../engine/model/entry.ts'
+import { decodeEntry, encodeEntry, glanceAtEntry, entryBlocksMax, entryBytesMax, storedBlockBytesMax } from '../../engine/model/entry.ts'
 import { directoryOf, childPath, nameOf } from '../../engine/model/item.ts'
 import { blockListOf, decodeMeta, encodeMeta } from '../../engine/model/meta.ts'
 import { ChangeSetSchema, EntrySchema, MetaSchema, type ChangeSet, type Entry, type Meta } from '../../engine/model/wire/entry_pb.ts'
@@ -19,6 +19,16 @@ import { blockIdOf, changeSet, deletedEntry, fileEntry, fileMeta, linkMeta } fro
 describe('an entry', () => {
   it('is read back as it was written', () => {
     for (const entry of [fileEntry, deletedEntry, { ...fileEntry, blocks: [] }]) assert.deepEqual(decodeEntry(encodeEntry(entry)), entry)
+  })
+
+  it('shows at a glance what decoding it tells, unknown fields or not', () => {
+    const unknown = Uint8Array.of(0xa2, 0x06, 2, 0x20, 1) // field 100: what looks like a deletion, inside
+    for (const entry of [fileEntry, deletedEntry, { ...fileEntry, blocks: [] }]) {
+      for (const bytes of [encodeEntry(entry), Uint8Array.of(...unknown, ...encodeEntry(entry))]) {
+        const { entryId, deleted, blocks } = glanceAtEntry(bytes)
+        assert.deepEqual([entryId, deleted, blocks], [entry.entryId, entry.deleted, entry.blocks.length])
+      }
+    }
   })
 
   const wrong: readonly (readonly [string, (entry: Entry) => unknown])[] = [

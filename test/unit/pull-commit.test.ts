@@ -53,6 +53,14 @@ describe('a file that is renamed instead of fetched', () => {
     node[Symbol.dispose]()
   })
 
+  it('leaves needed a path that got a newer version while it was renamed', () => {
+    const { node, change } = nodeThatMoves()
+    node.write('to', 'another text')
+    commitApplied(node.index, node.handle, [{ change, stat, isParkedChanged: false }], 1)
+    assert.equal(isNeeded(node, 'to'), true)
+    node[Symbol.dispose]()
+  })
+
   it('leaves needed what came to be at its old path while it was renamed', () => {
     const { node, change } = nodeThatMoves()
     node.write('from', 'something new')

@@ -170,6 +170,16 @@ describe('copies', () => {
     const view = new CopyView(receipts, node.index.entries.authors(node.handle.row), facts(zones), all)
     assert.deepEqual(view.of(first), { copies: 2, verified: 1, zones: 1, holders: [ada.peerId, ben.peerId] })
     assert.deepEqual(view.of(second), { copies: 2, verified: 1, zones: 2, holders: [ada.peerId, eve.peerId] })
+    assert.deepEqual(
+      [first, second].map((row) => view.countOf(row)),
+      [2, 2],
+    )
+    node.write('b', undefined)
+    const deletion = node.index.entries.storedPage(node.handle.row, second.rowSeq, 10)
+    assert.deepEqual(
+      deletion.map((row) => view.countOf(row)),
+      [undefined],
+    )
   })
 
   it('of a file are those of its block that has the fewest', () => {
@@ -196,5 +206,6 @@ describe('copies', () => {
     const { copies, holders } = view.of(entry)
     assert.equal(copies, 2)
     assert.deepEqual(new Set(holders), new Set([ada.peerId, ben.peerId, eve.peerId]))
+    assert.equal(view.countOf(row), 2) // one block, of which eve has nothing
   })
 })
