@@ -77,9 +77,8 @@ export class FolderLayout {
     await this.#layOut(signal)
     for (;;) {
       await waitAtMost(this.#wakeup, clock, idleMs, signal)
-      if (!this.#isStale) continue
-      await clock.sleep(settleMs, signal)
-      await this.#layOut(signal)
+      await clock.sleep(settleMs, signal) // a busy folder wakes it all the time
+      if (this.#isStale) await this.#layOut(signal)
     }
   }
 

@@ -69,6 +69,7 @@ export const sampleBlocks = 459
 const askedAtOnce = 16
 const pageEntries = 200
 const lookMs = 10_000
+const restMs = 1000
 const unansweredRestMs = 10_000
 const nothingRestMs = 600_000
 /** After so long a member that failed is asked again if it says something new, twice as long after each time; at the latest after the longest. */
@@ -80,7 +81,8 @@ export class Audit {
   readonly #wakeup = new Wakeup()
   /** What is asked of a member until it has answered. */
   readonly #pending = new Map<PeerId, Sampled[]>()
-  readonly #restUntilMs = new Map<PeerId, number>()
+  /** Whatever wakes the audit: these are not asked again before, or before they say something else than with this edition. */
+  readonly #rests = new Map<PeerId, { readonly untilMs: number; readonly edition?: number }>()
   readonly #failures = new Map<PeerId, { readonly times: number; readonly edition: number }>()
 
   constructor(parts: AuditParts) {
@@ -97,16 +99,17 @@ export class Audit {
     const { clock, log } = this.#parts
     for (;;) {
       await waitAtMost(this.#wakeup, clock, lookMs, signal)
+      await clock.sleep(restMs, signal) // a busy folder wakes it all the time
       for (const claimant of this.#parts.claimants()) {
         if (!this.#isDue(claimant)) continue
         const { peer } = claimant
         try {
-          await this.audit(peer, signal)
-          this.#noteOutcome(claimant)
+          if (await this.audit(peer, signal)) this.#noteOutcome(claimant)
+          else this.#rests.set(peer, { untilMs: clock.monotonicMs() + nothingRestMs, edition: claimant.edition })
         } catch (error) {
           if (signal.aborted || errorCodeOf(error) === undefined) throw error
           log.info('a member did not answer an audit; it is asked the same again', { peer, error: messageOf(error) })
-          this.#rest(peer, unansweredRestMs)
+          this.#rests.set(peer, { untilMs: clock.monotonicMs() + unansweredRestMs })
         }
       }
     }
@@ -118,15 +121,12 @@ export class Audit {
     else this.#failures.set(peer, { times: (this.#failures.get(peer)?.times ?? 0) + 1, edition })
   }
 
-  /** Whatever wakes the audit: this member is not asked again before. */
-  #rest(peer: PeerId, durationMs: number): void {
-    this.#restUntilMs.set(peer, this.#parts.clock.monotonicMs() + durationMs)
-  }
-
   /** Half of the time before its word is no longer good; after it failed, once it says something else. */
   #isDue({ peer, goodMs, edition }: Claimant): boolean {
     const { audits, folderRow, clock } = this.#parts
-    if ((this.#restUntilMs.get(peer) ?? 0) > clock.monotonicMs()) return false
+    const rest = this.#rests.get(peer)
+    const isOtherWord = rest?.edition !== undefined && rest.edition !== edition
+    if (rest !== undefined && rest.untilMs > clock.monotonicMs() && !isOtherWord) return false
     const last = audits.get(folderRow, peer)
     if (last === undefined) return true
     const sinceMs = clock.nowMs() - last.atMs
@@ -137,8 +137,8 @@ export class Audit {
     return sinceMs > (failure?.edition === edition ? failedAgainMaxMs : pauseMs)
   }
 
-  /** One audit of one member. Throws when it does not answer. */
-  async audit(peer: PeerId, signal: AbortSignal): Promise<void> {
+  /** One audit of one member; false when nothing that it claims is here to compare with. Throws when it does not answer. */
+  async audit(peer: PeerId, signal: AbortSignal): Promise<boolean> {
     const { audits, folderRow, clock, events } = this.#parts
     const sample = this.#pending.get(peer) ?? (await this.#draw(peer, signal))
     this.#pending.set(peer, sample)
@@ -156,10 +156,11 @@ export class Audit {
       missing = failed
     }
     this.#pending.delete(peer)
-    if (checked === 0 && missing.length === 0) return this.#rest(peer, nothingRestMs) // nothing of it is here to compare with
+    if (checked === 0 && missing.length === 0) return false
     audits.put(folderRow, peer, { atMs: clock.nowMs(), blocks: checked, missing: missing.length })
     if (missing.length > 0) events.failed(peer, missing.length)
     else events.passed(peer)
+    return true
   }
 
   /** A receipt or an entry may be another one by now. */

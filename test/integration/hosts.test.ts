@@ -56,6 +56,7 @@ describe('a host', () => {
 
   it('gives what it stores to a member that was away while it was written, when the writer is gone', async (test) => {
     const { nodes, owner, host, root } = await openPair(test)
+    await owner.call('setFolder', { folder: 'photos', settings: { copies: '3' } }) // two have all of it: the third copy is the host's
     const other = await nodes.start('other')
     const copy = nodes.path('copy')
     await other.call('join', { link: await owner.share('photos'), path: copy })

@@ -35,6 +35,7 @@ interface Stage extends Disposable {
   /** How often this node's own blocks were looked at. */
   tries: number
   answers: boolean
+  edition: number
   claims: boolean
 }
 
@@ -58,6 +59,7 @@ function openStage(count: number, seed = 'audit'): Stage {
     outcomes: [] as (number | 'passed')[],
     tries: 0,
     answers: true,
+    edition: 1,
     claims: true,
     [Symbol.dispose]: () => node[Symbol.dispose](),
   }
@@ -67,7 +69,7 @@ function openStage(count: number, seed = 'audit'): Stage {
     clock: stillClock,
     random: new SeededRandom(seed),
     log: silentLog,
-    claimants: () => [{ peer, goodMs: 1000, edition: 1 }],
+    claimants: () => [{ peer, goodMs: 1000, edition: stage.edition }],
     counts: (_, after, limit) =>
       entries.slice(after, after + limit).map(({ rowSeq, entry }) => ({ rowSeq, blocks: stage.claims ? entry.blocks.length : 0 })),
     claimed: (_, rowSeq) => (stage.claims ? (entries[rowSeq - 1]?.entry.blocks.map(({ id }) => id) ?? []) : []),
@@ -161,6 +163,26 @@ describe('an audit', () => {
       await assert.rejects(running, { code: 'ABORTED' })
       assert.ok(stage.tries <= 2, `${stage.tries} tries`)
     }
+  })
+
+  it('looks at a member again that claimed nothing as soon as it claims something', async () => {
+    using stage = openStage(20)
+    stage.claims = false
+    const ending = new AbortController()
+    const running = stage.audit.run(ending.signal)
+    const turn = async (): Promise<void> => {
+      stage.audit.wake()
+      for (let turns = 0; turns < 40; turns++) await Promise.resolve()
+    }
+    await turn()
+    stage.claims = true
+    await turn()
+    assert.deepEqual(stage.outcomes, [])
+    stage.edition++
+    await turn()
+    ending.abort()
+    await assert.rejects(running, { code: 'ABORTED' })
+    assert.deepEqual(stage.outcomes, ['passed'])
   })
 
   it('scenario T28: finds a member that lost one block in a hundred 99 times in a hundred', async () => {
