@@ -83,6 +83,7 @@ export class FolderCopies {
       keepOf: (peer) => this.receipts.of(peer)?.keep,
       changed: () => {
         this.#count.recount()
+        this.#audit.claimsChanged()
         own.layoutChanged()
       },
     })

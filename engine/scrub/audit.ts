@@ -89,6 +89,12 @@ export class Audit {
     this.#parts = parts
   }
 
+  /** What members claim is understood anew, a placement came that receipts name: who was left alone is looked at again. */
+  claimsChanged(): void {
+    this.#rests.clear()
+    this.#wakeup.wake()
+  }
+
   /** A member came, or claims something new. */
   wake(): void {
     this.#wakeup.wake()

@@ -180,6 +180,24 @@ describe('an audit', () => {
     assert.deepEqual(stage.outcomes, [])
     stage.edition++
     await turn()
+    assert.deepEqual(stage.outcomes, ['passed'])
+    ending.abort()
+    await assert.rejects(running, { code: 'ABORTED' })
+    assert.deepEqual(stage.outcomes, ['passed'])
+  })
+
+  it('looks at a member again when a placement came that its receipt names', async () => {
+    using stage = openStage(20)
+    stage.claims = false
+    const ending = new AbortController()
+    const running = stage.audit.run(ending.signal)
+    const turn = async (): Promise<void> => {
+      for (let turns = 0; turns < 40; turns++) await Promise.resolve()
+    }
+    await turn()
+    stage.claims = true
+    stage.audit.claimsChanged()
+    await turn()
     ending.abort()
     await assert.rejects(running, { code: 'ABORTED' })
     assert.deepEqual(stage.outcomes, ['passed'])
