@@ -197,7 +197,8 @@ describe('a host', () => {
     }
     await owner.call('waitCopies', { folder: 'photos', copies: 3, timeoutMs: 2 * waitMs })
     const { files } = await owner.call('copies', { folder: 'photos' })
-    for (const { path, copies, zones } of files) assert.deepEqual([path, copies, zones], [path, 3, 3])
+    // More while those count that held it by the placement before.
+    for (const { path, copies, zones } of files) assert.ok(copies >= 3 && zones >= 3, `${path}: ${copies} in ${zones}`)
     // Of three hosts each has two blocks in three. Those that were there before have all, and nothing is let go of yet.
     const all = (await host.folder('photos')).stored?.bytes ?? 0
     const last = others.at(-1)
