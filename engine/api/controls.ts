@@ -351,7 +351,7 @@ export interface CopiesList {
 }
 
 export interface CopyControls {
-  /** `path`: only this file, or what is below this directory. Throws `NOT_ALLOWED` where names cannot be read. */
+  /** `path`: only this file, or what is below this directory. Throws `NOT_ALLOWED` where names cannot be read, `UNKNOWN_PATH`. */
   copies(
     request: { readonly folder: string; readonly path?: string; readonly worst?: boolean; readonly limit: number },
     signal: AbortSignal,

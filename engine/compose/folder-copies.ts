@@ -1,6 +1,7 @@
 // The copies of one folder: its receipts, what they add up to, and the list that a person asks for.
 
 import type { CopiesList, FileCopies, NodeClass } from '../api/controls.ts'
+import { EngineError } from '../base/errors.ts'
 import { throwIfAborted } from '../base/queue.ts'
 import type { EntryRow } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
@@ -198,6 +199,13 @@ export class FolderCopies {
       after = rows.at(-1)?.rowSeq ?? after
       if (rows.length < pageEntries) break
       await world.clock.sleep(0, signal)
+    }
+    if (total === 0 && path !== undefined) {
+      const { name } = this.#handle.record
+      throw new EngineError(
+        'UNKNOWN_PATH',
+        `there is no file ${path} in ${name}, and none below it: paths are given from the top of the folder`,
+      )
     }
     return { targetCopies: this.#log.state.targetCopies, files: best(found, isWorstFirst, limit), total }
   }

@@ -92,6 +92,8 @@ describe('a host', () => {
     const [worst] = (await owner.call('copies', { folder: 'photos', worst: true, limit: 1 })).files
     assert.equal(worst?.path, 'alone.txt')
     assert.equal(worst.copies, 1)
+    await assert.rejects(owner.call('copies', { folder: 'photos', path: 'nowhere' }), { code: 'UNKNOWN_PATH' })
+    assert.match((await owner.command('status')).out, /1 of 2 copies, 1 below/)
     const printed = await owner.command('copies', 'photos', '--worst', '--limit', '2')
     assert.match(printed.out, /1 of 2 !.*alone\.txt +this node/)
     assert.deepEqual((await owner.folder()).copies, { target: 2, min: 1, below: 1, single: 1 })

@@ -47,6 +47,7 @@ export function foldersText(folders: readonly FolderStatus[]): string {
     stateText(folder),
     folder.role,
     contentText(folder),
+    copiesText(folder.copies),
     folder.needFiles === 0
       ? ''
       : `${countText(folder.needFiles, folder.stored === undefined ? 'path' : 'block')} to get, ${sizeText(folder.needBytes)}${reasonsText(folder)}`,
@@ -55,6 +56,12 @@ export function foldersText(folders: readonly FolderStatus[]): string {
   ])
   const busy = folders.flatMap(({ name, progress }) => (progress === undefined ? [] : [`  ${progressLine(name, progress, lineColumns)}`]))
   return [columnsText(rows, '  '), ...busy].join('\n')
+}
+
+/** The fewest copies that anything has; how many things have too few, when there are such. */
+function copiesText({ target, min, below }: FolderStatus['copies']): string {
+  const few = below === 0 ? '' : `, ${below} below`
+  return `${min} of ${countText(target, 'copy', 'copies')}${few}`
 }
 
 function contentText({ files, bytes, stored }: FolderStatus): string {
