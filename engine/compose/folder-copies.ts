@@ -137,6 +137,12 @@ export class FolderCopies {
     })
   }
 
+  /** The blocks of an entry that this node has said it holds. */
+  ownClaims(): (entry: EntryRow) => readonly BlockId[] {
+    const claims = this.#claims(this.#parts.network.self)
+    return (entry) => claimedBlocks(claims, entry)
+  }
+
   #claims(peer: PeerId): MemberClaims {
     const authors = this.#parts.index.entries.authors(this.#handle.row)
     return {

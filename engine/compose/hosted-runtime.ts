@@ -66,6 +66,7 @@ export class HostedRuntime implements MemberRuntime {
       log: logger,
       holding: () => this.#holding(),
       ranks: () => this.copies.ranks(),
+      claims: () => this.copies.ownClaims(),
       events: this.#repairEvents(),
     })
     this.copies = new FolderCopies(parts, {

@@ -25,6 +25,8 @@ export interface RepairParts {
   readonly log: Log
   /** What this node is to hold, as it is now. */
   readonly holding: () => Holding
+  /** Blocks of an entry that this node has said it holds, by whichever placement. */
+  readonly claims: () => (entry: EntryRow) => readonly BlockId[]
   /** Ranks entries by how many members hold their content now: the lower, the sooner. */
   readonly ranks: () => (entry: EntryRow) => number
   readonly events: RepairEvents
@@ -36,6 +38,13 @@ export interface RepairEvents {
   changed(): void
   /** Writing failed, or went well again. */
   trouble(trouble: { readonly code: string; readonly text: string } | undefined): void
+}
+
+/** What one page of entries is looked at with. */
+interface Looker {
+  readonly isMine: Holding['isMine']
+  readonly rankOf: (entry: EntryRow) => number
+  readonly claimedOf: (entry: EntryRow) => readonly BlockId[]
 }
 
 /** A page of entries is looked at in one go, some milliseconds. */
@@ -139,11 +148,11 @@ export class Repair {
 
   /** Turns entries that were not looked at yet into needs. */
   async #look(signal: AbortSignal): Promise<void> {
-    const { index, folder, holding, clock, ranks } = this.#parts
+    const { index, folder, holding, clock, ranks, claims } = this.#parts
     for (;;) {
       throwIfAborted(signal)
       const { layout, isMine } = holding()
-      const rankOf = ranks()
+      const looker = { isMine, rankOf: ranks(), claimedOf: claims() }
       const cursor = index.blockNeeds.cursor(folder.row)
       const isSame = equalBytes(cursor.layout, layout)
       const from = isSame ? cursor.row : 0
@@ -154,7 +163,7 @@ export class Repair {
         let row = from
         let blocks = 0
         for (const next of rows) {
-          blocks += this.#needOf(next, isMine, rankOf)
+          blocks += this.#needOf(next, looker)
           row = next.rowSeq
           if (blocks > lookBlocksMax) break
         }
@@ -165,10 +174,12 @@ export class Repair {
   }
 
   /** Gives how many blocks the entry names. */
-  #needOf(row: StoredEntry, isMine: Holding['isMine'], rankOf: (entry: EntryRow) => number): number {
+  #needOf(row: StoredEntry, { isMine, rankOf, claimedOf }: Looker): number {
     const { index, store, folder } = this.#parts
     const entry = decodeEntry(row.bytes)
     if (entry === undefined) return 0
+    // What an earlier placement gave to this node is said to be held still: not when some of it went while nobody looked.
+    if (!this.#hasMissed) this.#hasMissed = claimedOf({ ...row, entry }).some((id) => !isMine(id) && !store.has(folder.id, id))
     let rank: number | undefined
     for (const { id, storedBytes } of entry.blocks) {
       if (!isMine(id) || store.has(folder.id, id)) continue

@@ -127,11 +127,10 @@ async function mixPart(parts: HeldParts, slice: readonly HeldSource[], sealed: H
       pieces.push(length > 0 ? sealed.payload.subarray(payloadAt, payloadAt + length) : await storedBlock(parts, source.range.id))
       payloadAt += length
     } else if (source.kind === 'store') pieces.push(await storedBlock(parts, source.id))
-    else {
-      parts.onAbsent?.(source.id)
-      pieces.push(new Uint8Array(0))
-    }
-    lengths.push(present(pieces.at(-1), 'a piece was pushed').length)
+    else pieces.push(new Uint8Array(0))
+    const { length } = present(pieces.at(-1), 'a piece was pushed')
+    if (length === 0 && source.kind !== 'file') parts.onAbsent?.(source.id) // also one that turned out to be damaged
+    lengths.push(length)
   }
   return { lengths, payload: concatBytes(pieces) }
 }

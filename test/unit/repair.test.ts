@@ -28,6 +28,8 @@ class Stage implements Disposable {
   readonly clock = { ms: 0 }
   readonly ranks = new Map<number, number>()
   holding: Holding = { layout: Uint8Array.of(1), isMine: () => true }
+  /** This node has said that it holds everything. */
+  isClaimed = false
   readonly repair: Repair
 
   constructor() {
@@ -45,6 +47,7 @@ class Stage implements Disposable {
       clock: { ...stillClock, monotonicMs: () => this.clock.ms },
       log: silentLog,
       holding: () => this.holding,
+      claims: () => (entry) => (this.isClaimed ? entry.entry.blocks.map(({ id }) => id) : []),
       ranks: () => (entry: EntryRow) => this.ranks.get(entry.seq) ?? 0,
       events: { stored: () => undefined, changed: () => undefined, trouble: () => undefined },
     })
@@ -148,6 +151,20 @@ describe('repair', () => {
     await stage.settle()
     assert.equal(stage.has(key), false)
     assert.ok(stage.distrusted.length > 0)
+  })
+
+  it('notices when it starts that a block is gone which only an earlier placement gave to it', async () => {
+    for (const isLost of [true, false]) {
+      using stage = new Stage()
+      const key = stage.write('a', 'content of a')
+      await stage.settle()
+      const { record } = stage.node.handle
+      if (isLost) await stage.store.remove(record.id, [idOf(key)])
+      stage.isClaimed = true
+      stage.holding = { layout: Uint8Array.of(2), isMine: () => false }
+      await stage.settle()
+      assert.equal(stage.repair.hasMissed, isLost)
+    }
   })
 
   it('looks again when somebody asks for what is to be here, and for nothing else', async () => {
