@@ -119,15 +119,15 @@ function start(
     index,
     care: world.databaseCare,
     onFlushed: () => {
-      for (const runtime of folders.members()) runtime.tellNews()
+      for (const runtime of folders.members()) runtime.work.tellNews()
     },
   })
-  const members = (): readonly PeerId[] => [...new Set(folders.members().flatMap((runtime) => runtime.peers))]
+  const members = (): readonly PeerId[] => [...new Set(folders.members().flatMap((runtime) => runtime.work.peers))]
   const keeper = new PeerKeeper({ ...world, index, network, cards, members })
   const refresh = (): void => {
     keeper.refresh(ending.signal)
     folders.save()
-    for (const runtime of folders.members()) runtime.connectionsChanged()
+    for (const runtime of folders.members()) runtime.work.connectionsChanged()
   }
   const inviter = makeInviter(world, { index, identity, network }, cards, folders)
   folders.open()
@@ -140,7 +140,7 @@ function start(
     await folders.close()
     await flushing
   })
-  for (const runtime of folders.members()) runtime.start()
+  for (const runtime of folders.members()) runtime.work.start()
   refresh()
 
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>()
@@ -162,7 +162,7 @@ function makeInviter(
     index,
     network,
     signer: identity,
-    cards: (row) => cards.all(folders.byRow(row)?.peers ?? []),
+    cards: (row) => cards.all(folders.byRow(row)?.work.peers ?? []),
     folderOf: (row) => folders.byRow(row),
   })
 }

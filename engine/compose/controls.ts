@@ -49,8 +49,8 @@ export function makeControls(parts: ControlParts): Controls {
     addFolder: (request) => createFolder(parts, request),
     folders: () => folders.members().map((runtime) => runtime.status()),
     removeFolder: (folder) => removeFolder(parts, folders.findMember(folder)),
-    pauseFolder: (folder) => folders.findMember(folder).pause(),
-    resumeFolder: async (folder) => folders.findMember(folder).resume(),
+    pauseFolder: (folder) => folders.findMember(folder).work.pause(),
+    resumeFolder: async (folder) => folders.findMember(folder).work.resume(),
     rescanFolder: (folder, signal) => rescan(parts, folders.find(folder), signal),
     verifyFolder: (folder, signal) => verify(parts, folders.find(folder), signal),
     setFolder: async (folder, settings) => setFolder(parts, folders.findMember(folder), settings),
@@ -76,14 +76,14 @@ export function makeControls(parts: ControlParts): Controls {
     retireMember: async (folder, peer) => retireMember(parts, folders.findMember(folder), peer),
     copies: async ({ folder, path, worst, limit }, signal) => {
       const runtime = folders.find(folder)
-      return runtime.copies.list(runtime.handle.reading, { path, isWorstFirst: worst === true, limit }, signal)
+      return runtime.work.copies.list(runtime.handle.reading, { path, isWorstFirst: worst === true, limit }, signal)
     },
     waitCopies: async (folder, copies, signal) => {
       await waitUntil(
         parts,
         folder === undefined ? undefined : folders.findMember(folder),
         signal,
-        (runtime) => !runtime.isStopped && runtime.copies.hasEverywhere(copies),
+        (runtime) => !runtime.isStopped && runtime.work.copies.hasEverywhere(copies),
       )
     },
     conflicts: (folder) => {
@@ -200,7 +200,7 @@ function parseCopies(runtime: FolderRuntime | undefined, name: string, text: str
 async function rescan(parts: ControlParts, runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
   refusePaused(runtime)
   const both = AbortSignal.any([signal, parts.signal])
-  if (runtime.isStopped) await runtime.tryAgain(both)
+  if (runtime.isStopped) await runtime.work.tryAgain(both)
   if (runtime.isStopped) throw stoppedError(runtime)
   await parts.folders.walkNow(runtime, both)
 }

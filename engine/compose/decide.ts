@@ -35,7 +35,7 @@ export async function reject(parts: DecideParts, runtime: FolderRuntime, signal:
 
 async function makeRunning(runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
   refusePaused(runtime)
-  if (runtime.isStopped) await runtime.tryAgain(signal)
+  if (runtime.isStopped) await runtime.work.tryAgain(signal)
 }
 
 /** The directory is gone, or another one without a marker is in its place: it becomes a new place of the folder, to be filled. */
@@ -46,5 +46,5 @@ async function makeAnew({ world }: DecideParts, runtime: FolderRuntime, signal: 
   runtime.guard.takeBackAll() // first: with a marker and no answer everything would look deleted
   if (state === 'rootMissing') await world.jobs.run('makePlace', { path: root }, { signal })
   await world.jobs.run('establishRoot', { root, marker: { folder: folderIdText(record.id), createdMs: record.createdMs } }, { signal })
-  await runtime.tryAgain(signal)
+  await runtime.work.tryAgain(signal)
 }

@@ -93,7 +93,7 @@ export async function enterFolder(
     writeJoined(index, record.row, joined, link)
     return record
   })
-  for (const card of joined.cards) cards.take(card, [...runtime.peers, network.self])
+  for (const card of joined.cards) cards.take(card, [...runtime.work.peers, network.self])
   begin(parts, runtime)
   return { id: folderIdText(id), name, path: place.path }
 }
@@ -109,7 +109,7 @@ export function enterHosted(parts: BirthParts, joined: JoinedHost, link: Link, k
     writeJoined(index, record.row, joined, link)
     return record
   })
-  for (const card of joined.cards) cards.take(card, [...runtime.peers, network.self])
+  for (const card of joined.cards) cards.take(card, [...runtime.work.peers, network.self])
   begin(parts, runtime)
   return { id: folderIdText(id), name, path: '' }
 }
@@ -121,7 +121,7 @@ function writeJoined(index: Index, row: number, joined: Joined, link: Link): voi
 }
 
 function begin(parts: BirthParts, runtime: MemberRuntime): void {
-  runtime.start()
+  runtime.work.start()
   parts.keeper.refresh(parts.signal)
-  runtime.connectionsChanged()
+  runtime.work.connectionsChanged()
 }

@@ -52,7 +52,7 @@ export class FolderRegistry {
   /** Writes down beside the index what has changed of what is kept there. */
   save(): void {
     for (const runtime of this.members()) {
-      if (!this.#leaving.has(runtime.handle.row)) void this.#keeping.save(runtime.record, runtime.peers)
+      if (!this.#leaving.has(runtime.handle.row)) void this.#keeping.save(runtime.record, runtime.work.peers)
     }
   }
 
@@ -131,7 +131,7 @@ export class FolderRegistry {
     const record = this.#parts.index.transactDurably(insert)
     const runtime = new FolderRuntime(this.#parts, record)
     this.#folders.set(record.row, runtime)
-    void this.#keeping.save(runtime.record, runtime.peers)
+    void this.#keeping.save(runtime.record, runtime.work.peers)
     return runtime
   }
 
@@ -140,7 +140,7 @@ export class FolderRegistry {
     const record = this.#parts.index.transactDurably(insert)
     const runtime = new HostedRuntime(this.#parts, record)
     this.#hosted.set(record.row, runtime)
-    void this.#keeping.save(runtime.record, runtime.peers)
+    void this.#keeping.save(runtime.record, runtime.work.peers)
     return runtime
   }
 
@@ -148,9 +148,9 @@ export class FolderRegistry {
   async walkNow(runtime: FolderRuntime, signal: AbortSignal): Promise<void> {
     const { row } = runtime.handle
     try {
-      await runtime.ingest.walkNow(AbortSignal.any([signal, runtime.ended]))
+      await runtime.ingest.walkNow(AbortSignal.any([signal, runtime.work.ended]))
     } catch (error) {
-      if (signal.aborted || !runtime.ended.aborted) throw error
+      if (signal.aborted || !runtime.work.ended.aborted) throw error
       while (this.#folders.get(row) === runtime) await this.#parts.world.clock.sleep(reopenPollMs, signal)
       const next = this.#folders.get(row)
       if (next === undefined) throw new EngineError('CLOSED', `${runtime.record.name} was removed meanwhile`)
@@ -161,19 +161,19 @@ export class FolderRegistry {
   /** Puts another runtime in the place of this one: its row says who this node is in the folder now. */
   async reopen(runtime: FolderRuntime): Promise<void> {
     const { row } = runtime.handle
-    await runtime.stop()
+    await runtime.work.stop()
     const record = this.#parts.index.folders.all().find((candidate) => candidate.row === row)
     if (record === undefined || this.#isClosed || this.#leaving.has(row) || this.#folders.get(row) !== runtime) return
     const next = new FolderRuntime(this.#parts, record, true)
     this.#folders.set(row, next)
-    next.start()
-    next.connectionsChanged()
+    next.work.start()
+    next.work.connectionsChanged()
   }
 
   /** Stops them all; none is opened after this. */
   async close(): Promise<void> {
     this.#isClosed = true
-    await Promise.all(this.members().map((runtime) => runtime.stop()))
+    await Promise.all(this.members().map((runtime) => runtime.work.stop()))
   }
 
   /** Stops the folder and forgets it; its files stay. */
@@ -181,7 +181,7 @@ export class FolderRegistry {
     const { row } = runtime.handle
     this.#leaving.add(row)
     try {
-      await runtime.stop()
+      await runtime.work.stop()
       await this.#keeping.forget(runtime.record)
       this.#forgetRows(row)
     } finally {

@@ -2,37 +2,27 @@
 // folder only.
 
 import type { FolderStatus, Problem } from '../api/controls.ts'
-import type { Log } from '../base/log.ts'
-import { abortable, Coalescer, runTogether } from '../base/queue.ts'
+import { abortable } from '../base/queue.ts'
 import type { FolderRecord } from '../model/folder.ts'
 import type { Platform } from '../model/path.ts'
-import type { PeerId } from '../model/ids.ts'
-import type { Channel } from '../net/network.ts'
-import { FolderLog } from '../share/folder-log.ts'
-import { FolderNews } from '../sync/announce.ts'
+import type { FolderLog } from '../share/folder-log.ts'
 import { AppendMerge } from '../sync/append-merge.ts'
 import { ChangeGuard } from '../sync/change-guard.ts'
-import { Exchange } from '../sync/exchange.ts'
+import type { Exchange } from '../sync/exchange.ts'
 import { openFolderHandle, type FolderHandle } from '../sync/folder-handle.ts'
 import { Ingest } from '../sync/ingest.ts'
 import { largeTemporaryPrefix } from '../sync/large-file-job.ts'
-import { FolderProblems } from '../sync/problems.ts'
+import type { FolderProblems } from '../sync/problems.ts'
 import { LargeTidy } from '../sync/large-tidy.ts'
 import type { HistoryStore } from '../sync/history-care.ts'
 import { Pull } from '../sync/pull.ts'
 import { Verifier } from '../sync/verify.ts'
 import type { PlannedChange } from '../sync/pull-plan.ts'
-import { Fetcher } from '../transfer/fetch.ts'
 import type { Lanes } from '../transfer/lanes.ts'
 import type { HeldParts } from '../transfer/held-blocks.ts'
-import { serveBlocks } from '../transfer/serve.ts'
-import type { Hello } from '../model/wire/exchange_pb.ts'
-import { cardBoxOf } from './card-box.ts'
-import { FolderCopies } from './folder-copies.ts'
 import { FolderHistory } from './folder-history.ts'
 import { entriesOfNeeds } from './folder-receipts.ts'
 import { FolderPast } from './folder-past.ts'
-import { FolderLife } from './folder-life.ts'
 import { refuseUnwritable } from './folder-readiness.ts'
 import { FolderSelf, meetMembers } from './folder-self.ts'
 import { describeProblems } from './folder-problems.ts'
@@ -40,8 +30,8 @@ import { describeFolder } from './folder-status.ts'
 import { FolderWatch } from './folder-watch.ts'
 import { keepParked } from './keep-parked.ts'
 import type { MemberListener, MemberParts } from './member-parts.ts'
-import { noteLie, type MemberRuntime } from './member-runtime.ts'
-import { Subscriptions } from './subscriptions.ts'
+import type { MemberRuntime } from './member-runtime.ts'
+import { MemberWork, type MemberFlows } from './member-work.ts'
 
 export interface RuntimeParts extends MemberParts {
   readonly store: HistoryStore
@@ -61,26 +51,18 @@ const haveIntervalMs = 150
 
 export class FolderRuntime implements MemberRuntime {
   readonly handle: FolderHandle
+  readonly work: MemberWork
   readonly log: FolderLog
   readonly problems: FolderProblems
-  readonly guard: ChangeGuard
   readonly exchange: Exchange
+  readonly guard: ChangeGuard
   readonly ingest: Ingest
   readonly pull: Pull
   readonly verifier: Verifier
   readonly appends: AppendMerge
   readonly history: FolderHistory
   readonly past: FolderPast
-  readonly copies: FolderCopies
   readonly #parts: RuntimeParts
-  readonly #logger: Log
-  readonly #news = new FolderNews()
-  readonly #fetcher: Fetcher
-  readonly #have: Coalescer
-  readonly #subscriptions: Subscriptions
-  readonly #life: FolderLife
-  readonly #ending = new AbortController()
-  #isPaused: boolean
   #isAnew: boolean
   #names: Platform = 'linux'
   readonly #watch: FolderWatch
@@ -89,21 +71,18 @@ export class FolderRuntime implements MemberRuntime {
 
   /** `isAnew`: the index lost what it knew of the folder, or some of it: the members are asked before the disk is. */
   constructor(parts: RuntimeParts, record: FolderRecord, isAnew = false) {
-    const { world, index, network, identity, store } = parts
+    const { world, index, identity, store } = parts
     const { clock, random, jobs } = world
     this.#parts = parts
-    this.#isPaused = record.isPaused
     this.#isAnew = isAnew
-    this.#logger = world.log.child({ folder: record.name })
     this.handle = openFolderHandle(record, identity)
     const { handle } = this
-    this.log = new FolderLog(index, record.row, () => this.#logGrew())
-    this.problems = new FolderProblems(() => this.#noteChange(), clock)
-    this.#have = new Coalescer(clock, haveIntervalMs, this.#ending.signal, () => this.#news.ringHave())
-    const lanes = parts.lanes === undefined ? undefined : { lanes: parts.lanes, sealKey: handle.jobKeys.sealKey }
-    this.#fetcher = new Fetcher({ network, accessKey: handle.accessKey, clock, random, lanes }, (peer) => noteLie(this.problems, peer))
-    this.copies = this.#openCopies() // it takes the two, and comes before what may say at once that something changed
-    const shared = { index, handle, clock, log: this.#logger, problems: this.problems }
+    this.work = new MemberWork(parts, handle, this.#flows())
+    const { log, logger, problems, exchange, fetcher } = this.work
+    this.log = log
+    this.problems = problems
+    this.exchange = exchange
+    const shared = { index, handle, clock, log: logger, problems }
     this.guard = new ChangeGuard(shared)
     this.#self = new FolderSelf({ ...shared, world, becameAnother: () => this.#becameAnother() })
     this.history = new FolderHistory({
@@ -119,7 +98,7 @@ export class FolderRuntime implements MemberRuntime {
       ...shared,
       jobs,
       store,
-      fetcher: this.#fetcher,
+      fetcher,
       lanes: largeLanes,
       random,
       names: () => this.#names,
@@ -131,37 +110,32 @@ export class FolderRuntime implements MemberRuntime {
       jobs,
       events: { changed: (path) => this.ingest.hint([path]), found: () => this.pull.wake() },
     })
-    this.exchange = this.#openExchange()
-    this.past = new FolderPast({ ...shared, jobs, store, fetcher: this.#fetcher, random, folder: this.#folderAtWork() })
+    this.past = new FolderPast({ ...shared, jobs, store, fetcher, random, folder: this.#folderAtWork() })
     this.#largeTidy = new LargeTidy({ index, jobs, handle, clock, isPulling: () => this.pull.isBusy })
-    const changed = (): void => this.#noteChange()
-    this.#watch = new FolderWatch({ world, root: handle.root, ingest: this.ingest, problems: this.problems, changed })
-    const trouble = { clock, log: this.#logger, problems: this.problems }
-    this.#subscriptions = new Subscriptions({
-      ...trouble,
-      subscribe: async (peer, signal) => this.exchange.subscribe(peer, signal),
-      connected: () => this.#connectedMembers(),
-    })
-    this.#life = new FolderLife({ ...trouble, work: async (signal, onRunning) => this.#runFlows(signal, onRunning), changed })
+    const changed = (): void => this.work.noteChange()
+    this.#watch = new FolderWatch({ world, root: handle.root, ingest: this.ingest, problems, changed })
   }
 
   get record(): FolderRecord {
-    return { ...this.handle.record, isPaused: this.#isPaused }
+    return { ...this.handle.record, isPaused: this.work.isPaused }
   }
 
-  /** Members other than this node. */
-  get peers(): readonly PeerId[] {
-    return this.log.members.map((member) => member.peer).filter((peer) => peer !== this.#parts.network.self)
+  get isPaused(): boolean {
+    return this.work.isPaused
+  }
+
+  get isStopped(): boolean {
+    return this.work.isStopped
   }
 
   status(): FolderStatus {
     return describeFolder(this.#parts.index, this, {
-      isPaused: this.#isPaused,
-      stopReason: this.#life.stopReason,
+      isPaused: this.work.isPaused,
+      stopReason: this.work.stopReason,
       watcher: this.#watch.method,
       historyBytes: this.history.bytes,
-      copies: this.copies.status,
-      connected: this.#connectedMembers(),
+      copies: this.work.copies.status,
+      connected: this.work.connected,
       self: this.#parts.network.self,
       nowMs: this.#parts.world.clock.monotonicMs(),
     })
@@ -176,91 +150,45 @@ export class FolderRuntime implements MemberRuntime {
     this.#parts.events.written()
     this.pull.wake()
     this.exchange.needsChanged()
-    this.#noteChange()
-  }
-
-  /** What was written is flushed: the members may be told. */
-  tellNews(): void {
-    this.#news.ring()
-  }
-
-  /** Aborts when this runtime ends for good: the folder was removed, or another takes its place. */
-  get ended(): AbortSignal {
-    return this.#ending.signal
-  }
-
-  get isPaused(): boolean {
-    return this.#isPaused
-  }
-
-  get isStopped(): boolean {
-    return this.#life.stopReason !== undefined
+    this.work.noteChange()
   }
 
   /** In step with every member that is connected now. */
   get isSynced(): boolean {
-    if (this.#isPaused) return true
-    const { index } = this.#parts
-    if (this.isStopped || this.guard.isHeld || !this.ingest.hasWalked || this.ingest.isBusy || this.pull.isBusy) return false
-    if (index.needs.count(this.handle.row) > 0) return false
-    const newest = index.entries.lastRowOf(this.handle.row)
-    return this.#connectedMembers().every((peer) => {
-      const progress = this.exchange.subscribers.get(peer)
-      return this.exchange.isCaughtUpWith(peer) && progress !== undefined && progress.needs === 0 && progress.cursor >= newest
-    })
+    if (this.work.isPaused) return true
+    if (this.work.isStopped || this.guard.isHeld || !this.ingest.hasWalked || this.ingest.isBusy || this.pull.isBusy) return false
+    return this.#needs() === 0 && this.work.isLevel(true)
   }
 
-  /** Tries a stopped folder again now; resolves once it runs or has stopped again. */
-  async tryAgain(signal: AbortSignal): Promise<void> {
-    await this.#life.tryAgain(signal)
+  #needs(): number {
+    return this.#parts.index.needs.count(this.handle.row)
   }
 
-  start(): void {
-    if (!this.#isPaused && !this.#ending.signal.aborted) this.#life.begin()
-  }
-
-  async pause(): Promise<void> {
-    this.#setPaused(true)
-    await this.#rest()
-  }
-
-  async resume(): Promise<void> {
-    if (!this.#isPaused) return
-    await this.#rest() // a pause may still be under way
-    this.#setPaused(false)
-    this.start()
-    this.connectionsChanged()
-  }
-
-  async stop(): Promise<void> {
-    this.#ending.abort()
-    await this.#rest()
-    this.#fetcher.close()
-  }
-
-  async #rest(): Promise<void> {
-    await this.#life.end()
-    await this.#subscriptions.ended()
-  }
-
-  /** A peer came or went, or a member was added. */
-  connectionsChanged(): void {
-    this.#fetcher.setPeers(this.#isPaused ? [] : this.#connectedMembers())
-    if (this.#isPaused || this.#ending.signal.aborted) return
-    this.#subscriptions.refresh(this.#whileActive(this.#ending.signal))
-    this.pull.retryAll()
-    this.#noteChange()
-  }
-
-  /** Serves a subscriber whose hello was recognised as this folder's. */
-  async serveIndex(channel: Channel, hello: Hello, signal: AbortSignal): Promise<void> {
-    if (this.#isPaused) return this.exchange.tellPaused(channel, hello, AbortSignal.any([signal, this.#ending.signal]))
-    this.#subscriptions.retry(channel.peer)
-    await this.exchange.serve(channel, hello, this.#whileActive(signal))
-  }
-
-  async serveBlocks(channel: Channel, signal: AbortSignal): Promise<void> {
-    await serveBlocks(channel, this.#held(), this.#whileActive(signal))
+  #flows(): MemberFlows {
+    const { index, lanes } = this.#parts
+    const { handle } = this
+    return {
+      held: this.#held(),
+      lanes: lanes === undefined ? undefined : { lanes, sealKey: handle.jobKeys.sealKey },
+      haveIntervalMs,
+      copies: {
+        canSay: () => (this.guard.isHeld ? 'no' : this.ingest.hasWalked ? 'yes' : 'unknown'),
+        missing: () => entriesOfNeeds(index, handle.row),
+        missingCount: () => this.#needs(),
+        keep: 'all',
+        kept: () => ({ keep: 'all', layout: new Uint8Array(0), isOldHeld: false }),
+        layoutChanged: () => undefined,
+      },
+      needs: () => this.#needs(),
+      ownPastFound: (seq) => this.#self.meetOwnPast(seq),
+      run: (signal, onRunning) => this.#runFlows(signal, onRunning),
+      received: () => {
+        this.pull.wake()
+        this.#largeTidy.wake()
+      },
+      flushed: () => undefined,
+      sourcesChanged: () => this.pull.retryAll(),
+    }
   }
 
   #held(): HeldParts {
@@ -271,13 +199,9 @@ export class FolderRuntime implements MemberRuntime {
       root: handle.root,
       sealKey: handle.jobKeys.sealKey,
       lanes,
-      onStale: (path: string) => void this.verifier.suspect(path, this.#whileActive(this.#ending.signal)),
+      onStale: (path: string) => void this.verifier.suspect(path, this.work.whileActive()),
     }
     return { index, store, folder: handle.record, tree }
-  }
-
-  #whileActive(signal: AbortSignal): AbortSignal {
-    return AbortSignal.any([signal, this.#ending.signal, this.#life.signal])
   }
 
   async #runFlows(signal: AbortSignal, onRunning: () => void): Promise<void> {
@@ -297,7 +221,7 @@ export class FolderRuntime implements MemberRuntime {
     const isAnew = this.#isAnew
     if (isAnew) await meetMembers(world.clock, () => this.#hasMetMembers, signal)
     this.#isAnew = false
-    await runTogether(signal, [
+    await this.work.runWithCopies(signal, [
       (both) => this.ingest.run(both),
       async (both) => {
         // What is here already need not be fetched: the walk knows it.
@@ -307,14 +231,14 @@ export class FolderRuntime implements MemberRuntime {
       (both) => this.history.run(both),
       (both) => this.appends.run(both),
       (both) => this.#watch.run(both),
-      ...this.copies.tasks,
       (both) => this.#largeTidy.run(both),
     ])
   }
 
   /** Some member has told what it knows: content that is a known version is then no new edit. */
   get #hasMetMembers(): boolean {
-    return this.peers.length === 0 || this.peers.some((peer) => this.exchange.isCaughtUpWith(peer))
+    const { peers } = this.work
+    return peers.length === 0 || peers.some((peer) => this.exchange.isCaughtUpWith(peer))
   }
 
   #becameAnother(): void {
@@ -330,85 +254,20 @@ export class FolderRuntime implements MemberRuntime {
     await abortable<void>(() => undefined, signal)
   }
 
-  #openExchange(): Exchange {
-    const { world, index, network, cards } = this.#parts
-    const { clock, random, jobs } = world
-    const { handle } = this
-    return new Exchange({
-      index,
-      handle,
-      clock,
-      log: this.#logger,
-      problems: this.problems,
-      jobs,
-      membership: this.log,
-      network,
-      random,
-      folderLog: this.log,
-      cards: cardBoxOf(
-        cards,
-        () => this.peers,
-        () => this.#news.ring(),
-      ),
-      receipts: this.copies.receipts,
-      news: this.#news,
-      ownPastFound: (seq) => this.#self.meetOwnPast(seq),
-      needs: () => index.needs.count(handle.row),
-      events: this.#exchangeEvents(),
-    })
-  }
-
-  #openCopies(): FolderCopies {
-    const { index, events } = this.#parts
-    const { handle, log } = this
-    return new FolderCopies(this.#parts, {
-      handle,
-      log,
-      tell: () => this.#news.ring(),
-      changed: () => events.changed(),
-      canSay: () => (this.guard.isHeld ? 'no' : this.ingest.hasWalked ? 'yes' : 'unknown'),
-      missing: () => entriesOfNeeds(index, handle.row),
-      missingCount: () => index.needs.count(handle.row),
-      keep: 'all',
-      kept: () => ({ keep: 'all', layout: new Uint8Array(0), isOldHeld: false }),
-      layoutChanged: () => undefined,
-      connected: () => this.#connectedMembers(),
-      fetcher: this.#fetcher,
-      held: this.#held(),
-      problems: this.problems,
-    })
-  }
-
   #ingestEvents(): ConstructorParameters<typeof Ingest>[0]['events'] {
     return {
       isBeingApplied: (path) => this.pull.isBeingApplied(path),
       committed: (outcome) => {
         this.verifier.settle()
         if (outcome.written > 0) this.#parts.events.written()
-        if (outcome.written + outcome.adopted > 0) this.#have.ring()
+        if (outcome.written + outcome.adopted > 0) this.work.tellHave()
         if (outcome.hasNeeds) this.pull.wake()
         this.appends.wake()
         this.exchange.needsChanged()
-        this.#noteChange()
+        this.work.noteChange()
       },
       rulesChanged: () => this.#watch.rulesChanged(),
-      changed: () => this.#noteChange(),
-    }
-  }
-
-  #exchangeEvents(): ConstructorParameters<typeof Exchange>[0]['events'] {
-    return {
-      received: () => {
-        this.pull.wake()
-        this.#largeTidy.wake()
-        this.#parts.events.written()
-        this.#noteChange()
-      },
-      peerHas: (peer) => {
-        this.#fetcher.peerHas(peer)
-        this.pull.retryAll()
-      },
-      changed: () => this.#noteChange(),
+      changed: () => this.work.noteChange(),
     }
   }
 
@@ -416,7 +275,7 @@ export class FolderRuntime implements MemberRuntime {
     return {
       applied: () => {
         this.verifier.settle()
-        this.#have.ring()
+        this.work.tellHave()
         this.history.wake()
         this.exchange.needsChanged()
       },
@@ -426,15 +285,15 @@ export class FolderRuntime implements MemberRuntime {
       },
       isHeld: () => this.guard.isHeld,
       // Connected is not enough: a member that has paused the folder has what it does not give now.
-      isEveryMemberHere: () => this.peers.every((peer) => this.exchange.isCaughtUpWith(peer)),
+      isEveryMemberHere: () => this.work.peers.every((peer) => this.exchange.isCaughtUpWith(peer)),
       stale: (paths) => this.ingest.hint(paths),
       diskFull: () => this.history.noteFull(),
       keepParked: (change, parked) => void this.#keepParked(change, parked),
-      parkedInDoubt: (parked) => void this.history.adoptStray(parked, this.#whileActive(this.#ending.signal)),
+      parkedInDoubt: (parked) => void this.history.adoptStray(parked, this.work.whileActive()),
       changed: () => {
         this.appends.wake()
         this.exchange.needsChanged()
-        this.#noteChange()
+        this.work.noteChange()
       },
     }
   }
@@ -456,7 +315,7 @@ export class FolderRuntime implements MemberRuntime {
     return {
       checkActive: () => refuseUnwritable(this, 'use --to'),
       walk: async (signal) => {
-        if (!this.#isPaused && !this.isStopped) await this.ingest.walkNow(signal)
+        if (!this.work.isPaused && !this.work.isStopped) await this.ingest.walkNow(signal)
       },
       settle: (signal) => this.history.settle(signal),
       wrote: () => this.noteWritten(),
@@ -467,29 +326,7 @@ export class FolderRuntime implements MemberRuntime {
   async #keepParked(change: PlannedChange, parked: string): Promise<void> {
     const { clock, jobs } = this.#parts.world
     const { handle, problems } = this
-    const kept = await keepParked({ jobs, clock, handle, problems }, change.path, parked, this.#ending.signal)
+    const kept = await keepParked({ jobs, clock, handle, problems }, change.path, parked, this.work.ended)
     if (kept !== undefined) this.ingest.hint([kept])
-  }
-
-  #connectedMembers(): readonly PeerId[] {
-    const connected = this.#parts.network.connectedPeers()
-    return this.peers.filter((peer) => connected.includes(peer))
-  }
-
-  #logGrew(): void {
-    this.#news.ring()
-    this.#parts.events.membersChanged()
-  }
-
-  #setPaused(isPaused: boolean): void {
-    this.#isPaused = isPaused
-    const { index } = this.#parts
-    index.transact(() => index.folders.setPaused(this.handle.row, isPaused))
-    this.#noteChange()
-  }
-
-  #noteChange(): void {
-    this.copies.wake()
-    this.#parts.events.changed()
   }
 }

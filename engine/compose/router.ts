@@ -57,7 +57,7 @@ async function serveIndex(parts: RouterParts, channel: Channel, signal: AbortSig
   const frame = await inTime(parts.clock, channel, signal, (both) => receiveIndexFrame(channel, both, helloBytesMax))
   if (frame?.case !== 'hello') return
   const runtime = recognise(parts, channel, frame.value)
-  if (runtime !== undefined) await runtime.serveIndex(channel, frame.value, signal)
+  if (runtime !== undefined) await runtime.work.serveIndex(channel, frame.value, signal)
 }
 
 async function serveBlocks(parts: RouterParts, channel: Channel, signal: AbortSignal): Promise<void> {
@@ -70,7 +70,7 @@ async function serveBlocks(parts: RouterParts, channel: Channel, signal: AbortSi
   const context = { protocol: blocksProtocol.name, prover: network.self, verifier: channel.peer, nonce: hello.nonce }
   const proof = proveMembership(runtime.handle.accessKey, context)
   await sendBlocksFrame(channel, { case: 'welcome', value: { proof } }, signal)
-  await runtime.serveBlocks(channel, signal)
+  await runtime.work.serveBlocks(channel, signal)
 }
 
 function recognise(parts: RouterParts, channel: Channel, hello: Hello): MemberRuntime | undefined {

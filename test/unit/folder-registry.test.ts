@@ -98,7 +98,7 @@ test('a folder that is being removed is neither written down again nor opened ag
   const folders = new FolderRegistry({ lanes: undefined, world, index, network, identity, store, cards, events })
   folders.open()
   const runtime = folders.find('notes')
-  await runtime.pause() // it stays at rest when it is opened anew
+  await runtime.work.pause() // it stays at rest when it is opened anew
   const written = (): readonly string[] => readdirSync(`${home.path}/folders`)
   await folders.reopen(runtime)
   folders.save()
