@@ -17,7 +17,7 @@ export interface PlacementMember {
 
 export interface Pool {
   readonly everywhere: readonly PeerId[]
-  /** Members that take a share, in the order of their ids: a member's index below is its place here. */
+  /** Members that may get a share, in the order of their ids: a member's index below is its place here. */
   readonly peers: readonly PeerId[]
   readonly capacities: readonly number[]
   readonly isAlwaysOn: readonly boolean[]
@@ -31,22 +31,34 @@ export interface Pool {
   readonly wantsAlwaysOn: boolean
 }
 
+/**
+ * Where those who keep everything are copies enough, nothing is laid, but for one copy on members that are always on when none of them is: else
+ * what a laptop wrote would be nowhere to be had while it sleeps.
+ */
 export function poolOf(members: readonly PlacementMember[], targetCopies: number): Pool {
   const sorted = members.toSorted((left, right) => (left.peer < right.peer ? -1 : 1))
   const everywhere = sorted.filter((member) => member.keep === 'all')
-  const sharers = sorted.filter((member) => member.keep === 'share' && member.capacityBytes > 0)
+  const willing = sorted.filter((member) => member.keep === 'share' && member.capacityBytes > 0)
+  const wantsAlwaysOn = !everywhere.some(isAlwaysOn) && willing.some(isAlwaysOn)
+  const isEnough = everywhere.length >= targetCopies
+  const sharers = isEnough && wantsAlwaysOn ? willing.filter(isAlwaysOn) : willing
+  const wantedCopies = isEnough ? Number(wantsAlwaysOn) : targetCopies - everywhere.length
   const covered = new Set(everywhere.map((member) => zoneKey(member.zone)))
   const zones = [...new Set(sharers.map((member) => zoneKey(member.zone)))].filter((zone) => !covered.has(zone)).toSorted()
   return {
     everywhere: everywhere.map((member) => member.peer),
     peers: sharers.map((member) => member.peer),
     capacities: sharers.map((member) => member.capacityBytes),
-    isAlwaysOn: sharers.map((member) => member.class === 'always-on'),
+    isAlwaysOn: sharers.map(isAlwaysOn),
     zoneOf: sharers.map((member) => zones.indexOf(zoneKey(member.zone))),
     zones,
-    copies: Math.min(Math.max(0, targetCopies - everywhere.length), sharers.length),
-    wantsAlwaysOn: !everywhere.some((member) => member.class === 'always-on') && sharers.some((member) => member.class === 'always-on'),
+    copies: Math.min(wantedCopies, sharers.length),
+    wantsAlwaysOn,
   }
+}
+
+function isAlwaysOn(member: PlacementMember): boolean {
+  return member.class === 'always-on'
 }
 
 /**

@@ -6,8 +6,12 @@ import type { PlacementMember } from '../../engine/replicas/placement-pool.ts'
 /** Every set of members that may hold a block: with all who keep everything, as many as are wanted, over the most zones, then always on. */
 export function allowedSets(members: readonly PlacementMember[], targetCopies: number): readonly (readonly PlacementMember[])[] {
   const everywhere = members.filter((one) => one.keep === 'all')
-  const sharers = members.filter((one) => one.keep === 'share' && one.capacityBytes > 0)
-  const wanted = Math.min(Math.max(0, targetCopies - everywhere.length), sharers.length)
+  const willing = members.filter((one) => one.keep === 'share' && one.capacityBytes > 0)
+  const isAwake = everywhere.some((one) => one.class === 'always-on')
+  // Enough keep everything, and all of these sleep: one more that does not.
+  const isExtra = everywhere.length >= targetCopies && !isAwake
+  const sharers = isExtra ? willing.filter((one) => one.class === 'always-on') : willing
+  const wanted = isExtra ? Math.min(1, sharers.length) : Math.min(Math.max(0, targetCopies - everywhere.length), sharers.length)
   const sets = subsets(sharers, wanted).map((set) => [...everywhere, ...set])
   const mostZones = Math.max(...sets.map(zonesOf))
   const apart = sets.filter((set) => zonesOf(set) === mostZones)

@@ -227,6 +227,18 @@ describe('rules against capacity', () => {
     assert.equal(layout.copies, 0)
   })
 
+  it('where members that keep all are copies enough and every one of them sleeps, members that are always on hold one more between them', () => {
+    const laptops = ['a', 'b'].map((name) => member(name, 'home', 0, { keep: 'all', class: 'daily' }))
+    const pool = [...laptops, member('nas', 'home', 3), member('host', 'home', 1), member('desk', 'office', 9, { class: 'daily' })]
+    const layout = lay(pool, 2)
+    assert.deepEqual(layout.peers, [peerNamed('nas'), peerNamed('host')].sort())
+    for (const holders of layout.holders) assert.equal(holders.length, 3)
+    assert.ok(Math.abs(shareOf('nas', layout) - 0.75) < 0.02, `${shareOf('nas', layout)}`)
+    assert.equal(lay([...pool, member('server', 'rented', 0, { keep: 'all' })], 2).copies, 0, 'one of those who keep all is always on')
+    assert.equal(lay([...laptops, ...pool.slice(4)], 2).copies, 0, 'nobody is always on')
+    assert.equal(shareOf('far', lay([...pool, member('far', 'rented', 1)], 2)), 1, 'zones that have no copy first')
+  })
+
   it('with fewer members than the target all of them hold everything, and with none nobody', () => {
     assert.equal(lay(large, 5).holders[17]?.length, 2)
     assert.deepEqual(lay([member('a', 'home', 0)], 2).holders[17], [])
