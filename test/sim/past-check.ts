@@ -2,6 +2,7 @@
 
 import type { PastVersion } from '../../engine/api/controls.ts'
 import { EngineError } from '../../engine/base/errors.ts'
+import type { FileData } from './file-data.ts'
 import type { SimNode } from './node.ts'
 import type { Scheduler } from './scheduler.ts'
 import { contentAt, contentHash, isIgnoredName, isOwnPath } from './snapshot.ts'
@@ -9,7 +10,14 @@ import { contentAt, contentHash, isIgnoredName, isOwnPath } from './snapshot.ts'
 interface Seen {
   readonly content: string
   readonly sizeBytes: number
+  /** Of its beginning and its end, where it is long enough to be several blocks. */
+  readonly ends: readonly string[]
 }
+
+/** The smallest block that a file is cut into. */
+const endBytes = 64 * 1024
+/** A file up to this size is one block. */
+const oneBlockBytes = 512 * 1024
 
 /** A content that was at a path until the engine changed that. */
 export interface Replaced extends Seen {
@@ -40,24 +48,28 @@ export class PastCheck {
 
   /**
    * As `look`, after a person's work here. History keeps no second copy of what a file of the folder holds: who changes or removes the last
-   * such file had the content before them, and gave it up.
+   * such file had the content before them, and gave it up; with it goes what an earlier version had in common with it (decision 0020). Every step
+   * that changes a part of a file leaves its beginning or its end.
    */
   personActed(): void {
-    const before = new Set([...this.#seen.values()].map(({ content }) => content))
+    const gone = new Map([...this.#seen.values()].map((seen) => [seen.content, seen]))
     this.look()
-    for (const { content } of this.#seen.values()) before.delete(content)
-    for (const content of before) this.#replaced.delete(content)
+    for (const { content } of this.#seen.values()) gone.delete(content)
+    const goneEnds = new Set([...gone.values()].flatMap(({ ends }) => ends))
+    for (const { content, ends } of this.#replaced.values()) {
+      if (gone.has(content) || ends.some((end) => goneEnds.has(end))) this.#replaced.delete(content)
+    }
   }
 
   /** The engine changed something at `path`. */
   engineChanged(path: string, atUs: number): void {
     if (isOwnPath(path) || isIgnoredName(path)) return
     const before = this.#seen.get(path)
-    const content = contentAt(this.#node, path)
-    if (before?.content === content) return
+    const seen = seenAt(this.#node, path)
+    if (before?.content === seen?.content) return
     if (before !== undefined) this.#replaced.set(before.content, { ...before, path, atUs })
-    if (content === undefined) this.#seen.delete(path)
-    else this.#seen.set(path, { content, sizeBytes: this.#node.user.lstat(`${this.#node.folderPath}/${path}`)?.sizeBytes ?? 0 })
+    if (seen === undefined) this.#seen.delete(path)
+    else this.#seen.set(path, seen)
   }
 
   /** Contents that only history can have. */
@@ -74,9 +86,24 @@ function filesOf(node: SimNode): Map<string, Seen> {
   for (const full of node.user.walk(node.folderPath)) {
     const path = full.slice(start)
     const stat = node.user.lstat(full)
-    const content = isOwnPath(path) || isIgnoredName(path) || stat?.kind !== 'file' ? undefined : contentAt(node, path)
-    if (content !== undefined) seen.set(path, { content, sizeBytes: stat?.sizeBytes ?? 0 })
+    const file = isOwnPath(path) || isIgnoredName(path) || stat?.kind !== 'file' ? undefined : seenAt(node, path)
+    if (file !== undefined) seen.set(path, file)
   }
+  return seen
+}
+
+const known = new WeakMap<FileData, { readonly content: string; readonly seen: Seen }>()
+
+function seenAt(node: SimNode, path: string): Seen | undefined {
+  const content = contentAt(node, path)
+  const data = node.user.dataAt(`${node.folderPath}/${path}`)
+  if (content === undefined || data === undefined) return undefined
+  const before = known.get(data)
+  if (before?.content === content) return before.seen
+  const bytes = data.view()
+  const ends = bytes.length <= oneBlockBytes ? [] : [bytes.subarray(0, endBytes), bytes.subarray(-endBytes)].map(contentHash)
+  const seen = { content, sizeBytes: bytes.length, ends }
+  known.set(data, { content, seen })
   return seen
 }
 
