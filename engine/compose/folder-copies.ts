@@ -78,6 +78,7 @@ export class FolderCopies {
       world,
       cards,
       self: parts.network.self,
+      signer: parts.identity,
       folder: own.handle.record,
       log: own.log,
       ownKeep: own.keep,
@@ -87,6 +88,7 @@ export class FolderCopies {
         this.#audit.claimsChanged()
         own.layoutChanged()
       },
+      tell: own.tell,
     })
     this.#count = new CopyCount({
       index,

@@ -1,52 +1,72 @@
-// Which blocks are whose in one folder: the layout of now, computed anew when members or their cards change, and those of a while ago that
-// receipts still name.
+// Which blocks are whose in one folder: the layout of now, as an owner published it or laid anew from that when members or their cards have
+// changed since. An owner publishes what it laid.
 
-import { bytesKey } from '../base/bytes.ts'
+import { bytesKey, equalBytes } from '../base/bytes.ts'
+import { Allowance } from '../base/allowance.ts'
 import { waitAtMost, Wakeup } from '../base/queue.ts'
+import type { Signer } from '../crypto/sign.ts'
 import type { Index } from '../index/index-store.ts'
 import type { Keep, MemberRecord } from '../model/folder.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import type { Holding } from '../replicas/holding.ts'
-import { decodeLayout, encodeLayout, type KeptLayout } from '../replicas/kept-layout.ts'
+import type { KeptLayout } from '../replicas/kept-layout.ts'
+import { LayoutShelf } from '../replicas/layout-shelf.ts'
 import { holdersOf } from '../replicas/layout.ts'
-import { placementDigest, type PlacementInput } from '../replicas/place.ts'
+import { placementFacts, type PlacementInput } from '../replicas/place.ts'
 import type { PlacementMember } from '../replicas/placement-pool.ts'
+import { publishesInMs, signLayout, type PublishedLayout } from '../replicas/published-layout.ts'
 import type { FolderLog } from '../share/folder-log.ts'
 import type { CardShelf } from './card-box.ts'
 import type { EngineWorld } from './parts.ts'
 
 export interface FolderLayoutParts {
   readonly index: Index
-  readonly world: EngineWorld
-  readonly cards: CardShelf
+  readonly world: Pick<EngineWorld, 'clock' | 'jobs' | 'zone' | 'class' | 'capacityBytes'>
+  readonly cards: Pick<CardShelf, 'cardOf'>
   readonly self: PeerId
+  readonly signer: Signer
   readonly folder: Pick<MemberRecord, 'id' | 'row'>
-  readonly log: FolderLog
+  readonly log: Pick<FolderLog, 'members' | 'state' | 'roleOf'>
   readonly ownKeep: Keep
   /** As the member's receipt says; undefined until one came. */
   readonly keepOf: (peer: PeerId) => Keep | undefined
+  /** There is another layout, or one more that receipts may name. */
   readonly changed: () => void
+  /** There is a published layout to be told to the members. */
+  readonly tell: () => void
 }
 
 /** Cards come in bursts when nodes meet: one layout for all of them. */
 const settleMs = 1500
 const idleMs = 60_000
-const keptLayoutsMax = 8
+/** A member that changes its card all the time does not keep the others busy: some at once, then one a minute. */
+const layoutsAllowed = { burst: 30, perSecond: 1 / 60 }
 const nothingYet: Holding = { layout: Uint8Array.of(0), isMine: () => false }
 
 export class FolderLayout {
+  readonly shelf: LayoutShelf
   readonly #parts: FolderLayoutParts
   readonly #wakeup = new Wakeup()
-  /** By digest (`bytesKey`), the oldest first. */
-  readonly #known = new Map<string, KeptLayout>()
+  readonly #allowance: Allowance
   #current: KeptLayout | undefined
+  /** What `#current` was laid from. */
+  #laidFor: { readonly facts: Uint8Array; readonly published: PublishedLayout | undefined } | undefined
 
   constructor(parts: FolderLayoutParts) {
     this.#parts = parts
-    for (const bytes of parts.index.layouts.all(parts.folder.row)) {
-      const layout = decodeLayout(bytes)
-      if (layout !== undefined) this.#known.set(bytesKey(layout.digest), layout)
-    }
+    const { index, folder, world, log, changed, tell } = parts
+    this.#allowance = new Allowance(layoutsAllowed, world.clock.monotonicMs())
+    this.shelf = new LayoutShelf({
+      index,
+      folder,
+      clock: world.clock,
+      isOwner: (peer) => log.roleOf(peer) === 'owner',
+      changed: () => {
+        this.wake()
+        changed()
+        tell()
+      },
+    })
   }
 
   /** Members, their cards or what they keep may have changed. */
@@ -65,9 +85,14 @@ export class FolderLayout {
     return layout === undefined ? nothingYet : { layout: layout.digest, isMine: (id) => holdersOf(layout, id).includes(self) }
   }
 
+  /** Those that must hold the block by the layout of now; nobody while there is none. */
+  holdersNow(block: BlockId): readonly PeerId[] {
+    return this.#current === undefined ? [] : holdersOf(this.#current, block)
+  }
+
   /** undefined for a layout that is not known here. */
   isHolder(digest: Uint8Array, peer: PeerId, block: BlockId): boolean | undefined {
-    const layout = this.#known.get(bytesKey(digest))
+    const layout = this.shelf.of(digest)
     return layout === undefined ? undefined : holdersOf(layout, block).includes(peer)
   }
 
@@ -76,32 +101,50 @@ export class FolderLayout {
     const { clock } = this.#parts.world
     await this.#layOut(signal)
     for (;;) {
-      await waitAtMost(this.#wakeup, clock, idleMs, signal)
-      await clock.sleep(settleMs, signal) // a busy folder wakes it all the time
+      await waitAtMost(this.#wakeup, clock, Math.min(idleMs, this.#publishesInMs ?? idleMs), signal)
+      await clock.sleep(Math.max(settleMs, this.#allowance.waitMs(clock.monotonicMs())), signal) // a busy folder wakes it all the time
       if (this.#isStale) await this.#layOut(signal)
+      if (this.#publishesInMs === 0) this.#publish()
     }
   }
 
   get #isStale(): boolean {
-    return this.#current === undefined || bytesKey(placementDigest(this.#input())) !== bytesKey(this.#current.digest)
+    const laid = this.#laidFor
+    return laid === undefined || laid.published !== this.shelf.published || !equalBytes(laid.facts, placementFacts(this.#input()))
   }
 
   async #layOut(signal: AbortSignal): Promise<void> {
-    const { index, world, folder, changed } = this.#parts
+    const { world, changed } = this.#parts
     const input = this.#input()
-    const name = bytesKey(placementDigest(input))
-    const layout = this.#known.get(name) ?? (await world.jobs.run('layOut', input, { signal }))
+    const facts = placementFacts(input)
+    const { published } = this.shelf
+    const isAsPublished = published !== undefined && equalBytes(published.facts, facts)
+    this.#allowance.use(1, world.clock.monotonicMs())
+    const layout = isAsPublished ? published.layout : await world.jobs.run('layOut', { ...input, previous: tableOf(published) }, { signal })
+    const isOther = this.#current === undefined || bytesKey(this.#current.digest) !== bytesKey(layout.digest)
+    this.#laidFor = { facts, published }
+    if (!isOther) return
     this.#current = layout
-    if (!this.#known.has(name)) {
-      this.#known.set(name, layout)
-      const dropped = [...this.#known.values()].slice(0, Math.max(0, this.#known.size - keptLayoutsMax))
-      for (const { digest } of dropped) this.#known.delete(bytesKey(digest))
-      index.transact(() => {
-        index.layouts.put(folder.row, layout.digest, encodeLayout(layout), world.clock.nowMs())
-        for (const { digest } of dropped) index.layouts.remove(folder.row, digest)
-      })
-    }
+    this.shelf.keep(layout)
     changed()
+  }
+
+  /** undefined where this node publishes nothing as things are. */
+  get #publishesInMs(): number | undefined {
+    const { log, self } = this.#parts
+    const isOwner = log.members.some(({ peer, role, isRetired }) => peer === self && role === 'owner' && !isRetired)
+    if (!isOwner || this.#current === undefined || this.#laidFor === undefined || this.#isStale) return undefined
+    const { facts, published } = this.#laidFor
+    return publishesInMs(published, { self, facts, copies: this.#current.copies }, this.shelf.publishedAgeMs)
+  }
+
+  /** What was laid from the step before is the next one. */
+  #publish(): void {
+    const { signer, folder, world } = this.#parts
+    if (this.#current === undefined || this.#laidFor === undefined) return
+    const { facts, published } = this.#laidFor
+    const next = { step: (published?.step ?? 0) + 1, facts, layout: this.#current }
+    this.shelf.take(signLayout(signer, folder.id, next, world.clock.nowMs()))
   }
 
   #input(): PlacementInput {
@@ -120,4 +163,11 @@ export class FolderLayout {
     if (card === undefined) return []
     return [{ peer, zone: card.zone, class: card.class, capacityBytes: card.capacityBytes, keep: keepOf(peer) ?? 'share' }]
   }
+}
+
+/** Without what a worker has no use for. */
+function tableOf(published: PublishedLayout | undefined): PlacementInput['previous'] {
+  if (published === undefined) return undefined
+  const { peers, copies, slots } = published.layout
+  return { peers, copies, slots }
 }

@@ -227,6 +227,7 @@ export class MemberWork {
       folderLog: this.log,
       cards: box,
       receipts: this.copies.receipts,
+      layouts: this.copies.layout.shelf,
       news: this.#news,
       ownPastFound,
       needs,

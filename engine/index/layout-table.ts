@@ -1,4 +1,4 @@
-// Placements of a folder, as they were computed here, the latest few: receipts name them for a while after they changed.
+// Placements of a folder, the latest few: receipts name them for a while after they changed. And the one that an owner published last.
 
 import type { StatementSync } from 'node:sqlite'
 import { bytesOf } from './columns.ts'
@@ -8,6 +8,8 @@ export class LayoutTable {
   readonly #all: StatementSync
   readonly #put: StatementSync
   readonly #remove: StatementSync
+  readonly #published: StatementSync
+  readonly #setPublished: StatementSync
 
   constructor(database: Database) {
     this.#all = database.prepare('select bytes from layout where folder = ? order by seen_ms')
@@ -16,6 +18,10 @@ export class LayoutTable {
        on conflict do update set bytes = excluded.bytes, seen_ms = excluded.seen_ms`,
     )
     this.#remove = database.prepare('delete from layout where folder = ? and digest = ?')
+    this.#published = database.prepare('select bytes from published_layout where folder = ?')
+    this.#setPublished = database.prepare(
+      'insert into published_layout (folder, bytes) values (?, ?) on conflict do update set bytes = excluded.bytes',
+    )
   }
 
   /** Encoded, the oldest first. */
@@ -29,5 +35,16 @@ export class LayoutTable {
 
   remove(folderRow: number, digest: Uint8Array): void {
     this.#remove.run(folderRow, digest)
+  }
+
+  /** What an owner published, as it was signed. */
+  published(folderRow: number): Uint8Array | undefined {
+    const row = this.#published.get(folderRow)
+    return row === undefined ? undefined : bytesOf(row, 'bytes')
+  }
+
+  /** In place of an earlier one. */
+  setPublished(folderRow: number, bytes: Uint8Array): void {
+    this.#setPublished.run(folderRow, bytes)
   }
 }

@@ -267,4 +267,11 @@ export const migrations: readonly string[] = [
     primary key (folder, peer_id)
   ) without rowid;
   `,
+  /* 11 */ `
+  -- The layout that an owner published last, as it was signed.
+  create table published_layout (
+    folder integer primary key references folder(id) on delete cascade,
+    bytes blob not null
+  );
+  `,
 ]

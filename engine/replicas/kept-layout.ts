@@ -1,9 +1,8 @@
 // A layout as it is kept: what is needed to say later who held what by it. Digest, members that keep everything, table.
 
-import { present } from '../base/assert.ts'
 import { concatBytes } from '../base/bytes.ts'
-import { peerIdOf, publicKeyOf } from '../crypto/identity.ts'
-import { encodeTable, parseTable } from './layout-bytes.ts'
+import { peerIdOf } from '../crypto/identity.ts'
+import { encodeEverywhere, encodeTable, parseTable } from './layout-bytes.ts'
 import { holdersByPartition, type Layout } from './layout.ts'
 
 export type KeptLayout = Pick<Layout, 'digest' | 'everywhere' | 'peers' | 'copies' | 'slots' | 'holders'>
@@ -13,10 +12,7 @@ const keyBytes = 32
 const headBytes = digestBytes + 2
 
 export function encodeLayout({ digest, everywhere, peers, copies, slots }: KeptLayout): Uint8Array {
-  const keys = everywhere.map((peer) => present(publicKeyOf(peer), 'a peer id holds its key'))
-  const count = new Uint8Array(2)
-  new DataView(count.buffer).setUint16(0, keys.length)
-  return concatBytes([digest, count, ...keys, encodeTable({ peers, copies, slots })])
+  return concatBytes([digest, encodeEverywhere(everywhere), encodeTable({ peers, copies, slots })])
 }
 
 /** undefined when it is not what `encodeLayout` makes. */

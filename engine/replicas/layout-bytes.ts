@@ -1,9 +1,11 @@
 // A layout's table as bytes, to be kept and told: version, copies, members by their keys, then for each partition its members' indexes.
 
 import { assert, present } from '../base/assert.ts'
+import { concatBytes } from '../base/bytes.ts'
+import { blake3 } from '../crypto/hash.ts'
 import { peerIdOf, publicKeyOf } from '../crypto/identity.ts'
 import { targetCopiesMax } from '../model/limits.ts'
-import type { PeerId } from '../model/ids.ts'
+import type { FolderId, PeerId } from '../model/ids.ts'
 import { nobody, partitionCount, type LayoutTable } from './layout.ts'
 
 const tableVersion = 1
@@ -30,6 +32,18 @@ export function encodeTable({ peers, copies, slots }: LayoutTable): Uint8Array {
     else bytes[start + index] = slot === nobody ? byteNobody : slot
   }
   return bytes
+}
+
+/** The keys of members, after their number: of those that keep everything. */
+export function encodeEverywhere(everywhere: readonly PeerId[]): Uint8Array {
+  const count = new Uint8Array(2)
+  new DataView(count.buffer).setUint16(0, everywhere.length)
+  return concatBytes([count, ...everywhere.map((peer) => present(publicKeyOf(peer), 'a peer id holds its key'))])
+}
+
+/** 32 bytes that name a layout by what it gives to whom, whatever it was computed from. Receipts say it. */
+export function layoutDigest(folder: FolderId, everywhere: readonly PeerId[], table: LayoutTable): Uint8Array {
+  return blake3(concatBytes([folder, encodeEverywhere(everywhere), encodeTable(table)]))
 }
 
 /** undefined when it is not what `encodeTable` makes: another length, a member that is not in it or twice in a row. */

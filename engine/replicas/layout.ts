@@ -18,7 +18,7 @@ export interface LayoutTable {
 }
 
 export interface Layout extends LayoutTable {
-  /** 32 bytes that name all that it was computed from: equal digests mean equal layouts. Receipts say it. */
+  /** 32 bytes that name what it gives to whom: `layoutDigest`. Receipts say it. */
   readonly digest: Uint8Array
   /** Members that keep everything: holders of every block. */
   readonly everywhere: readonly PeerId[]

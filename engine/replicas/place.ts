@@ -8,8 +8,8 @@ import { concatBytes, utf8 } from '../base/bytes.ts'
 import { blake3 } from '../crypto/hash.ts'
 import type { FolderId } from '../model/ids.ts'
 import { targetCopiesMax } from '../model/limits.ts'
-import { encodeTable } from './layout-bytes.ts'
-import { nobody, partitionCount, type Layout, type LayoutTable } from './layout.ts'
+import { layoutDigest } from './layout-bytes.ts'
+import { holdersByPartition, nobody, partitionCount, type Layout, type LayoutTable } from './layout.ts'
 import { balance } from './placement-balance.ts'
 import { boardOf } from './placement-board.ts'
 import { rendezvousKeys } from './placement-keys.ts'
@@ -26,7 +26,7 @@ export interface PlacementInput {
   readonly previous?: LayoutTable | undefined
 }
 
-/** Another way of laying the same members is another number: it is in every digest. */
+/** Another way of laying the same members is another number: it is in all facts. */
 const placementVersion = 2
 
 /** The layout of these members. CPU: some 10 to 100 ms, so not once a second on the main thread. */
@@ -34,22 +34,19 @@ export function layOut(input: PlacementInput): Layout {
   assert(input.targetCopies >= 1 && input.targetCopies <= targetCopiesMax, 'a folder has target copies within their bounds')
   assert(new Set(input.members.map((member) => member.peer)).size === input.members.length, 'a member is in a folder once')
   const pool = poolOf(input.members, input.targetCopies)
-  const digest = placementDigest(input)
   if (pool.peers.length >= nobody) throw new EngineError('INTERNAL', `${pool.peers.length} members keep a share: placement knows ${nobody}`)
-  if (pool.copies === 0)
-    return layoutOf(
-      pool,
-      digest,
-      pool.peers.map(() => 0),
-      [],
-    )
+  if (pool.copies === 0) return layoutOf(input.folder, pool, noShares(pool), [])
   const shares = sharesOf(pool)
   const board = boardOf(rulesOf(input.folder, pool, shares), rendezvousKeys(input.folder, pool.peers), shares.fractions, input.previous)
   balance(board)
-  return layoutOf(pool, digest, shares.fractions, board.rows)
+  return layoutOf(input.folder, pool, shares.fractions, board.rows)
 }
 
-function layoutOf(pool: Pool, digest: Uint8Array, fractions: readonly number[], rows: readonly (readonly number[])[]): Layout {
+function noShares({ peers }: Pool): readonly number[] {
+  return peers.map(() => 0)
+}
+
+function layoutOf(folder: FolderId, pool: Pool, fractions: readonly number[], rows: readonly (readonly number[])[]): Layout {
   const { everywhere, peers, copies } = pool
   const slots = new Uint16Array(partitionCount * copies).fill(nobody)
   for (const [partition, row] of rows.entries())
@@ -57,15 +54,16 @@ function layoutOf(pool: Pool, digest: Uint8Array, fractions: readonly number[], 
       row.toSorted((left, right) => left - right),
       partition * copies,
     )
-  const holders = Array.from({ length: partitionCount }, (_, partition) => [
-    ...everywhere,
-    ...(rows[partition] ?? []).flatMap((member) => peers[member] ?? []),
-  ])
-  return { digest, everywhere, peers, copies, slots, fractions, holders }
+  const table = { peers, copies, slots }
+  const digest = layoutDigest(folder, everywhere, table)
+  return { digest, everywhere, ...table, fractions, holders: holdersByPartition(everywhere, table) }
 }
 
-/** 32 bytes that name everything the layout of this input depends on; cheap next to the layout. */
-export function placementDigest({ folder, members, targetCopies, previous }: PlacementInput): Uint8Array {
+/**
+ * 32 bytes that name what is known of folder and members as far as a layout depends on it: with the same previous table, equal facts give equal
+ * layouts. Cheap next to the layout.
+ */
+export function placementFacts({ folder, members, targetCopies }: Omit<PlacementInput, 'previous'>): Uint8Array {
   const described = members
     .filter((member) => member.keep === 'all' || (member.keep === 'share' && member.capacityBytes > 0))
     .toSorted((left, right) => (left.peer < right.peer ? -1 : 1))
@@ -77,6 +75,5 @@ export function placementDigest({ folder, members, targetCopies, previous }: Pla
       member.keep === 'all' ? 0 : member.capacityBytes,
     ])
   const facts = utf8(JSON.stringify({ placementVersion, targetCopies, members: described }))
-  const table = previous === undefined ? new Uint8Array(0) : encodeTable(previous)
-  return blake3(concatBytes([folder, blake3(facts), blake3(table)]))
+  return blake3(concatBytes([folder, blake3(facts)]))
 }

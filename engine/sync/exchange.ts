@@ -16,10 +16,12 @@ import {
   otherNews,
   ownCardFrames,
   takeCard,
+  takeLayout,
   takeLogPart,
   takeReceipt,
   type CardBox,
   type FolderLog,
+  type LayoutBox,
   type ReceiptBox,
 } from './other-news.ts'
 import { headMessage } from './own-past.ts'
@@ -32,6 +34,7 @@ export interface ExchangeParts extends ReceiveParts {
   readonly folderLog: FolderLog
   readonly cards: CardBox
   readonly receipts: ReceiptBox
+  readonly layouts: LayoutBox
   readonly news: FolderNews
   /** How many are still to be applied here: what subscribers are told. */
   readonly needs: () => number
@@ -166,7 +169,7 @@ export class Exchange {
     refuseOwnPast(this.#parts, headsOf(subscribe.heads), [])
     if (!folderLog.isMember(peer)) throw new EngineError('NOT_A_MEMBER', `${peer} is not a member of this folder`)
     // From what the peer said it has: what joined the log while the two introduced themselves is told too.
-    const others = otherNews(this.#parts, peer, Number(hello.logLength))
+    const others = otherNews(this.#parts, { peer, logLength: Number(hello.logLength), layoutMark: subscribe.layoutMark })
     this.#subscribers.set(peer, { cursor: 0, needs: 0 })
     try {
       await runTogether(signal, [
@@ -180,11 +183,11 @@ export class Exchange {
   }
 
   #subscribeMessage(peer: PeerId, indexId: Uint8Array): MessageInitShape<typeof SubscribeSchema> {
-    const { index, handle } = this.#parts
+    const { index, handle, layouts } = this.#parts
     const known = index.peers.cursor(handle.row, peer)
     const isSame = known !== undefined && known.indexId.every((byte, at) => byte === indexId[at])
     const heads = index.entries.authors(handle.row).map((author) => headMessage(index, author))
-    return { indexId, cursor: BigInt(isSame ? known.position : 0), heads }
+    return { indexId, cursor: BigInt(isSame ? known.position : 0), heads, layoutMark: layouts.mark }
   }
 
   async #awaitSubscribe(channel: Channel, signal: AbortSignal): Promise<Subscribe | undefined> {
@@ -220,6 +223,9 @@ export class Exchange {
         return undefined
       case 'receipt':
         takeReceipt(this.#parts.receipts, frame.value)
+        return undefined
+      case 'layout':
+        takeLayout(this.#parts.layouts, frame.value)
         return undefined
       default:
         throw new EngineError('PEER_MISBEHAVED', `${peer} spoke out of turn; the connection for this folder was closed`)

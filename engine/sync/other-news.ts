@@ -1,9 +1,20 @@
-// What a subscriber is told beside entries: the folder's admin log and its members' cards, and the log in the other direction too.
+// What a subscriber is told beside entries: the folder's admin log, its members' cards and receipts, the published layout, and the log in
+// the other direction too.
 
 import { fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { EngineError } from '../base/errors.ts'
 import type { PeerId } from '../model/ids.ts'
-import { CardSchema, ReceiptSchema, type Card, type IndexFrameSchema, type LogPart, type Receipt } from '../model/wire/exchange_pb.ts'
+import { equalBytes } from '../base/bytes.ts'
+import {
+  CardSchema,
+  PublishedLayoutSchema,
+  ReceiptSchema,
+  type Card,
+  type IndexFrameSchema,
+  type LogPart,
+  type PublishedLayout,
+  type Receipt,
+} from '../model/wire/exchange_pb.ts'
 
 export type OutgoingFrame = MessageInitShape<typeof IndexFrameSchema>['kind'] & {}
 
@@ -71,6 +82,20 @@ export interface ReceiptBox {
   take(encoded: Uint8Array): void
 }
 
+/** The layout that an owner published last, encoded; replicas/ keeps it. */
+export interface LayoutBox {
+  /** Changes whenever `bytes` does. */
+  readonly edition: number
+  readonly bytes: Uint8Array | undefined
+  /** What a peer that knows the same one says too. */
+  readonly mark: Uint8Array
+  take(encoded: Uint8Array): void
+}
+
+export function takeLayout(layouts: LayoutBox, layout: PublishedLayout): void {
+  layouts.take(toBinary(PublishedLayoutSchema, layout))
+}
+
 export function takeReceipt(receipts: ReceiptBox, receipt: Receipt): void {
   receipts.take(toBinary(ReceiptSchema, receipt))
 }
@@ -91,11 +116,21 @@ export interface NewsBoxes {
   readonly folderLog: FolderLog
   readonly cards: CardBox
   readonly receipts: ReceiptBox
+  readonly layouts: LayoutBox
 }
 
-/** Log entries, cards and receipts that came up since the last call; at the first, what a peer lacks that has `logLength` entries. */
-export function otherNews({ folderLog, cards, receipts }: NewsBoxes, peer: PeerId, logLength: number): () => readonly OutgoingFrame[] {
-  let logTold = logLength
+/** What a peer has at the beginning, as it says. */
+export interface PeerKnows {
+  readonly peer: PeerId
+  readonly logLength: number
+  readonly layoutMark: Uint8Array
+}
+
+/** Log entries, cards, receipts and published layouts that came up since the last call; at the first, what a peer lacks of them. */
+export function otherNews({ folderLog, cards, receipts, layouts }: NewsBoxes, knows: PeerKnows): () => readonly OutgoingFrame[] {
+  const { peer } = knows
+  let logTold = knows.logLength
+  let layoutTold = equalBytes(layouts.mark, knows.layoutMark) ? layouts.edition : -1
   let cardsTold = -1
   let receiptsTold = -1
   const toldEditions = new Map<PeerId, number>()
@@ -108,6 +143,11 @@ export function otherNews({ folderLog, cards, receipts }: NewsBoxes, peer: PeerI
     if (cards.edition !== cardsTold) {
       cardsTold = cards.edition
       for (const card of cards.all()) frames.push({ case: 'card', value: fromBinary(CardSchema, card) })
+    }
+    // Before the receipts that name it.
+    if (layouts.edition !== layoutTold) {
+      layoutTold = layouts.edition
+      if (layouts.bytes !== undefined) frames.push({ case: 'layout', value: fromBinary(PublishedLayoutSchema, layouts.bytes) })
     }
     if (receipts.edition !== receiptsTold) {
       // Its own last word is told to a peer once: it may have lost it with its index.

@@ -127,7 +127,13 @@ describe('a damaged frame', () => {
 async function sentBy(author: IndexNode): Promise<Uint8Array> {
   const ending = new AbortController()
   const { left, right } = channelPair(author.peer, author.peer, 'test')
-  const subscribe = { $typeName: 'holdfast.v1.Subscribe' as const, indexId: new Uint8Array(16), cursor: 0n, heads: [] }
+  const subscribe = {
+    $typeName: 'holdfast.v1.Subscribe' as const,
+    indexId: new Uint8Array(16),
+    cursor: 0n,
+    heads: [],
+    layoutMark: new Uint8Array(0),
+  }
   const announcement = {
     index: author.index,
     folderRow: author.handle.row,

@@ -11,9 +11,9 @@ import { layOut } from '../../engine/replicas/place.ts'
 import { folderNamed, member, pools } from '../support/placement-pools.ts'
 
 const golden = {
-  digest: '7404bd1c178bb06b5122c408491fc0db472ead0fcf2cfebd6bee0c1177560a00',
+  digest: 'cc862a31e221bad27bd7dc8a2112ec97082ee00035da61f168eea7a182cc8a92',
   table: 'b722a494715a982da322e6f5a59925d2fcc9d5f9b845add0014a52d85e604ac7',
-  nextDigest: '3770ab7fabe80f44fde746a8d3e2236abbc9be8b4ff8a23b8c308ea388a56893',
+  nextDigest: 'd6568e79c1839acb7cfe2ca7502994045332ee6189c7c3d2c31830c3669680da',
   next: 'b18ec3f3ba2b024aa1c469d3851c88f1b7b28ac6d4666f6deda4586d39b2f3c0',
 }
 

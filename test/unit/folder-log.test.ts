@@ -21,6 +21,7 @@ import {
   otherNews,
   takeLogPart,
   type CardBox,
+  type LayoutBox,
   type ReceiptBox,
   type OutgoingFrame,
 } from '../../engine/sync/other-news.ts'
@@ -31,6 +32,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { stillClock } from '../support/blocks.ts'
 
 const noReceipts: ReceiptBox = { edition: 0, rows: () => [], take: () => undefined }
+const noLayouts: LayoutBox = { edition: 0, bytes: undefined, mark: new Uint8Array(0), take: () => undefined }
 const noCards: CardBox = { edition: 0, all: () => [], take: () => undefined }
 
 function identityOf(label: string): Identity {
@@ -127,7 +129,8 @@ describe("a folder's admin log", () => {
 
   it('is told once, and then only what is new', () => {
     using world = openWorld()
-    const news = otherNews({ folderLog: world.log, cards: noCards, receipts: noReceipts }, identityOf('ada').peerId, 0)
+    const boxes = { folderLog: world.log, cards: noCards, receipts: noReceipts, layouts: noLayouts }
+    const news = otherNews(boxes, { peer: identityOf('ada').peerId, logLength: 0, layoutMark: noLayouts.mark })
     assert.equal(news().length, 1)
     assert.equal(news().length, 0)
     append(world, memberAdded('ada'))
@@ -195,6 +198,7 @@ function exchangeOf({ index, log, owner, record }: World): Exchange {
     ownPastFound: () => undefined,
     cards: noCards,
     receipts: noReceipts,
+    layouts: noLayouts,
     news: new FolderNews(),
     needs: () => 0,
     events: { received: () => undefined, peerHas: () => undefined, changed: () => undefined },

@@ -9,7 +9,7 @@ import fc from 'fast-check'
 import { parseBlockId } from '../../engine/model/ids.ts'
 import { present } from '../../engine/base/assert.ts'
 import { holdersOf, partitionCount, partitionsOf, type Layout } from '../../engine/replicas/layout.ts'
-import { layOut, placementDigest } from '../../engine/replicas/place.ts'
+import { layOut, placementFacts } from '../../engine/replicas/place.ts'
 import type { PlacementMember } from '../../engine/replicas/placement-pool.ts'
 import {
   changes,
@@ -79,7 +79,7 @@ describe('placement', () => {
     fc.assert(fc.property(members, target, check), { numRuns: runs / 4, seed })
   })
 
-  it('has another digest for anything that may change the layout', () => {
+  it('knows by facts what may change the layout, and names a layout by what it gives to whom', () => {
     const pool = [member('a', 'home', 1), member('b', 'office', 2), member('c', '', 1, { class: 'daily' })]
     const input = { folder, members: pool, targetCopies: 2 }
     const digests = [
@@ -91,10 +91,13 @@ describe('placement', () => {
       { ...input, members: pool.with(0, member('a', 'home', 1.1)) },
       { ...input, members: pool.with(2, member('c', '', 1)) },
       { ...input, members: pool.with(0, member('a', 'home', 1, { keep: 'all' })) },
-      { ...input, previous: lay(pool, 2) },
-    ].map((each) => Buffer.from(placementDigest(each)).toString('hex'))
+    ].map((each) => Buffer.from(placementFacts(each)).toString('hex'))
     assert.equal(new Set(digests).size, digests.length)
-    assert.deepEqual(Buffer.from(lay(pool, 2).digest).toString('hex'), digests[0])
+    const nameOf = ({ digest }: Layout): string => Buffer.from(digest).toString('hex')
+    const name = nameOf(lay(pool, 1))
+    assert.equal(nameOf(lay(pool.with(1, member('b', 'office', 2.000001)), 1, lay(pool, 1))), name) // too little for a partition
+    assert.notEqual(nameOf(lay(pool.with(1, member('b', 'office', 3)), 1, lay(pool, 1))), name)
+    assert.notEqual(nameOf(layOut({ ...input, targetCopies: 1, folder: folderNamed('other') })), name)
   })
 
   it('answers for a block what its partition says', () => {

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file exchange.proto.
  */
 export const file_exchange: GenFile = /*@__PURE__*/
-  fileDesc("Cg5leGNoYW5nZS5wcm90bxILaG9sZGZhc3QudjEi6QIKCkluZGV4RnJhbWUSIwoFaGVsbG8YASABKAsyEi5ob2xkZmFzdC52MS5IZWxsb0gAEicKB3dlbGNvbWUYAiABKAsyFC5ob2xkZmFzdC52MS5XZWxjb21lSAASIwoDbG9nGAMgASgLMhQuaG9sZGZhc3QudjEuTG9nUGFydEgAEisKCXN1YnNjcmliZRgEIAEoCzIWLmhvbGRmYXN0LnYxLlN1YnNjcmliZUgAEiMKBWJhdGNoGAUgASgLMhIuaG9sZGZhc3QudjEuQmF0Y2hIABIhCgRoYXZlGAYgASgLMhEuaG9sZGZhc3QudjEuSGF2ZUgAEh8KA2FjaxgHIAEoCzIQLmhvbGRmYXN0LnYxLkFja0gAEiEKBGNhcmQYCCABKAsyES5ob2xkZmFzdC52MS5DYXJkSAASJwoHcmVjZWlwdBgJIAEoCzIULmhvbGRmYXN0LnYxLlJlY2VpcHRIAEIGCgRraW5kIkoKBUhlbGxvEg8KB3ZlcnNpb24YASABKA0SDQoFbm9uY2UYAiABKAwSDQoFcHJvb2YYAyABKAwSEgoKbG9nX2xlbmd0aBgEIAEoBCJOCgdXZWxjb21lEg0KBXByb29mGAEgASgMEhIKCmxvZ19sZW5ndGgYAiABKAQSEAoIaW5kZXhfaWQYAyABKAwSDgoGcGF1c2VkGAQgASgIIk8KB0xvZ1BhcnQSFgoOZmlyc3RfcG9zaXRpb24YASABKAQSLAoHZW50cmllcxgCIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5Ik8KCVN1YnNjcmliZRIQCghpbmRleF9pZBgBIAEoDBIOCgZjdXJzb3IYAiABKAQSIAoFaGVhZHMYAyADKAsyES5ob2xkZmFzdC52MS5IZWFkIjEKBEhlYWQSDgoGYXV0aG9yGAEgASgMEgsKA3NlcRgCIAEoBBIMCgRtYXJrGAMgASgMIpoBCgVCYXRjaBIkCgRzZXRzGAEgAygLMhYuaG9sZGZhc3QudjEuQ2hhbmdlU2V0EiYKB2VudHJpZXMYAiADKAsyFS5ob2xkZmFzdC52MS5FbnRyeVJlZhIOCgZjdXJzb3IYAyABKAQSEQoJY2F1Z2h0X3VwGAQgASgIEiAKBWhlYWRzGAUgAygLMhEuaG9sZGZhc3QudjEuSGVhZCI4CghFbnRyeVJlZhILCgNzZXQYASABKA0SEAoIcG9zaXRpb24YAiABKA0SDQoFZW50cnkYAyABKAwiFwoESGF2ZRIPCgdjb3VudGVyGAEgASgEIiQKA0FjaxIOCgZjdXJzb3IYASABKAQSDQoFbmVlZHMYAiABKAQiJwoEQ2FyZBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKmAQoIQ2FyZEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIQCghub2RlX2tleRgCIAEoDBIPCgdlZGl0aW9uGAMgASgEEgwKBG5hbWUYBCABKAkSDAoEem9uZRgFIAEoCRINCgVjbGFzcxgGIAEoDRIWCg5jYXBhY2l0eV9ieXRlcxgHIAEoBBIRCglhZGRyZXNzZXMYCCADKAkSEAoIc29mdHdhcmUYCSABKAkiKgoHUmVjZWlwdBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKtAQoLUmVjZWlwdEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIRCglmb2xkZXJfaWQYAiABKAwSEAoIbm9kZV9rZXkYAyABKAwSDwoHZWRpdGlvbhgEIAEoBBISCgpsb2dfbGVuZ3RoGAUgASgEEgwKBGtlZXAYBiABKA0SDwoHdGltZV9tcxgHIAEoAxIkCgVwYXJ0cxgIIAMoCzIVLmhvbGRmYXN0LnYxLkhlbGRQYXJ0Ik0KCEhlbGRQYXJ0Eg4KBmxheW91dBgBIAEoDBIgCgVoZWFkcxgCIAMoCzIRLmhvbGRmYXN0LnYxLkhlYWQSDwoHbGFja2luZxgDIAMoDCKUAgoLQmxvY2tzRnJhbWUSIwoFaGVsbG8YASABKAsyEi5ob2xkZmFzdC52MS5IZWxsb0gAEicKB3dlbGNvbWUYAiABKAsyFC5ob2xkZmFzdC52MS5XZWxjb21lSAASKAoIZ2V0X21hbnkYAyABKAsyFC5ob2xkZmFzdC52MS5HZXRNYW55SAASJwoEcGFydBgEIAEoCzIXLmhvbGRmYXN0LnYxLkJsb2Nrc1BhcnRIABIuCgtsYW5lX3dhbnRlZBgFIAEoCzIXLmhvbGRmYXN0LnYxLkxhbmVXYW50ZWRIABIsCgpsYW5lX29mZmVyGAYgASgLMhYuaG9sZGZhc3QudjEuTGFuZU9mZmVySABCBgoEa2luZCIMCgpMYW5lV2FudGVkIjgKCUxhbmVPZmZlchIMCgRwb3J0GAEgASgNEg0KBXRva2VuGAIgASgMEg4KBnNlY3JldBgDIAEoDCJHCgdHZXRNYW55Eg8KB3JlcXVlc3QYASABKA0SCwoDaWRzGAIgASgMEg8KB2J5X2xhbmUYAyABKAgSDQoFbm9uY2UYBCABKAwiPwoKQmxvY2tzUGFydBIPCgdyZXF1ZXN0GAEgASgNEg8KB2xlbmd0aHMYAiADKA0SDwoHcGF5bG9hZBgDIAEoDCJRCgtKb2luUmVxdWVzdBIPCgd2ZXJzaW9uGAEgASgNEg8KB2xpbmtfaWQYAiABKAwSDQoFcHJvb2YYAyABKAwSEQoJbm9kZV9uYW1lGAQgASgJImgKCkpvaW5BbnN3ZXISKQoIYWNjZXB0ZWQYASABKAsyFS5ob2xkZmFzdC52MS5BY2NlcHRlZEgAEicKB3JlZnVzZWQYAiABKAsyFC5ob2xkZmFzdC52MS5SZWZ1c2VkSABCBgoEa2luZCLkAQoIQWNjZXB0ZWQSEQoJZm9sZGVyX2lkGAEgASgMEhMKC2ZvbGRlcl9uYW1lGAIgASgJEgwKBHJvbGUYAyABKA0SKAoDbG9nGAQgAygLMhsuaG9sZGZhc3QudjEuU2lnbmVkTG9nRW50cnkSFQoNYWNjZXNzX3NlY3JldBgFIAEoDBIVCg1mb2xkZXJfc2VjcmV0GAYgASgMEigKBmVwb2NocxgHIAMoCzIYLmhvbGRmYXN0LnYxLkVwb2NoU2VjcmV0EiAKBWNhcmRzGAggAygLMhEuaG9sZGZhc3QudjEuQ2FyZCIsCgtFcG9jaFNlY3JldBINCgVlcG9jaBgBIAEoDRIOCgZzZWNyZXQYAiABKAwiFwoHUmVmdXNlZBIMCgRjb2RlGAEgASgJIoQBCghMaW5rQm9keRIPCgd2ZXJzaW9uGAEgASgNEg8KB2xpbmtfaWQYAiABKAwSDgoGc2VjcmV0GAMgASgMEhAKCG5vZGVfa2V5GAQgASgMEhEKCWFkZHJlc3NlcxgFIAMoDBITCgtmb2xkZXJfbmFtZRgGIAEoCRIMCgRyb2xlGAcgASgNYgZwcm90bzM", [file_entry]);
+  fileDesc("Cg5leGNoYW5nZS5wcm90bxILaG9sZGZhc3QudjEimQMKCkluZGV4RnJhbWUSIwoFaGVsbG8YASABKAsyEi5ob2xkZmFzdC52MS5IZWxsb0gAEicKB3dlbGNvbWUYAiABKAsyFC5ob2xkZmFzdC52MS5XZWxjb21lSAASIwoDbG9nGAMgASgLMhQuaG9sZGZhc3QudjEuTG9nUGFydEgAEisKCXN1YnNjcmliZRgEIAEoCzIWLmhvbGRmYXN0LnYxLlN1YnNjcmliZUgAEiMKBWJhdGNoGAUgASgLMhIuaG9sZGZhc3QudjEuQmF0Y2hIABIhCgRoYXZlGAYgASgLMhEuaG9sZGZhc3QudjEuSGF2ZUgAEh8KA2FjaxgHIAEoCzIQLmhvbGRmYXN0LnYxLkFja0gAEiEKBGNhcmQYCCABKAsyES5ob2xkZmFzdC52MS5DYXJkSAASJwoHcmVjZWlwdBgJIAEoCzIULmhvbGRmYXN0LnYxLlJlY2VpcHRIABIuCgZsYXlvdXQYCiABKAsyHC5ob2xkZmFzdC52MS5QdWJsaXNoZWRMYXlvdXRIAEIGCgRraW5kIkoKBUhlbGxvEg8KB3ZlcnNpb24YASABKA0SDQoFbm9uY2UYAiABKAwSDQoFcHJvb2YYAyABKAwSEgoKbG9nX2xlbmd0aBgEIAEoBCJOCgdXZWxjb21lEg0KBXByb29mGAEgASgMEhIKCmxvZ19sZW5ndGgYAiABKAQSEAoIaW5kZXhfaWQYAyABKAwSDgoGcGF1c2VkGAQgASgIIk8KB0xvZ1BhcnQSFgoOZmlyc3RfcG9zaXRpb24YASABKAQSLAoHZW50cmllcxgCIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5ImQKCVN1YnNjcmliZRIQCghpbmRleF9pZBgBIAEoDBIOCgZjdXJzb3IYAiABKAQSIAoFaGVhZHMYAyADKAsyES5ob2xkZmFzdC52MS5IZWFkEhMKC2xheW91dF9tYXJrGAQgASgMIjEKBEhlYWQSDgoGYXV0aG9yGAEgASgMEgsKA3NlcRgCIAEoBBIMCgRtYXJrGAMgASgMIpoBCgVCYXRjaBIkCgRzZXRzGAEgAygLMhYuaG9sZGZhc3QudjEuQ2hhbmdlU2V0EiYKB2VudHJpZXMYAiADKAsyFS5ob2xkZmFzdC52MS5FbnRyeVJlZhIOCgZjdXJzb3IYAyABKAQSEQoJY2F1Z2h0X3VwGAQgASgIEiAKBWhlYWRzGAUgAygLMhEuaG9sZGZhc3QudjEuSGVhZCI4CghFbnRyeVJlZhILCgNzZXQYASABKA0SEAoIcG9zaXRpb24YAiABKA0SDQoFZW50cnkYAyABKAwiFwoESGF2ZRIPCgdjb3VudGVyGAEgASgEIiQKA0FjaxIOCgZjdXJzb3IYASABKAQSDQoFbmVlZHMYAiABKAQiJwoEQ2FyZBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKmAQoIQ2FyZEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIQCghub2RlX2tleRgCIAEoDBIPCgdlZGl0aW9uGAMgASgEEgwKBG5hbWUYBCABKAkSDAoEem9uZRgFIAEoCRINCgVjbGFzcxgGIAEoDRIWCg5jYXBhY2l0eV9ieXRlcxgHIAEoBBIRCglhZGRyZXNzZXMYCCADKAkSEAoIc29mdHdhcmUYCSABKAkiKgoHUmVjZWlwdBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKtAQoLUmVjZWlwdEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIRCglmb2xkZXJfaWQYAiABKAwSEAoIbm9kZV9rZXkYAyABKAwSDwoHZWRpdGlvbhgEIAEoBBISCgpsb2dfbGVuZ3RoGAUgASgEEgwKBGtlZXAYBiABKA0SDwoHdGltZV9tcxgHIAEoAxIkCgVwYXJ0cxgIIAMoCzIVLmhvbGRmYXN0LnYxLkhlbGRQYXJ0Ik0KCEhlbGRQYXJ0Eg4KBmxheW91dBgBIAEoDBIgCgVoZWFkcxgCIAMoCzIRLmhvbGRmYXN0LnYxLkhlYWQSDwoHbGFja2luZxgDIAMoDCIyCg9QdWJsaXNoZWRMYXlvdXQSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwikwEKCkxheW91dEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIRCglmb2xkZXJfaWQYAiABKAwSEAoIbm9kZV9rZXkYAyABKAwSDAoEc3RlcBgEIAEoBBINCgVmYWN0cxgFIAEoDBISCgpldmVyeXdoZXJlGAYgAygMEg0KBXRhYmxlGAcgASgMEg8KB3RpbWVfbXMYCCABKAMilAIKC0Jsb2Nrc0ZyYW1lEiMKBWhlbGxvGAEgASgLMhIuaG9sZGZhc3QudjEuSGVsbG9IABInCgd3ZWxjb21lGAIgASgLMhQuaG9sZGZhc3QudjEuV2VsY29tZUgAEigKCGdldF9tYW55GAMgASgLMhQuaG9sZGZhc3QudjEuR2V0TWFueUgAEicKBHBhcnQYBCABKAsyFy5ob2xkZmFzdC52MS5CbG9ja3NQYXJ0SAASLgoLbGFuZV93YW50ZWQYBSABKAsyFy5ob2xkZmFzdC52MS5MYW5lV2FudGVkSAASLAoKbGFuZV9vZmZlchgGIAEoCzIWLmhvbGRmYXN0LnYxLkxhbmVPZmZlckgAQgYKBGtpbmQiDAoKTGFuZVdhbnRlZCI4CglMYW5lT2ZmZXISDAoEcG9ydBgBIAEoDRINCgV0b2tlbhgCIAEoDBIOCgZzZWNyZXQYAyABKAwiRwoHR2V0TWFueRIPCgdyZXF1ZXN0GAEgASgNEgsKA2lkcxgCIAEoDBIPCgdieV9sYW5lGAMgASgIEg0KBW5vbmNlGAQgASgMIj8KCkJsb2Nrc1BhcnQSDwoHcmVxdWVzdBgBIAEoDRIPCgdsZW5ndGhzGAIgAygNEg8KB3BheWxvYWQYAyABKAwiUQoLSm9pblJlcXVlc3QSDwoHdmVyc2lvbhgBIAEoDRIPCgdsaW5rX2lkGAIgASgMEg0KBXByb29mGAMgASgMEhEKCW5vZGVfbmFtZRgEIAEoCSJoCgpKb2luQW5zd2VyEikKCGFjY2VwdGVkGAEgASgLMhUuaG9sZGZhc3QudjEuQWNjZXB0ZWRIABInCgdyZWZ1c2VkGAIgASgLMhQuaG9sZGZhc3QudjEuUmVmdXNlZEgAQgYKBGtpbmQi5AEKCEFjY2VwdGVkEhEKCWZvbGRlcl9pZBgBIAEoDBITCgtmb2xkZXJfbmFtZRgCIAEoCRIMCgRyb2xlGAMgASgNEigKA2xvZxgEIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5EhUKDWFjY2Vzc19zZWNyZXQYBSABKAwSFQoNZm9sZGVyX3NlY3JldBgGIAEoDBIoCgZlcG9jaHMYByADKAsyGC5ob2xkZmFzdC52MS5FcG9jaFNlY3JldBIgCgVjYXJkcxgIIAMoCzIRLmhvbGRmYXN0LnYxLkNhcmQiLAoLRXBvY2hTZWNyZXQSDQoFZXBvY2gYASABKA0SDgoGc2VjcmV0GAIgASgMIhcKB1JlZnVzZWQSDAoEY29kZRgBIAEoCSKEAQoITGlua0JvZHkSDwoHdmVyc2lvbhgBIAEoDRIPCgdsaW5rX2lkGAIgASgMEg4KBnNlY3JldBgDIAEoDBIQCghub2RlX2tleRgEIAEoDBIRCglhZGRyZXNzZXMYBSADKAwSEwoLZm9sZGVyX25hbWUYBiABKAkSDAoEcm9sZRgHIAEoDWIGcHJvdG8z", [file_entry]);
 
 /**
  * /holdfast/index/1. The opener subscribes to one folder of the other side: it says what it has, the other sends what is
@@ -96,6 +96,14 @@ export type IndexFrame = Message<"holdfast.v1.IndexFrame"> & {
      */
     value: Receipt;
     case: "receipt";
+  } | {
+    /**
+     * to the opener
+     *
+     * @generated from field: holdfast.v1.PublishedLayout layout = 10;
+     */
+    value: PublishedLayout;
+    case: "layout";
   } | { case: undefined; value?: undefined };
 };
 
@@ -230,6 +238,13 @@ export type Subscribe = Message<"holdfast.v1.Subscribe"> & {
    * @generated from field: repeated holdfast.v1.Head heads = 3;
    */
   heads: Head[];
+
+  /**
+   * the first 16 bytes of the hash of the published layout's body that is known; empty = none
+   *
+   * @generated from field: bytes layout_mark = 4;
+   */
+  layoutMark: Uint8Array;
 };
 
 /**
@@ -613,6 +628,100 @@ export const HeldPartSchema: GenMessage<HeldPart> = /*@__PURE__*/
   messageDesc(file_exchange, 14);
 
 /**
+ * The layout that an owner computed last: everybody lays out from it. Signed, so that anyone may pass it on.
+ *
+ * @generated from message holdfast.v1.PublishedLayout
+ */
+export type PublishedLayout = Message<"holdfast.v1.PublishedLayout"> & {
+  /**
+   * LayoutBody as signed
+   *
+   * @generated from field: bytes body = 1;
+   */
+  body: Uint8Array;
+
+  /**
+   * @generated from field: bytes signature = 2;
+   */
+  signature: Uint8Array;
+};
+
+/**
+ * Describes the message holdfast.v1.PublishedLayout.
+ * Use `create(PublishedLayoutSchema)` to create a new message.
+ */
+export const PublishedLayoutSchema: GenMessage<PublishedLayout> = /*@__PURE__*/
+  messageDesc(file_exchange, 15);
+
+/**
+ * @generated from message holdfast.v1.LayoutBody
+ */
+export type LayoutBody = Message<"holdfast.v1.LayoutBody"> & {
+  /**
+   * 1
+   *
+   * @generated from field: uint32 version = 1;
+   */
+  version: number;
+
+  /**
+   * 33 bytes
+   *
+   * @generated from field: bytes folder_id = 2;
+   */
+  folderId: Uint8Array;
+
+  /**
+   * of an owner
+   *
+   * @generated from field: bytes node_key = 3;
+   */
+  nodeKey: Uint8Array;
+
+  /**
+   * a higher one replaces a lower one; of two alike the one whose body has the lower hash counts
+   *
+   * @generated from field: uint64 step = 4;
+   */
+  step: bigint;
+
+  /**
+   * 32 bytes: what of members and folder it was computed from
+   *
+   * @generated from field: bytes facts = 5;
+   */
+  facts: Uint8Array;
+
+  /**
+   * keys of the members that keep everything, sorted by peer id
+   *
+   * @generated from field: repeated bytes everywhere = 6;
+   */
+  everywhere: Uint8Array[];
+
+  /**
+   * docs/wire-format.md
+   *
+   * @generated from field: bytes table = 7;
+   */
+  table: Uint8Array;
+
+  /**
+   * by the owner's clock
+   *
+   * @generated from field: int64 time_ms = 8;
+   */
+  timeMs: bigint;
+};
+
+/**
+ * Describes the message holdfast.v1.LayoutBody.
+ * Use `create(LayoutBodySchema)` to create a new message.
+ */
+export const LayoutBodySchema: GenMessage<LayoutBody> = /*@__PURE__*/
+  messageDesc(file_exchange, 16);
+
+/**
  * /holdfast/blocks/1. First frame from the opener: Hello, as above, answered by Welcome; then requests and parts.
  *
  * @generated from message holdfast.v1.BlocksFrame
@@ -665,7 +774,7 @@ export type BlocksFrame = Message<"holdfast.v1.BlocksFrame"> & {
  * Use `create(BlocksFrameSchema)` to create a new message.
  */
 export const BlocksFrameSchema: GenMessage<BlocksFrame> = /*@__PURE__*/
-  messageDesc(file_exchange, 15);
+  messageDesc(file_exchange, 17);
 
 /**
  * The opener would like a lane, a direct connection for the content of large files (docs/wire-format.md). Answered by an offer, at most once.
@@ -680,7 +789,7 @@ export type LaneWanted = Message<"holdfast.v1.LaneWanted"> & {
  * Use `create(LaneWantedSchema)` to create a new message.
  */
 export const LaneWantedSchema: GenMessage<LaneWanted> = /*@__PURE__*/
-  messageDesc(file_exchange, 16);
+  messageDesc(file_exchange, 18);
 
 /**
  * @generated from message holdfast.v1.LaneOffer
@@ -713,7 +822,7 @@ export type LaneOffer = Message<"holdfast.v1.LaneOffer"> & {
  * Use `create(LaneOfferSchema)` to create a new message.
  */
 export const LaneOfferSchema: GenMessage<LaneOffer> = /*@__PURE__*/
-  messageDesc(file_exchange, 17);
+  messageDesc(file_exchange, 19);
 
 /**
  * @generated from message holdfast.v1.GetMany
@@ -753,7 +862,7 @@ export type GetMany = Message<"holdfast.v1.GetMany"> & {
  * Use `create(GetManySchema)` to create a new message.
  */
 export const GetManySchema: GenMessage<GetMany> = /*@__PURE__*/
-  messageDesc(file_exchange, 18);
+  messageDesc(file_exchange, 20);
 
 /**
  * Answers come in the order asked; a part covers the next `lengths` of them.
@@ -786,7 +895,7 @@ export type BlocksPart = Message<"holdfast.v1.BlocksPart"> & {
  * Use `create(BlocksPartSchema)` to create a new message.
  */
 export const BlocksPartSchema: GenMessage<BlocksPart> = /*@__PURE__*/
-  messageDesc(file_exchange, 19);
+  messageDesc(file_exchange, 21);
 
 /**
  * /holdfast/join/1
@@ -826,7 +935,7 @@ export type JoinRequest = Message<"holdfast.v1.JoinRequest"> & {
  * Use `create(JoinRequestSchema)` to create a new message.
  */
 export const JoinRequestSchema: GenMessage<JoinRequest> = /*@__PURE__*/
-  messageDesc(file_exchange, 20);
+  messageDesc(file_exchange, 22);
 
 /**
  * @generated from message holdfast.v1.JoinAnswer
@@ -855,7 +964,7 @@ export type JoinAnswer = Message<"holdfast.v1.JoinAnswer"> & {
  * Use `create(JoinAnswerSchema)` to create a new message.
  */
 export const JoinAnswerSchema: GenMessage<JoinAnswer> = /*@__PURE__*/
-  messageDesc(file_exchange, 21);
+  messageDesc(file_exchange, 23);
 
 /**
  * @generated from message holdfast.v1.Accepted
@@ -911,7 +1020,7 @@ export type Accepted = Message<"holdfast.v1.Accepted"> & {
  * Use `create(AcceptedSchema)` to create a new message.
  */
 export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
-  messageDesc(file_exchange, 22);
+  messageDesc(file_exchange, 24);
 
 /**
  * @generated from message holdfast.v1.EpochSecret
@@ -933,7 +1042,7 @@ export type EpochSecret = Message<"holdfast.v1.EpochSecret"> & {
  * Use `create(EpochSecretSchema)` to create a new message.
  */
 export const EpochSecretSchema: GenMessage<EpochSecret> = /*@__PURE__*/
-  messageDesc(file_exchange, 23);
+  messageDesc(file_exchange, 25);
 
 /**
  * @generated from message holdfast.v1.Refused
@@ -952,7 +1061,7 @@ export type Refused = Message<"holdfast.v1.Refused"> & {
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
-  messageDesc(file_exchange, 24);
+  messageDesc(file_exchange, 26);
 
 /**
  * The bytes inside a link, before checksum and text encoding.
@@ -1011,5 +1120,5 @@ export type LinkBody = Message<"holdfast.v1.LinkBody"> & {
  * Use `create(LinkBodySchema)` to create a new message.
  */
 export const LinkBodySchema: GenMessage<LinkBody> = /*@__PURE__*/
-  messageDesc(file_exchange, 25);
+  messageDesc(file_exchange, 27);
 
