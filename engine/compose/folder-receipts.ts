@@ -60,8 +60,8 @@ export function openReceiptBook({ index, network, identity, world }: MemberParts
 /** A part of an earlier receipt as it is said again. */
 function asClaimed(index: Index, folderRow: number, { layout, heads, lacking }: ReceiptPart): ClaimPart {
   const known = index.entries.authors(folderRow).flatMap(({ authorId }) => {
-    const seq = heads.get(bytesKey(authorId))
-    return seq === undefined ? [] : [{ author: authorId, seq }]
+    const seqs = heads.get(bytesKey(authorId))
+    return seqs === undefined ? [] : [{ author: authorId, ...seqs }]
   })
   return { layout, heads: known, lacking: [...lacking].flatMap((key) => parseEntryId(bytesOfKey(key)) ?? []) }
 }

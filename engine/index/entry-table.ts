@@ -6,6 +6,7 @@ import { bytesKey, equalBytes } from '../base/bytes.ts'
 import { decodeChangeSet, entryHashBytes } from '../model/change-set.ts'
 import { decodeEntry, type Entry } from '../model/entry.ts'
 import { parseAuthorId, type AuthorId, type EntryId } from '../model/ids.ts'
+import { decodeKnown, encodeAbove, joinKnown, knownUpTo, nothingKnown, type Known } from '../model/known.ts'
 import { ChangeSetTimes } from './change-set-times.ts'
 import { bytesOf, numberOf, shortKeyOf } from './columns.ts'
 import type { Database, Row } from './database.ts'
@@ -26,7 +27,8 @@ export interface AuthorRow {
   readonly authorId: AuthorId
   readonly nodeKey: Uint8Array
   readonly incarnation: Uint8Array
-  readonly head: number
+  /** The numbers whose entry is here, or something that supersedes it. */
+  readonly known: Known
 }
 
 /** An entry that is not decoded: on its way to a peer, or to be counted. */
@@ -50,13 +52,16 @@ export class EntryTable {
   readonly #after: StatementSync
   readonly #insertAuthor: StatementSync
   readonly #authors: StatementSync
-  readonly #raiseHead: StatementSync
+  readonly #setKnown: StatementSync
   readonly #insertSet: StatementSync
   readonly #setFor: StatementSync
   readonly #setAt: StatementSync
+  readonly #setBefore: StatementSync
   readonly #ofAuthor: StatementSync
   readonly #removeSets: StatementSync
-  readonly #lowerHead: StatementSync
+  readonly #noteUnusable: StatementSync
+  readonly #unusable: StatementSync
+  readonly #forgetUnusable: StatementSync
   readonly #saveCounter: StatementSync
   readonly #lastOf: StatementSync
   readonly #byRow: StatementSync
@@ -79,16 +84,21 @@ export class EntryTable {
       'select row_seq, author, seq, bytes from entry where row_seq > ? and row_seq <= ? and +folder = ? order by row_seq limit ?',
     )
     this.#insertAuthor = database.prepare('insert into author (folder, author_id, node_key, incarnation) values (?, ?, ?, ?)')
-    this.#authors = database.prepare('select id, author_id, node_key, incarnation, head from author where folder = ?')
-    this.#raiseHead = database.prepare('update author set head = ? where id = ? and head < ?')
+    this.#authors = database.prepare('select id, author_id, node_key, incarnation, head, above from author where folder = ?')
+    this.#setKnown = database.prepare('update author set head = ?, above = ? where id = ?')
     this.#insertSet = database.prepare('insert or ignore into change_set (author, first_seq, entries, bytes) values (?, ?, ?, ?)')
     this.#setFor = database.prepare(
       'select bytes, first_seq from change_set where author = ? and first_seq <= ? order by first_seq desc limit 1',
     )
+    this.#setBefore = database.prepare(
+      'select bytes, first_seq, entries from change_set where author = ? and first_seq <= ? order by first_seq desc limit 1',
+    )
     this.#setAt = database.prepare('select bytes from change_set where author = ? and first_seq = ?')
     this.#ofAuthor = database.prepare('select row_seq, author, seq, bytes from entry where author = ? and seq > ? order by seq')
     this.#removeSets = database.prepare('delete from change_set where author = ? and first_seq > ?')
-    this.#lowerHead = database.prepare('update author set head = ? where id = ? and head > ?')
+    this.#noteUnusable = database.prepare('insert or ignore into unusable (author, seq) values (?, ?)')
+    this.#unusable = database.prepare('select seq from unusable where author = ? order by seq limit ?')
+    this.#forgetUnusable = database.prepare('delete from unusable where author in (select id from author where folder = ?)')
     this.#lastOf = database.prepare('select row_seq from entry where +folder = ? order by row_seq desc limit 1')
     this.#page = database.prepare(
       'select row_seq, author, seq, bytes from entry where row_seq > ? and +folder = ? order by row_seq limit ?',
@@ -212,15 +222,36 @@ export class EntryTable {
     const known = this.author(folderRow, authorId)
     if (known !== undefined) return known
     const done = this.#insertAuthor.run(folderRow, authorId, nodeKey, incarnation)
-    const author: AuthorRow = { row: Number(done.lastInsertRowid), authorId, nodeKey, incarnation, head: 0 }
+    const author: AuthorRow = { row: Number(done.lastInsertRowid), authorId, nodeKey, incarnation, known: nothingKnown }
     this.#authorMap(folderRow).set(bytesKey(authorId), author)
     return author
   }
 
-  raiseHead(folderRow: number, author: AuthorRow, head: number): void {
-    if (this.#raiseHead.run(head, author.row, head).changes === 1) {
-      this.#authorMap(folderRow).set(bytesKey(author.authorId), { ...author, head })
-    }
+  /** These numbers of the author are known too. Inside a transaction. */
+  learn(folderRow: number, author: AuthorRow, numbers: Known): void {
+    const before = this.author(folderRow, author.authorId)?.known ?? author.known
+    const known = joinKnown(before, numbers)
+    if (known !== before) this.#know(folderRow, author, known)
+  }
+
+  #know(folderRow: number, author: AuthorRow, known: Known): void {
+    this.#setKnown.run(known.seq, encodeAbove(known), author.row)
+    this.#authorMap(folderRow).set(bytesKey(author.authorId), { ...author, known })
+  }
+
+  /** The entry with this number came, and is of no use to this program. Inside a transaction. */
+  noteUnusable(author: number, seq: number): void {
+    this.#noteUnusable.run(author, seq)
+  }
+
+  /** Numbers of the author whose entries are of no use: at most `limit`, in order. */
+  unusable(author: number, limit: number): readonly number[] {
+    return this.#unusable.all(author, limit).map((row) => numberOf(row, 'seq'))
+  }
+
+  /** True when there were some. Inside a transaction. */
+  forgetUnusable(folderRow: number): boolean {
+    return this.#forgetUnusable.run(folderRow).changes > 0
   }
 
   /** Forgets what is cached: after a rollback, and when a folder goes. */
@@ -242,6 +273,12 @@ export class EntryTable {
     return row === undefined ? undefined : bytesOf(row, 'bytes')
   }
 
+  /** The encoded change set that has any of these sequence numbers; the last, where there are several. */
+  changeSetOver(author: number, first: number, last: number): Uint8Array | undefined {
+    const row = this.#setBefore.get(author, last)
+    return row === undefined || numberOf(row, 'first_seq') + numberOf(row, 'entries') <= first ? undefined : bytesOf(row, 'bytes')
+  }
+
   /** The encoded change set that may hold this sequence number: the last that begins at or before it. */
   findChangeSet(author: number, seq: number): Uint8Array | undefined {
     const row = this.#setFor.get(author, seq)
@@ -256,9 +293,7 @@ export class EntryTable {
   /** What is known of an author ends at `seq` again. Its later entries must be gone. Inside a transaction. */
   forgetAfter(folderRow: number, author: AuthorRow, seq: number): void {
     this.#removeSets.run(author.row, seq)
-    if (this.#lowerHead.run(seq, author.row, seq).changes === 1) {
-      this.#authorMap(folderRow).set(bytesKey(author.authorId), { ...author, head: seq })
-    }
+    this.#know(folderRow, author, knownUpTo(author.known, seq))
   }
 
   /** The change set that holds this sequence number: its encoded bytes and first number. */
@@ -310,12 +345,14 @@ export function decodedRow({ rowSeq, author, seq, bytes }: StoredEntry): EntryRo
 
 function parseAuthorRow(row: Row): AuthorRow {
   const authorId = parseAuthorId(bytesOf(row, 'author_id'))
+  const known = decodeKnown(numberOf(row, 'head'), bytesOf(row, 'above'))
   assert(authorId !== undefined, 'a stored author id is one')
+  assert(known !== undefined, 'stored ranges can be decoded')
   return {
     row: numberOf(row, 'id'),
     authorId,
     nodeKey: bytesOf(row, 'node_key'),
     incarnation: bytesOf(row, 'incarnation'),
-    head: numberOf(row, 'head'),
+    known,
   }
 }

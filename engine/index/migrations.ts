@@ -274,4 +274,16 @@ export const migrations: readonly string[] = [
     bytes blob not null
   );
   `,
+  /* 12 */ `
+  -- What is known of an author above its head (see engine/model/known.ts). Heads were anybody's word before: others' are asked for again.
+  alter table author add column above blob not null default x'';
+  update author set head = 0 where incarnation <> (select incarnation from folder where folder.id = author.folder);
+  delete from cursor;
+  -- Entries that came and that this program cannot use: they do not count as known.
+  create table unusable (
+    author integer not null references author(id) on delete cascade,
+    seq integer not null,
+    primary key (author, seq)
+  ) without rowid;
+  `,
 ]

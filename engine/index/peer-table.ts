@@ -29,6 +29,7 @@ export class PeerTable {
   readonly #setSeen: StatementSync
   readonly #cursor: StatementSync
   readonly #setCursor: StatementSync
+  readonly #dropCursors: StatementSync
 
   constructor(database: Database) {
     this.#all = database.prepare('select * from peer order by peer_id')
@@ -40,6 +41,7 @@ export class PeerTable {
     this.#setAddresses = database.prepare('update peer set addresses = ? where peer_id = ?')
     this.#setSeen = database.prepare('update peer set last_seen_ms = ? where peer_id = ?')
     this.#cursor = database.prepare('select index_id, position from cursor where folder = ? and peer_id = ?')
+    this.#dropCursors = database.prepare('delete from cursor where folder = ?')
     this.#setCursor = database.prepare(
       `insert into cursor (folder, peer_id, index_id, position) values (?, ?, ?, ?)
        on conflict do update set index_id = excluded.index_id, position = excluded.position`,
@@ -79,6 +81,11 @@ export class PeerTable {
 
   setCursor(folderRow: number, peer: PeerId, cursor: Cursor): void {
     this.#setCursor.run(folderRow, peer, cursor.indexId, cursor.position)
+  }
+
+  /** Every member's index is read from its beginning again: what is known already does not come again. */
+  dropCursors(folderRow: number): void {
+    this.#dropCursors.run(folderRow)
   }
 }
 

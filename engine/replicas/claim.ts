@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import type { EntryRow } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
 import type { AuthorId, EntryId } from '../model/ids.ts'
+import { greatestKnown } from '../model/known.ts'
 import { covers, lackingMax, type Held, type ReceiptPart } from './receipt.ts'
 
 export interface ClaimParts {
@@ -23,7 +24,9 @@ export const holdsNothing: Held = { heads: [], lacking: [] }
 /** Looks through all that is missing only where that is little, or where there is an earlier claim to be kept true. */
 export async function claimOf(parts: ClaimParts, last: ReceiptPart | undefined, signal: AbortSignal): Promise<Held> {
   const { index, folderRow } = parts
-  const heads = index.entries.authors(folderRow).flatMap(({ authorId, head }) => (head > 0 ? [{ author: authorId, seq: head }] : []))
+  const heads = index.entries
+    .authors(folderRow)
+    .flatMap(({ authorId, known }) => (greatestKnown(known) > 0 ? [{ author: authorId, ...known }] : []))
   const isFirst = last === undefined || last.heads.size === 0
   if (isFirst && parts.missingCount() > lackingMax) return holdsNothing
   const pages = parts.missing()
@@ -64,8 +67,8 @@ async function narrow(
 }
 
 function headOf(part: ReceiptPart, author: AuthorId): Held['heads'] {
-  const seq = part.heads.get(bytesKey(author))
-  return seq === undefined ? [] : [{ author, seq }]
+  const known = part.heads.get(bytesKey(author))
+  return known === undefined ? [] : [{ author, ...known }]
 }
 
 function idsOf(rows: readonly EntryRow[]): readonly EntryId[] {

@@ -4,6 +4,7 @@ import { bytesKey } from '../base/bytes.ts'
 import { decodedRow, type AuthorRow, type EntryRow, type StoredEntry } from '../index/entry-table.ts'
 import { glanceAtEntry, type BlockRef } from '../model/entry.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
+import { isKnown, nothingKnown, type Known } from '../model/known.ts'
 import type { Receipt } from './receipt.ts'
 
 /** What is known of a member beside its receipt. */
@@ -36,8 +37,8 @@ interface View {
 
 interface PartView {
   readonly layout: Uint8Array
-  /** Sequence number by the author's row. */
-  readonly heads: ReadonlyMap<number, number>
+  /** Sequence numbers by the author's row. */
+  readonly heads: ReadonlyMap<number, Known>
   readonly lacking: ReadonlySet<string>
 }
 
@@ -60,7 +61,7 @@ export class CopyView {
       parts: receipt.parts.map(({ layout, heads, lacking }) => ({
         layout,
         lacking,
-        heads: new Map(authors.map(({ row, authorId }) => [row, heads.get(bytesKey(authorId)) ?? 0])),
+        heads: new Map(authors.map(({ row, authorId }) => [row, heads.get(bytesKey(authorId)) ?? nothingKnown])),
       })),
     }))
   }
@@ -116,7 +117,7 @@ export class CopyView {
 }
 
 function isCovered({ heads, lacking }: PartView, { author, seq }: Pick<StoredEntry, 'author' | 'seq'>, entryId: Uint8Array): boolean {
-  return seq <= (heads.get(author) ?? 0) && (lacking.size === 0 || !lacking.has(bytesKey(entryId)))
+  return isKnown(heads.get(author) ?? nothingKnown, seq) && (lacking.size === 0 || !lacking.has(bytesKey(entryId)))
 }
 
 function summary(holders: readonly View[], named: readonly View[]): Copies {

@@ -7,6 +7,7 @@ import type { Signer } from '../crypto/sign.ts'
 import type { ReceiptRow } from '../index/receipt-table.ts'
 import type { Index } from '../index/index-store.ts'
 import type { FolderId, PeerId } from '../model/ids.ts'
+import { encodeAbove } from '../model/known.ts'
 import { parseReceipt, signReceipt, type Claim, type Receipt } from './receipt.ts'
 
 export interface ReceiptBookParts {
@@ -134,7 +135,7 @@ export class ReceiptBook {
 function textOf({ keep, parts }: Claim): string {
   const texts = parts.map(({ layout, heads, lacking }) => [
     bytesKey(layout),
-    heads.map(({ author, seq }) => `${bytesKey(author)}:${seq}`).toSorted(),
+    heads.map(({ author, ...known }) => `${bytesKey(author)}:${known.seq}:${bytesKey(encodeAbove(known))}`).toSorted(),
     lacking.map(bytesKey).toSorted(),
   ])
   return JSON.stringify([keep, texts])

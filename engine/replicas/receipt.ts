@@ -7,6 +7,7 @@ import { peerIdOf } from '../crypto/identity.ts'
 import { verify, type Signer } from '../crypto/sign.ts'
 import type { Keep } from '../model/folder.ts'
 import { parseAuthorId, parseEntryId, type AuthorId, type EntryId, type FolderId, type PeerId } from '../model/ids.ts'
+import { decodeKnown, encodeAbove, isKnown, type Known } from '../model/known.ts'
 import { ReceiptBodySchema, ReceiptSchema, type HeldPart, type ReceiptBody } from '../model/wire/exchange_pb.ts'
 
 /** What a member says that it holds. */
@@ -22,16 +23,16 @@ export interface ClaimPart extends Held {
 }
 
 export interface Held {
-  /** Of every current entry up to these sequence numbers the member holds each block that is its own to hold … */
-  readonly heads: readonly { readonly author: AuthorId; readonly seq: number }[]
+  /** Of every current entry with these sequence numbers the member holds each block that is its own to hold … */
+  readonly heads: readonly ({ readonly author: AuthorId } & Known)[]
   /** … but for these entries. */
   readonly lacking: readonly EntryId[]
 }
 
 export interface ReceiptPart {
   readonly layout: Uint8Array
-  /** Sequence number by author (`bytesKey`). */
-  readonly heads: ReadonlyMap<string, number>
+  /** Sequence numbers by author (`bytesKey`). */
+  readonly heads: ReadonlyMap<string, Known>
   /** Entry ids (`bytesKey`). */
   readonly lacking: ReadonlySet<string>
 }
@@ -76,7 +77,7 @@ export function signReceipt(
       keep: keepNumbers[claim.keep],
       parts: claim.parts.slice(0, partsMax).map(({ layout, heads, lacking }) => ({
         layout,
-        heads: heads.slice(0, headsMax).map(({ author, seq }) => ({ author, seq: BigInt(seq) })),
+        heads: heads.slice(0, headsMax).map(({ author, ...known }) => ({ author, seq: BigInt(known.seq), above: encodeAbove(known) })),
         lacking: lacking.slice(0, lackingMax),
       })),
       timeMs: BigInt(at.timeMs),
@@ -111,10 +112,11 @@ function checkBody(body: ReceiptBody, folder: FolderId): Receipt | undefined {
 
 function checkPart(part: HeldPart): ReceiptPart | undefined {
   if (part.layout.length > layoutBytesMax || part.heads.length > headsMax || part.lacking.length > lackingMax) return undefined
-  const heads = new Map<string, number>()
-  for (const { author, seq } of part.heads) {
-    if (parseAuthorId(author) === undefined || !Number.isSafeInteger(Number(seq))) return undefined
-    heads.set(bytesKey(author), Number(seq))
+  const heads = new Map<string, Known>()
+  for (const { author, seq, above } of part.heads) {
+    const known = decodeKnown(Number(seq), above)
+    if (parseAuthorId(author) === undefined || known === undefined) return undefined
+    heads.set(bytesKey(author), known)
   }
   if (part.lacking.some((id) => parseEntryId(id) === undefined)) return undefined
   return { layout: part.layout, heads, lacking: new Set(part.lacking.map(bytesKey)) }
@@ -122,6 +124,6 @@ function checkPart(part: HeldPart): ReceiptPart | undefined {
 
 /** Whether the part speaks of this entry: then the member holds what is its own of it. */
 export function covers(part: ReceiptPart, entry: { readonly author: AuthorId; readonly seq: number; readonly entryId: EntryId }): boolean {
-  const head = part.heads.get(bytesKey(entry.author))
-  return head !== undefined && entry.seq <= head && (part.lacking.size === 0 || !part.lacking.has(bytesKey(entry.entryId)))
+  const known = part.heads.get(bytesKey(entry.author))
+  return known !== undefined && isKnown(known, entry.seq) && (part.lacking.size === 0 || !part.lacking.has(bytesKey(entry.entryId)))
 }

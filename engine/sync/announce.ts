@@ -8,11 +8,12 @@ import { Broadcast } from '../base/queue.ts'
 import type { Index } from '../index/index-store.ts'
 import type { StoredEntry } from '../index/entry-table.ts'
 import type { AuthorId } from '../model/ids.ts'
+import { isKnown, type Known } from '../model/known.ts'
 import { changeSetMessage, decodeChangeSet, entryHashBytes } from '../model/change-set.ts'
 import type { Channel } from '../net/network.ts'
 import type { Subscribe } from '../model/wire/exchange_pb.ts'
 import { sendIndexFrame } from './exchange-frames.ts'
-import { headMessage } from './own-past.ts'
+import { headMessage, headsOf } from './own-past.ts'
 
 /** One batch: bounded by count and by bytes, whichever comes first; a single large entry goes alone. */
 const batchBytesMax = 1024 * 1024
@@ -61,7 +62,7 @@ export async function announceTo(channel: Channel, announcement: Announcement, s
   const { index, folderRow, clock, news, others, self } = announcement
   const isOurs = equalBytes(subscribe.indexId, index.indexId)
   let cursor = isOurs ? Math.min(Number(subscribe.cursor), index.entries.lastRowSeq) : 0
-  const heads = new Map(subscribe.heads.map((head) => [bytesKey(head.author), Number(head.seq)]))
+  const heads = new Map(headsOf(subscribe.heads).map((head) => [bytesKey(head.author), head]))
   let sentHave = -1
   let caughtUpAt = -1
   for (;;) {
@@ -92,7 +93,7 @@ function makeBatch(
   index: Index,
   folderRow: number,
   rows: readonly StoredEntry[],
-  peerHeads: ReadonlyMap<string, number>,
+  peerHeads: ReadonlyMap<string, Known>,
   cursor: number,
   isFlushed: boolean,
 ): { batch: SendBatch & { caughtUp: boolean }; last: number; told: ReadonlyMap<string, number> } {
@@ -111,7 +112,8 @@ function makeBatch(
     taken++
     last = row.rowSeq
     const author = present(authors.get(row.author), 'a stored entry has its author')
-    if (row.seq <= (peerHeads.get(bytesKey(author.authorId)) ?? 0)) continue
+    const peerKnows = peerHeads.get(bytesKey(author.authorId))
+    if (peerKnows !== undefined && isKnown(peerKnows, row.seq)) continue
     let place = places.find((known) => known.author === row.author && row.seq >= known.firstSeq && row.seq < known.endSeq)
     if (place === undefined) {
       const stored = index.entries.changeSetFor(row.author, row.seq)

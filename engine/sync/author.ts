@@ -67,7 +67,7 @@ function writeChangeSet(index: Index, handle: FolderHandle, drafts: readonly Ent
   const unsigned = { nodeKey: identity.publicKey, incarnation: record.incarnation, firstSeq, timeMs, hashes: concatBytes(hashes) }
   const signature = identity.sign(changeSetContext, changeSetSigningBytes(record.id, unsigned))
   index.entries.insertChangeSet(author.row, firstSeq, drafts.length, encodeChangeSet({ ...unsigned, signature }))
-  index.entries.raiseHead(handle.row, author, firstSeq + drafts.length - 1)
+  index.entries.learn(handle.row, author, { seq: firstSeq + drafts.length - 1 })
   return written
 }
 

@@ -24,8 +24,8 @@ import {
   type LayoutBox,
   type ReceiptBox,
 } from './other-news.ts'
-import { headMessage } from './own-past.ts'
-import { headsOf, receiveBatch, refuseOwnPast, type ReceiveParts } from './receive.ts'
+import { headMessage, headsOf } from './own-past.ts'
+import { askAgainForUnusable, receiveBatch, refuseOwnPast, type ReceiveParts } from './receive.ts'
 
 export interface ExchangeParts extends ReceiveParts {
   readonly network: Network
@@ -67,6 +67,7 @@ export class Exchange {
 
   constructor(parts: ExchangeParts) {
     this.#parts = parts
+    askAgainForUnusable(parts.index, parts.handle)
   }
 
   /** Peers that subscribe to this folder here, and how far they are. */

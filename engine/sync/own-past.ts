@@ -8,7 +8,8 @@ import type { Index } from '../index/index-store.ts'
 import { shortKeyOf } from '../index/columns.ts'
 import { needRank } from '../index/need-table.ts'
 import { decodeChangeSet, entryHashBytes, type ChangeSet } from '../model/change-set.ts'
-import type { AuthorId } from '../model/ids.ts'
+import { parseAuthorId, type AuthorId } from '../model/ids.ts'
+import { decodeKnown, encodeAbove, greatestKnown, type Known } from '../model/known.ts'
 import { encodeMeta, type Meta } from '../model/meta.ts'
 import { compareVectors, type VersionVector } from '../model/vector.ts'
 import { writeEntries, type EntryDraft } from './author.ts'
@@ -16,18 +17,29 @@ import { openFolderHandle, type FolderHandle, type MemberHandle } from './folder
 import { depthOf } from './ingest-commit.ts'
 import { openEntryMeta } from './versions.ts'
 
-export interface KnownHead {
+/** What a member knows of an author. */
+export interface KnownHead extends Known {
   readonly author: AuthorId
-  readonly seq: number
-  /** The beginning of the hash of the entry with this number, where it is known; empty else. */
+  /** The beginning of the hash of the entry with the greatest number, where it is known; empty else. */
   readonly mark: Uint8Array
 }
 
 const markBytes = 8
 
 /** A head as members are told it. */
-export function headMessage(index: Index, author: AuthorRow): { author: AuthorId; seq: bigint; mark: Uint8Array } {
-  return { author: author.authorId, seq: BigInt(author.head), mark: markOf(index, author.row, author.head) }
+export function headMessage(index: Index, author: AuthorRow): { author: AuthorId; seq: bigint; mark: Uint8Array; above: Uint8Array } {
+  const { authorId, row, known } = author
+  return { author: authorId, seq: BigInt(known.seq), mark: markOf(index, row, greatestKnown(known)), above: encodeAbove(known) }
+}
+
+/** Those that are well formed. */
+export function headsOf(
+  heads: readonly { readonly author: Uint8Array; readonly seq: bigint; readonly mark: Uint8Array; readonly above: Uint8Array }[],
+): readonly KnownHead[] {
+  return heads.flatMap(({ author: bytes, seq, mark, above }) => {
+    const [author, known] = [parseAuthorId(bytes), decodeKnown(Number(seq), above)]
+    return author === undefined || known === undefined ? [] : [{ author, mark, ...known }]
+  })
 }
 
 function markOf(index: Index, author: number, seq: number): Uint8Array {
@@ -54,9 +66,10 @@ export function firstForeignSeq(
   }
   const head = heads.find(({ author }) => equalBytes(author, handle.authorId))
   if (head === undefined) return undefined
-  if (head.seq >= nextSeq) return nextSeq
-  const mark = own === undefined ? new Uint8Array(0) : markOf(index, own.row, head.seq)
-  return head.mark.length === markBytes && mark.length === markBytes && !equalBytes(head.mark, mark) ? head.seq : undefined
+  const greatest = greatestKnown(head)
+  if (greatest >= nextSeq) return nextSeq
+  const mark = own === undefined ? new Uint8Array(0) : markOf(index, own.row, greatest)
+  return head.mark.length === markBytes && mark.length === markBytes && !equalBytes(head.mark, mark) ? greatest : undefined
 }
 
 function sameEntries(left: Uint8Array | undefined, right: Uint8Array): number {

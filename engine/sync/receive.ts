@@ -1,21 +1,26 @@
-// From a peer's batch to rows: checked in a worker, then one transaction. Heads move only when the sender says that nothing is
-// left: until then an entry that was superseded at the sender may be missing here together with the one that supersedes it.
+// From a peer's batch to rows: checked in a worker, then one transaction. What came is known; what a sender knows beyond that is taken over
+// only once it says that nothing is left, since what supersedes an entry may come last, and only from one that may write: whoever may,
+// can supersede any entry anyway, and nobody else is to be able to keep entries from others (decision 0044).
 
 import { EngineError } from '../base/errors.ts'
 import type { Jobs } from '../base/jobs.ts'
 import type { Log } from '../base/log.ts'
+import type { AuthorRow } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
 import { shortKeyOf } from '../index/columns.ts'
 import { needRank } from '../index/need-table.ts'
 import { decodeEntry, isPreferred, type Entry } from '../model/entry.ts'
-import { encodeChangeSet, entryHashBytes, parseChangeSet, type ChangeSet } from '../model/change-set.ts'
-import { parseAuthorId, type PeerId } from '../model/ids.ts'
+import { decodeChangeSet, encodeChangeSet, entryHashBytes, parseChangeSet, type ChangeSet } from '../model/change-set.ts'
+import { equalBytes } from '../base/bytes.ts'
+import { peerIdOf, publicKeyOf } from '../crypto/identity.ts'
+import type { PeerId } from '../model/ids.ts'
+import { addKnown, nothingKnown, withoutKnown } from '../model/known.ts'
 import { compareVectors } from '../model/vector.ts'
 import type { Batch } from '../model/wire/exchange_pb.ts'
 import { replaceSiblings } from './author.ts'
 import type { checkEntries, EntryVerdict, IncomingEntry } from './check-entries-job.ts'
 import { authorIdOf, type MemberHandle } from './folder-handle.ts'
-import { firstForeignSeq, type KnownHead } from './own-past.ts'
+import { firstForeignSeq, headsOf, type KnownHead } from './own-past.ts'
 import type { FolderProblems } from './problems.ts'
 
 export interface Membership {
@@ -35,6 +40,8 @@ export interface ReceiveParts {
 }
 
 export const batchEntriesMax = 1000
+/** Of an author with more entries that are of no use, only what came is known. */
+const unusableMax = 1000
 /** How long a fault of another node is told after it was last seen. */
 export const faultKeptMs = 3_600_000
 
@@ -62,12 +69,30 @@ export async function receiveBatch(
   refuseOwnPast(parts, checked.heads, checked.sets)
   return parts.index.transact(() => {
     const stored = storeEntries(parts, checked)
-    for (const head of checked.heads) {
-      const author = parts.index.entries.author(parts.handle.row, head.author)
-      if (author !== undefined) parts.index.entries.raiseHead(parts.handle.row, author, head.seq)
-    }
+    if (mayWrite(parts.membership, peer)) learnHeads(parts, checked.heads)
     parts.index.peers.setCursor(parts.handle.row, peer, { indexId, position })
     return stored
+  })
+}
+
+function mayWrite(membership: Membership, peer: PeerId): boolean {
+  const key = publicKeyOf(peer)
+  return key !== undefined && membership.mayWrite(key)
+}
+
+function learnHeads({ index, handle }: ReceiveParts, heads: readonly KnownHead[]): void {
+  for (const { author: id, mark: _, ...known } of heads) {
+    const author = index.entries.author(handle.row, id)
+    if (author === undefined) continue
+    const unusable = index.entries.unusable(author.row, unusableMax)
+    if (unusable.length < unusableMax) index.entries.learn(handle.row, author, withoutKnown(known, unusable))
+  }
+}
+
+/** What could not be used comes once more from everybody: this program may be able to by now, or the entry is superseded. */
+export function askAgainForUnusable(index: Index, { row }: MemberHandle): void {
+  index.transact(() => {
+    if (index.entries.forgetUnusable(row)) index.peers.dropCursors(row)
   })
 }
 
@@ -81,16 +106,6 @@ export function refuseOwnPast(
   if (seq === undefined) return
   ownPastFound(seq)
   throw new EngineError('CLOSED', 'a member knows changes in the name of this node that it does not have: it goes on as another author')
-}
-
-/** Those that are well formed. */
-export function headsOf(
-  heads: readonly { readonly author: Uint8Array; readonly seq: bigint; readonly mark: Uint8Array }[],
-): readonly KnownHead[] {
-  return heads.flatMap(({ author: bytes, seq: wide, mark }) => {
-    const [author, seq] = [parseAuthorId(bytes), Number(wide)]
-    return author === undefined || !Number.isSafeInteger(seq) ? [] : [{ author, seq, mark }]
-  })
 }
 
 async function checkBatch(parts: ReceiveParts, peer: PeerId, batch: Batch, signal: AbortSignal): Promise<CheckedBatch> {
@@ -119,27 +134,56 @@ async function checkBatch(parts: ReceiveParts, peer: PeerId, batch: Batch, signa
 
 function storeEntries(parts: ReceiveParts, checked: CheckedBatch): number {
   const { index, handle } = parts
-  const usedSets = new Map<number, number>()
+  const authors = new Map<number, AuthorRow>()
+  const storedSets = new Set<number>()
+  const forked = new Map<number, boolean>()
+  const came = new Map<AuthorRow, number[]>()
   let stored = 0
   for (const [at, incoming] of checked.entries.entries()) {
     const set = checked.sets[incoming.set]
     const verdict = checked.verdicts[at]
     if (set === undefined || verdict === undefined) continue
-    if (verdict.kind === 'unusable') {
-      noteUnusable(parts, set, verdict.reason)
+    let author = authors.get(incoming.set)
+    author ??= index.entries.ensureAuthor(handle.row, authorIdOf(set.nodeKey, set.incarnation), set.nodeKey, set.incarnation)
+    authors.set(incoming.set, author)
+    const seq = set.firstSeq + incoming.position
+    const entry = verdict.kind === 'unusable' ? undefined : decodeEntry(incoming.bytes)
+    if (isForked(parts, forked, incoming.set, set, author)) continue
+    if (verdict.kind === 'unusable' || entry === undefined) {
+      index.entries.noteUnusable(author.row, seq)
+      tellUnusable(parts, author.row, verdict.kind === 'unusable' ? verdict.reason : 'it is malformed')
       continue
     }
-    const entry = decodeEntry(incoming.bytes)
-    if (entry === undefined) continue
-    let author = usedSets.get(incoming.set)
-    author ??= index.entries.ensureAuthor(handle.row, authorIdOf(set.nodeKey, set.incarnation), set.nodeKey, set.incarnation).row
-    if (!storeEntry(parts, entry, incoming.bytes, author, set.firstSeq + incoming.position, verdict)) continue
+    numbersOf(came, author).push(seq)
+    if (!storeEntry(parts, entry, incoming.bytes, author.row, seq, verdict)) continue
     stored++
-    if (usedSets.has(incoming.set)) continue
-    usedSets.set(incoming.set, author)
-    index.entries.insertChangeSet(author, set.firstSeq, set.hashes.length / entryHashBytes, encodeChangeSet(set))
+    if (storedSets.has(incoming.set)) continue
+    storedSets.add(incoming.set)
+    index.entries.insertChangeSet(author.row, set.firstSeq, set.hashes.length / entryHashBytes, encodeChangeSet(set))
   }
+  for (const [author, numbers] of came) index.entries.learn(handle.row, author, addKnown(nothingKnown, numbers))
   return stored
+}
+
+function numbersOf(came: Map<AuthorRow, number[]>, author: AuthorRow): number[] {
+  const known = came.get(author)
+  if (known !== undefined) return known
+  const made: number[] = []
+  came.set(author, made)
+  return made
+}
+
+/** True when the author has signed something else under these numbers, which is here: that stays, and this is left out. */
+function isForked(parts: ReceiveParts, judged: Map<number, boolean>, at: number, set: ChangeSet, author: AuthorRow): boolean {
+  const known = judged.get(at)
+  if (known !== undefined) return known
+  const last = set.firstSeq + set.hashes.length / entryHashBytes - 1
+  const stored = parts.index.entries.changeSetOver(author.row, set.firstSeq, last)
+  const other = stored === undefined ? undefined : decodeChangeSet(stored)
+  const isOther = other !== undefined && (other.firstSeq !== set.firstSeq || !equalBytes(other.hashes, set.hashes))
+  judged.set(at, isOther)
+  if (isOther) tellFork(parts, set)
+  return isOther
 }
 
 /** False when the index has this version or a later one. */
@@ -166,15 +210,29 @@ function storeEntry(
   return true
 }
 
-function noteUnusable(parts: ReceiveParts, set: ChangeSet, reason: string): void {
-  const author = parts.index.entries.ensureAuthor(parts.handle.row, authorIdOf(set.nodeKey, set.incarnation), set.nodeKey, set.incarnation)
-  parts.log.warn('refused an entry', { folder: parts.handle.record.name, author: author.row, reason })
+function tellUnusable(parts: ReceiveParts, author: number, reason: string): void {
+  parts.log.warn('refused an entry', { folder: parts.handle.record.name, author, reason })
   parts.problems.note(
     {
       code: 'BAD_ENTRY',
       severity: 'warning',
       text: `a member wrote an entry that cannot be used: ${reason}. It was left out.`,
       next: 'Update Holdfast on all members; if it stays, remove the member that wrote it.',
+    },
+    faultKeptMs,
+  )
+}
+
+function tellFork(parts: ReceiveParts, { nodeKey, firstSeq }: ChangeSet): void {
+  const author = peerIdOf(nodeKey)
+  parts.log.warn('an author signed two different changes under one number', { folder: parts.handle.record.name, author, seq: firstSeq })
+  parts.problems.note(
+    {
+      code: 'AUTHOR_FORKED',
+      severity: 'warning',
+      path: author,
+      text: `${author} signed two different changes under one number: the one that came first counts here, the other was left out`,
+      next: 'A copy of that machine or of its home runs elsewhere, or it lies: stop the copy, or remove the member.',
     },
     faultKeptMs,
   )

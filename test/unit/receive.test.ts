@@ -12,70 +12,23 @@ import { equalBytes } from '../../engine/base/bytes.ts'
 import { EngineError } from '../../engine/base/errors.ts'
 import { shortKeyOf } from '../../engine/index/columns.ts'
 import { encodeEntry, isPreferred, type Entry } from '../../engine/model/entry.ts'
+import { isKnown } from '../../engine/model/known.ts'
 import { compareVectors, joinVectors, type VersionVector } from '../../engine/model/vector.ts'
-import { BatchSchema, SubscribeSchema, type Batch } from '../../engine/model/wire/exchange_pb.ts'
+import { SubscribeSchema, type Batch } from '../../engine/model/wire/exchange_pb.ts'
 import { announceTo, FolderNews } from '../../engine/sync/announce.ts'
 import { writeEntries } from '../../engine/sync/author.ts'
 import { receiveIndexFrame } from '../../engine/sync/exchange-frames.ts'
 import { entryIdOfPath } from '../../engine/sync/folder-handle.ts'
 import { batchEntriesMax, receiveBatch } from '../../engine/sync/receive.ts'
 import { never, stillClock, testFolder } from '../support/blocks.ts'
+import { firstBatch, pass, subscription } from '../support/exchange-pass.ts'
 import { channelPair, IndexNode, pathOf } from '../support/index-world.ts'
 import { deletedEntry, fileEntry } from '../support/model-values.ts'
 import { authorOf } from '../support/replicas.ts'
 
-/** As exchange.ts asks: what is known here of `sender`, and of all authors. */
-function subscription(receiver: IndexNode, sender: IndexNode): Parameters<typeof announceTo>[2] {
-  const known = receiver.index.peers.cursor(receiver.handle.row, sender.peer)
-  const heads = receiver.index.entries.authors(receiver.handle.row).map(({ authorId, head }) => ({ author: authorId, seq: BigInt(head) }))
-  return create(SubscribeSchema, { indexId: sender.index.indexId, cursor: BigInt(known?.position ?? 0), heads })
-}
-
-interface Limits {
-  /** The connection breaks after this many batches. */
-  readonly batches: number
-  /** Entries of a batch that the receiver sees at once: larger ones are cut. */
-  readonly entries: number
-}
-
-const unlimited: Limits = { batches: Infinity, entries: Infinity }
-
-/** One connection: `sender` announces to `receiver` until it has caught up or the connection breaks. */
-async function pass(sender: IndexNode, receiver: IndexNode, limits: Limits = unlimited): Promise<void> {
-  sender.flush()
-  const ending = new AbortController()
-  const pair = channelPair(sender.peer, receiver.peer, 'test')
-  const subscribe = subscription(receiver, sender)
-  const announcement = {
-    index: sender.index,
-    folderRow: sender.handle.row,
-    self: sender.handle.authorId,
-    clock: stillClock,
-    news: new FolderNews(),
-    others: () => [],
-  }
-  const announcing = announceTo(pair.left, announcement, subscribe, ending.signal).catch((error: unknown) => error)
-  for (let batches = 0; batches < limits.batches; batches++) {
-    const frame = await receiveIndexFrame(pair.right, never)
-    assert.ok(frame?.case === 'batch')
-    const isWhole = frame.value.entries.length <= limits.entries
-    const batch = isWhole ? frame.value : cutBatch(frame.value, limits.entries)
-    if (batch !== undefined) await receiveBatch(receiver.parts, sender.peer, sender.index.indexId, batch, never)
-    if (!isWhole || frame.value.caughtUp) break
-  }
-  ending.abort()
-  pair.cut()
-  await announcing
-}
-
-/** What a sender with smaller batches would have sent first: with the cursor unmoved, since a test cannot know its rows. */
-function cutBatch(batch: Batch, entries: number): Batch {
-  return create(BatchSchema, { sets: batch.sets, entries: batch.entries.slice(0, entries), cursor: 0n, caughtUp: false })
-}
-
-/** Everything of an author up to its head here is here, or something that has seen it. */
+/** Everything of an author that is known here is here, or something that has seen it. */
 function assertHeadsAreTrue(node: IndexNode, all: readonly IndexNode[]): void {
-  for (const { authorId, head } of node.index.entries.authors(node.handle.row)) {
+  for (const { authorId, known } of node.index.entries.authors(node.handle.row)) {
     const author = present(
       all.find((other) => equalBytes(other.handle.authorId, authorId)),
       'authors are nodes',
@@ -83,11 +36,11 @@ function assertHeadsAreTrue(node: IndexNode, all: readonly IndexNode[]): void {
     const self = author.index.entries.author(author.handle.row, authorId)
     for (const path of paths) {
       const entryId = entryIdOfPath(node.handle, pathOf(path))
-      const known = node.index.entries.siblings(node.handle.row, entryId).map((sibling) => sibling.entry.vector)
-      const seen = known.reduce(joinVectors, [])
+      const vectors = node.index.entries.siblings(node.handle.row, entryId).map((sibling) => sibling.entry.vector)
+      const seen = vectors.reduce(joinVectors, [])
       for (const { entry, seq, author: row } of author.index.entries.siblings(author.handle.row, entryId)) {
-        if (row !== self?.row || seq > head) continue
-        assert.ok(['before', 'equal'].includes(compareVectors(entry.vector, seen)), `head ${head} claims number ${seq}, which is not known`)
+        if (row !== self?.row || !isKnown(known, seq)) continue
+        assert.ok(['before', 'equal'].includes(compareVectors(entry.vector, seen)), `number ${seq} is said to be known, and is not`)
       }
     }
   }
@@ -318,26 +271,6 @@ describe('of versions with equal vectors', () => {
     assert.equal(receiver.index.needs.count(receiver.handle.row), 0)
   })
 })
-
-async function firstBatch(sender: IndexNode, receiver: IndexNode): Promise<Batch> {
-  sender.flush()
-  const pair = channelPair(sender.peer, receiver.peer, 'test')
-  const ending = new AbortController()
-  const announcement = {
-    index: sender.index,
-    folderRow: sender.handle.row,
-    self: sender.handle.authorId,
-    clock: stillClock,
-    news: new FolderNews(),
-    others: () => [],
-  }
-  const announcing = announceTo(pair.left, announcement, subscription(receiver, sender), ending.signal).catch((error: unknown) => error)
-  const frame = await receiveIndexFrame(pair.right, never)
-  ending.abort()
-  await announcing
-  assert.ok(frame?.case === 'batch')
-  return frame.value
-}
 
 describe('a batch', () => {
   const spoilers: readonly (readonly [string, string, (batch: Batch) => void])[] = [
