@@ -2,6 +2,7 @@
 // and stores; node.ts hands in Node's world, the simulator a simulated one.
 
 import type { Controls, Problem } from './api/controls.ts'
+import { equalBytes } from './base/bytes.ts'
 import { errorCodeOf, messageOf } from './base/errors.ts'
 import { Coalescer } from './base/queue.ts'
 import { segmentBytesFor } from './blocks/segment-limits.ts'
@@ -20,7 +21,7 @@ import { routeChannels } from './compose/router.ts'
 import { createIdentity, type Identity } from './crypto/identity.ts'
 import { lockHome } from './index/home-lock.ts'
 import { openIndex, type Index } from './index/index-store.ts'
-import type { PeerId } from './model/ids.ts'
+import type { FolderId, PeerId } from './model/ids.ts'
 import type { Network, Traffic } from './net/network.ts'
 import { Lanes } from './transfer/lanes.ts'
 import { Inviter } from './share/invite.ts'
@@ -132,6 +133,7 @@ function start(
   const inviter = makeInviter(world, { index, identity, network }, cards, folders)
   folders.open()
   limitStore({ world, index, store, folders })
+  store.onDamaged = (record) => tellLoss(folders, record?.folder)
   routeChannels({ network, folders, inviter, clock: world.clock, log: world.log }, ending.signal)
   stack.defer(listenToNetwork(world, index, network, keeper, refresh))
   const flushing = Promise.all([flusher.run(ending.signal), space?.run(ending.signal)])
@@ -149,6 +151,11 @@ function start(
   const traffic = (): Traffic => addTraffic(network.traffic(), lanes?.traffic)
   const parts = { ...stores, folders, inviter, keeper, cards, nodeProblems, traffic, listeners, stop, signal: ending.signal }
   return { controls: makeControls(parts), stopped }
+}
+
+/** Of one folder, or of any. */
+function tellLoss(folders: FolderRegistry, folder: FolderId | undefined): void {
+  for (const { record, work } of folders.members()) if (folder === undefined || equalBytes(record.id, folder)) work.blocksLost()
 }
 
 function makeInviter(

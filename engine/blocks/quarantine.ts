@@ -23,25 +23,37 @@ export type DamageReason =
 export class Quarantine {
   readonly #max: number
   readonly #records: DamagedRecord[] = []
+  /** Of those that are kept. */
+  readonly #places = new Set<string>()
   #count = 0
+  /** Told of each piece that was not known. */
+  onAdded: (record: DamagedRecord) => void = () => undefined
 
   constructor(max: number) {
     this.#max = max
   }
 
-  /** Every record ever added, also those that were too many to keep. */
+  /** Every piece ever added, also those that were too many to keep. */
   get count(): number {
     return this.#count
   }
 
+  /** The same place counts once. */
   add(record: DamagedRecord): void {
+    const place = `${record.segment}/${record.offset}`
+    if (this.#places.has(place)) return
     this.#count++
-    if (this.#records.length < this.#max) this.#records.push(record)
+    if (this.#records.length < this.#max) {
+      this.#records.push(record)
+      this.#places.add(place)
+    }
+    this.onAdded(record)
   }
 
   clear(): void {
     this.#count = 0
     this.#records.length = 0
+    this.#places.clear()
   }
 
   list(): readonly DamagedRecord[] {

@@ -46,6 +46,7 @@ export interface RebuildParts {
 type Differences = Pick<RebuildReport, 'missing' | 'surplus' | 'elsewhere'>
 
 const rowsPerPage = 4096
+const foundMax = 10_000
 
 /** Nobody may delete segments meanwhile. Throws FilesError, `DISK_FAILED`, `ABORTED`: the index in use stays then. */
 export async function rebuildIndex(parts: RebuildParts, signal: AbortSignal): Promise<RebuildReport> {
@@ -55,15 +56,19 @@ export async function rebuildIndex(parts: RebuildParts, signal: AbortSignal): Pr
   const replayed = new SegmentTable()
   let differences: Differences = { missing: 0, surplus: 0, elsewhere: 0 }
   const wasReadable = index.damage === undefined
+  const found = new Quarantine(foundMax)
   try {
-    const reached = await replayFrom(parts, draft, replayed, { segment: 0, offset: 0 }, signal)
+    const replay = { draft, replayed, found }
+    const reached = await replayFrom(parts, replay, { segment: 0, offset: 0 }, signal)
     await commits.exclusively(async () => {
-      await replayFrom(parts, draft, replayed, reached, signal)
+      await replayFrom(parts, replay, reached, signal)
       forgetDamaged(draft, quarantine)
       if (draft.damage !== undefined) throw new EngineError('DISK_FAILED', `the new index is damaged too: ${draft.damage}; check the disk`)
       if (index.damage === undefined) differences = await compare(parts, draft, signal)
       const checkpoint = table.checkpoint()
       if (checkpoint !== undefined) await index.adopt(draft, checkpoint)
+      // The headers are not read again.
+      for (const record of found.list()) if (record.reason !== 'segmentHeader') quarantine.add(record)
       for (const segment of replayed.leftovers()) if (table.get(segment) !== undefined) table.addLeftover(segment)
     })
   } catch (error) {
@@ -74,17 +79,18 @@ export async function rebuildIndex(parts: RebuildParts, signal: AbortSignal): Pr
   return { segments: table.all().length, blocks: index.totals().blocks, ...differences, wasReadable, durationMs }
 }
 
+/** What comes of reading the segments again. */
+interface Replay {
+  readonly draft: SegmentIndex
+  readonly replayed: SegmentTable
+  readonly found: Quarantine
+}
+
 /** Gives how far the log went when this began. */
-async function replayFrom(
-  parts: RebuildParts,
-  draft: SegmentIndex,
-  replayed: SegmentTable,
-  from: Place,
-  signal: AbortSignal,
-): Promise<Place> {
+async function replayFrom(parts: RebuildParts, { draft, replayed, found }: Replay, from: Place, signal: AbortSignal): Promise<Place> {
   const { files, directory, storeId, clock, table } = parts
   const handles = new ReadHandles(files, directory, 1)
-  const replay = { storeId, clock, log: silentLog, index: draft, table: replayed, handles, quarantine: new Quarantine(0) }
+  const replay = { storeId, clock, log: silentLog, index: draft, table: replayed, handles, quarantine: found }
   let reached = from
   try {
     for (const { number: segment, endBytes, sizeBytes } of table.all()) {

@@ -54,6 +54,11 @@ export interface SegmentStore extends BlockStore {
   /** The live blocks of one segment in the order in which they stand there, from `fromOffset` on; none of a segment that went. */
   blocksIn(segment: number, fromOffset: number, signal: AbortSignal): AsyncGenerator<readonly HeldBlock[]>
   totalsOf(folder: FolderId): LiveTotals
+  /**
+   * Told of each damaged piece that is found while the store is open, and without one when the index was found to name blocks that are not
+   * here: something that `has` said was here may be gone. Of what was found by opening the store, `quarantine` tells.
+   */
+  onDamaged: (record: DamagedRecord | undefined) => void
   /** What was found damaged or missing since the store was opened; `count` also counts what was too much to list. */
   quarantine(): { readonly count: number; readonly records: readonly DamagedRecord[] }
 }
@@ -129,6 +134,7 @@ async function prepareWrites(parts: StoreParts, hasActive: boolean): Promise<voi
 }
 
 class OpenSegmentStore implements SegmentStore {
+  onDamaged: (record: DamagedRecord | undefined) => void = () => undefined
   readonly #parts: StoreParts
   readonly #commits: GroupCommit
   readonly #compactions = new Semaphore(1)
@@ -141,6 +147,7 @@ class OpenSegmentStore implements SegmentStore {
     this.#parts = parts
     this.#commits = new GroupCommit(parts)
     parts.index.onDamaged = () => this.#reindex()
+    parts.quarantine.onAdded = (record) => this.onDamaged(record)
     if (parts.index.damage !== undefined) this.#reindex()
   }
 
@@ -226,7 +233,9 @@ class OpenSegmentStore implements SegmentStore {
     const stop = AbortSignal.any([signal, this.#closing.signal])
     const { directory } = this.#parts
     try {
-      return await this.#compactions.hold(() => rebuildIndex({ ...this.#parts, commits: this.#commits }, stop), stop)
+      const report = await this.#compactions.hold(() => rebuildIndex({ ...this.#parts, commits: this.#commits }, stop), stop)
+      if (report.surplus > 0) this.onDamaged(undefined)
+      return report
     } catch (error) {
       if (!(error instanceof FilesError)) throw error
       const code = isFault(error, 'noSpace') ? 'NO_SPACE' : 'DISK_FAILED'

@@ -187,6 +187,7 @@ export class FolderRuntime implements MemberRuntime {
         this.#largeTidy.wake()
       },
       flushed: () => undefined,
+      blocksLost: () => undefined, // what counts as a copy is in files here
       sourcesChanged: () => this.pull.retryAll(),
     }
   }

@@ -122,6 +122,7 @@ export class HostedRuntime implements MemberRuntime {
       },
       received: () => undefined, // repair looks at them once they are flushed
       flushed: () => this.#repair.wake(),
+      blocksLost: () => this.#repair.lost(),
       sourcesChanged: () => this.#repair.wake(),
     }
   }

@@ -38,6 +38,8 @@ export interface MemberFlows {
   readonly received: () => void
   /** Entries that were written are on the disk for good. */
   readonly flushed: () => void
+  /** The block store lost blocks of the folder. */
+  readonly blocksLost: () => void
   /** There may be blocks now that nobody had: a member came, or says that it has more. */
   readonly sourcesChanged: () => void
 }
@@ -182,6 +184,12 @@ export class MemberWork {
   tellNews(): void {
     this.#news.ring()
     this.#flows.flushed()
+  }
+
+  /** The block store lost blocks of the folder. */
+  blocksLost(): void {
+    this.#flows.blocksLost()
+    this.noteChange()
   }
 
   /** There are more blocks here to ask for. */

@@ -53,7 +53,12 @@ const lookBlocksMax = 5000
 const fetchBlocksMax = 256
 const fetchBytesTarget = 8 * 1024 * 1024
 const retryMs = 30_000
-const lookAgainMs = 60_000
+/** Everything is looked through again so long after the last time at the earliest: when others ask for what is not here, anybody may do that … */
+const askedLookMs = 60_000
+/** … and when this node found a loss itself. */
+const lossLookMs = 10_000
+/** A look that is due waits so long at a time for the one before it to come to an end: entries may have to be flushed first. */
+const dueLookMs = 100
 const troubleRetryMs = 10_000
 
 export class Repair {
@@ -62,6 +67,10 @@ export class Repair {
   #isBusy = false
   #hasMissed = false
   #lookedAgainMs = Number.NEGATIVE_INFINITY
+  /** When everything is to be looked through again. */
+  #lookAtMs = Number.POSITIVE_INFINITY
+  /** A block is known to be gone, and not yet which entries are without it. */
+  #hasLoss = false
   /** Needs that nobody had when they were last asked for. */
   #isWaiting = false
 
@@ -88,8 +97,13 @@ export class Repair {
     return this.#hasMissed
   }
 
-  /** All that is to be held is known: every flushed entry was looked at by the layout of now. */
+  /** All that is to be held is known: every flushed entry was looked at by the layout of now, and nothing was lost since. */
   get hasLooked(): boolean {
+    if (this.#hasLoss) return false
+    return this.#isThrough
+  }
+
+  get #isThrough(): boolean {
     const { index, folder, holding } = this.#parts
     const cursor = index.blockNeeds.cursor(folder.row)
     return cursor.row >= index.entries.lastRowOf(folder.row) && equalBytes(cursor.layout, holding().layout)
@@ -97,21 +111,39 @@ export class Repair {
 
   /**
    * Somebody asked for a block that is not here. When it is to be held, and is not known to be missing, it may have been lost: then everything is
-   * looked through again. Anybody may ask for anything, so that this must cost little otherwise.
+   * looked through again, soon. Anybody may ask for anything, so that this must cost little otherwise.
    */
   missed(id: BlockId): void {
-    const { index, folder, clock, holding } = this.#parts
-    const nowMs = clock.monotonicMs()
-    if (!this.hasLooked || nowMs - this.#lookedAgainMs < lookAgainMs) return
+    const { index, folder, holding } = this.#parts
     if (!holding().isMine(id) || index.blockNeeds.has(folder.row, id)) return
+    if (this.#isThrough) this.#hasMissed = true
+    this.#lookAgainFrom(this.#lookedAgainMs + askedLookMs)
+  }
+
+  /** The store lost blocks of the folder: until it is known of which entries, nothing that is said of them holds. */
+  lost(): void {
     this.#hasMissed = true
-    this.#lookAgain()
+    this.#hasLoss = true
+    this.#lookAgainFrom(this.#lookedAgainMs + lossLookMs)
+  }
+
+  #lookAgainFrom(ms: number): void {
+    this.#lookAtMs = Math.min(this.#lookAtMs, ms)
+    this.#beginDueLook()
     this.#wakeup.wake()
+  }
+
+  /** A look under way goes on to its end first: whatever is lost all the time, it comes to one. */
+  #beginDueLook(): void {
+    if (this.#parts.clock.monotonicMs() < this.#lookAtMs || !this.#isThrough) return
+    this.#lookAgain()
   }
 
   #lookAgain(): void {
     const { index, folder, clock } = this.#parts
     this.#lookedAgainMs = clock.monotonicMs()
+    this.#lookAtMs = Number.POSITIVE_INFINITY
+    this.#hasLoss = false
     index.transact(() => index.blockNeeds.setCursor(folder.row, { row: 0, layout: new Uint8Array(0) }))
   }
 
@@ -120,9 +152,11 @@ export class Repair {
     this.#lookAgain()
     this.#wakeup.wake()
     for (;;) {
-      await waitAtMost(this.#wakeup, this.#parts.clock, retryMs, signal)
+      const untilLookMs = this.#lookAtMs - this.#parts.clock.monotonicMs()
+      await waitAtMost(this.#wakeup, this.#parts.clock, Math.max(dueLookMs, Math.min(retryMs, untilLookMs)), signal)
       this.#isBusy = true
       try {
+        this.#beginDueLook()
         await this.#look(signal)
         await this.#fetchAll(signal)
         this.#parts.events.trouble(undefined)

@@ -68,12 +68,20 @@ class Stage implements Disposable {
 
   /** Repairs until nothing moves any more. */
   async settle(): Promise<void> {
+    await this.work(turns)
+  }
+
+  /** Repairs while `during` goes on. */
+  async work(during: () => Promise<void>): Promise<void> {
     const ending = new AbortController()
     const running = this.repair.run(ending.signal)
     this.repair.wake()
-    for (let turns = 0; turns < 500; turns++) await Promise.resolve()
-    ending.abort()
-    await assert.rejects(running, { code: 'ABORTED' })
+    try {
+      await during()
+    } finally {
+      ending.abort()
+      await assert.rejects(running, { code: 'ABORTED' })
+    }
   }
 
   async #fetch(blocks: readonly BlockRef[]): Promise<readonly (FetchedBlock | undefined)[]> {
@@ -89,6 +97,10 @@ class Stage implements Disposable {
   [Symbol.dispose](): void {
     this.node[Symbol.dispose]()
   }
+}
+
+async function turns(count = 500): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await Promise.resolve()
 }
 
 function idOf(key: string): BlockId {
@@ -181,6 +193,58 @@ describe('repair', () => {
     stage.repair.missed(idOf(mine))
     assert.equal(stage.repair.hasMissed, true)
     assert.equal(stage.repair.hasLooked, false)
+  })
+
+  it('that was asked soon after a look for what is not here looks again later, and forgets nothing of it', async () => {
+    using stage = new Stage()
+    const mine = stage.write('a', 'content of a')
+    await stage.settle()
+    await stage.store.remove(stage.node.handle.record.id, [idOf(mine)])
+    stage.clock.ms += 10_000
+    stage.repair.missed(idOf(mine))
+    assert.equal(stage.repair.hasLooked, true)
+    await stage.work(async () => {
+      assert.equal(stage.has(mine), false)
+      stage.clock.ms += 60_000
+      await turns()
+    })
+    assert.equal(stage.has(mine), true)
+  })
+
+  it('looks again at once when the store lost something, and says nothing of what it holds until it has', async () => {
+    using stage = new Stage()
+    const mine = stage.write('a', 'content of a')
+    await stage.settle()
+    stage.clock.ms += 10_000
+    await stage.store.remove(stage.node.handle.record.id, [idOf(mine)])
+    stage.repair.lost()
+    assert.equal(stage.repair.hasLooked, false)
+    assert.equal(stage.repair.hasMissed, true)
+    await stage.work(turns)
+    assert.equal(stage.repair.hasLooked, true)
+    assert.equal(stage.has(mine), true)
+  })
+
+  it('that loses something while it looks looks once more', async () => {
+    using stage = new Stage()
+    const keys = Array.from({ length: 250 }, (_, at) => stage.write(`file ${at}`, `content ${at}`))
+    const first = present(keys[0], 'a key')
+    await stage.settle()
+    const { record } = stage.node.handle
+    await stage.work(async () => {
+      await turns()
+      stage.clock.ms += 10_000
+      stage.repair.lost()
+      const { index, handle } = stage.node
+      while (index.blockNeeds.cursor(handle.row).row === 0) await turns(1)
+      await stage.store.remove(record.id, [idOf(first)])
+      stage.repair.lost()
+      await turns()
+      assert.equal(stage.repair.hasLooked, false)
+      stage.clock.ms += 10_000
+      await turns()
+    })
+    assert.equal(stage.has(first), true)
   })
 
   it('finds what the store lost when it starts', async () => {

@@ -103,7 +103,10 @@ describe('one flipped bit', () => {
     await using store = await openSmallStore(files, {}, false)
     const bytes = files.bytesOf(firstPath)
     bytes[segmentHeaderBytes + recordBytes + 150] = (bytes[segmentHeaderBytes + recordBytes + 150] ?? 0) ^ 1
+    const lost: unknown[] = []
+    store.onDamaged = (record) => lost.push(record?.id)
     assert.deepEqual(await whichAreHere(store), [true, false, true, true, true])
+    assert.deepEqual(lost, [blocks[1]?.id])
     assert.deepEqual(store.quarantine().records[0]?.id, blocks[1]?.id)
     assert.equal(store.totals().blocks, 4)
   })

@@ -182,13 +182,30 @@ describe('an index that is wrong', () => {
     await using store = await openSmallStore(files, small, false)
     assert.equal(store.has(folder, gone.id), false)
     assert.equal(store.has(folder, extra.id), true)
+    let told = 0
+    store.onDamaged = () => void told++
     await untilSame(store, { missing: 1, surplus: 1, elsewhere: 1 })
+    assert.equal(told, 1, 'a block that was counted on is not here')
     await assertFilled(store)
     await untilSame(store, {})
   })
 })
 
 describe('a rebuild', () => {
+  it('scenario T5: of a store of which a sealed segment was cut meanwhile tells what is lost', async () => {
+    const files = await filled()
+    await using store = await openSmallStore(files, small, false)
+    const { segment } = present(store.segments()[0], 'a segment')
+    const told: unknown[] = []
+    store.onDamaged = (record) => told.push(record?.reason)
+    files.open(`/store/${segment.toString().padStart(10, '0')}.segment`, 'edit').truncate(300)
+    const { surplus } = await store.rebuild(never)
+    assert.ok(surplus > 0)
+    assert.deepEqual(told, ['record', undefined])
+    await store.rebuild(never)
+    assert.equal(store.quarantine().count, 1, 'told once')
+  })
+
   it('beside puts, removals and reads loses nothing and brings nothing back', async () => {
     const files = await filled()
     await using store = await openSmallStore(files, small, false)
