@@ -1,6 +1,7 @@
 // What a node is told when it starts: plain data, and its making from the options of `serve`. No defaults elsewhere.
 
 import { EngineError } from './base/errors.ts'
+import { parseBucketConfig, type BucketConfig, type BucketOptions } from './bucket-config.ts'
 import { sizeBytesOf } from './base/size.ts'
 import type { NodeClass } from './api/controls.ts'
 
@@ -18,10 +19,12 @@ export interface NodeConfig {
   /** Whether other nodes are looked for on the local network. */
   readonly discovery: boolean
   readonly watch: 'auto' | 'polling'
+  /** Where its blocks are; absent: in the home. */
+  readonly bucket?: BucketConfig
 }
 
 /** Texts as they come from the command line; the caller has made the paths absolute. */
-export interface NodeOptions {
+export interface NodeOptions extends BucketOptions {
   readonly home: string
   readonly listen?: readonly string[]
   readonly name?: string
@@ -38,9 +41,14 @@ const labelCharactersMax = 64
 const listenMax = 16
 
 /** Throws `BAD_ARGUMENT` with the option's name and what it may hold. */
-export function parseNodeConfig(options: NodeOptions, hostName: string): NodeConfig {
+export function parseNodeConfig(
+  options: NodeOptions,
+  hostName: string,
+  env: Readonly<Record<string, string | undefined>> = {},
+): NodeConfig {
   const listen = options.listen === undefined || options.listen.length === 0 ? defaultListen : options.listen
   if (listen.length > listenMax) throw refused('--listen', String(listen.length), `give at most ${listenMax} addresses`)
+  const bucket = parseBucketConfig(options, env)
   return {
     home: options.home,
     listen: listen.map(parseListen),
@@ -50,6 +58,7 @@ export function parseNodeConfig(options: NodeOptions, hostName: string): NodeCon
     ...(options.capacity === undefined ? {} : { capacityBytes: parseSizeBytes('--capacity', options.capacity) }),
     discovery: options.discovery ?? true,
     watch: parseWatch(options.watch ?? 'auto'),
+    ...(bucket === undefined ? {} : { bucket }),
   }
 }
 

@@ -3,9 +3,10 @@
 
 import type { Controls, Problem } from './api/controls.ts'
 import { equalBytes } from './base/bytes.ts'
-import { errorCodeOf, messageOf } from './base/errors.ts'
+import { EngineError, errorCodeOf, messageOf } from './base/errors.ts'
 import { Coalescer } from './base/queue.ts'
 import { segmentBytesFor } from './blocks/segment-limits.ts'
+import { openPackStore } from './blocks/pack-store.ts'
 import { openSegmentStore, type SegmentStore } from './blocks/segment-store.ts'
 import { CardShelf } from './compose/card-box.ts'
 import { makeControls } from './compose/controls.ts'
@@ -44,7 +45,7 @@ export async function openEngine(world: EngineWorld, signal: AbortSignal): Promi
   const index = stack.use(openIndexInNeed(world, space))
   const seed = await loadIdentitySeed(world.files, world.keyPath, world.random)
   const identity = createIdentity(seed)
-  const store = stack.use(await openStore(world, signal))
+  const store = stack.use(await openStore(world, identity, signal))
   const network = stack.use(await world.openNetwork(identity, seed, signal))
   const running = start(world, { index, identity, store, network, space, listeners }, stack)
   const owned = stack.move()
@@ -178,12 +179,24 @@ function addTraffic(left: Traffic, right: Traffic = { sentBytes: 0, receivedByte
   return { sentBytes: left.sentBytes + right.sentBytes, receivedBytes: left.receivedBytes + right.receivedBytes }
 }
 
-async function openStore(world: EngineWorld, signal: AbortSignal): Promise<SegmentStore> {
-  const { files, clock, random, log, segmentsPath: directory } = world
+/** A home keeps to the place that its first blocks went to: at another one it would have none of them. */
+async function openStore(world: EngineWorld, identity: Identity, signal: AbortSignal): Promise<SegmentStore> {
+  const { files, clock, random, log, bucket, bucketPath, segmentsPath: directory } = world
+  if (bucket !== undefined) {
+    if (files.lstat(directory) !== undefined)
+      throw otherPlaceError(`${directory} has blocks already; start without --store, or use a new --home`)
+    const options = { files, clock, random, log, directory: bucketPath, owner: identity.peerId, node: world.name }
+    return await openPackStore({ ...options, ...bucket }, signal)
+  }
+  if (files.lstat(bucketPath) !== undefined) throw otherPlaceError('its blocks are in object storage; start with the --store that it had')
   const create = files.lstat(directory) === undefined
   if (create) files.makeDirectory(directory, 0o700)
   const limits = { segmentBytes: segmentBytesFor(files.freeBytes(directory)) }
   return openSegmentStore({ files, directory, clock, random, log, create, limits }, signal)
+}
+
+function otherPlaceError(why: string): EngineError {
+  return new EngineError('HOME_UNUSABLE', `opening the block store of this home: ${why}`)
 }
 
 function ownCard(world: EngineWorld, network: Network, edition: number): Parameters<typeof signCard>[1] {

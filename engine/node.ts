@@ -3,6 +3,8 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { openEngine, type Engine } from './engine.ts'
+import type { BucketConfig } from './bucket-config.ts'
+import type { WorldBucket } from './compose/parts.ts'
 import type { NodeConfig } from './config.ts'
 import { homePaths } from './platform/home.ts'
 import { nodeClock } from './platform/node-clock.ts'
@@ -62,6 +64,8 @@ export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal
         lockPath: paths.lock,
         keyPath: paths.key,
         segmentsPath: paths.segments,
+        ...(config.bucket === undefined ? {} : { bucket: stack.use(await openBucket(config.bucket)) }),
+        bucketPath: paths.bucket,
         name: config.name,
         zone: config.zone,
         class: config.class,
@@ -73,6 +77,13 @@ export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal
   )
   const owned = stack.move()
   return { controls: engine.controls, stopped: engine.stopped, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+/** Loaded late: few nodes need it. */
+async function openBucket(config: BucketConfig): Promise<WorldBucket & Disposable> {
+  const { openS3Objects } = await import('./platform/s3-objects.ts')
+  const objects = openS3Objects(config, config)
+  return { objects, takeOver: config.takeOver, [Symbol.dispose]: () => objects[Symbol.dispose]() }
 }
 
 /** Listens where it did last time; on any free port where somebody else has taken that one meanwhile. */

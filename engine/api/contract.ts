@@ -179,7 +179,7 @@ const storeUse = { blocks: count, payloadBytes: count, usedBytes: count }
 const store = z
   .object({
     ...storeUse,
-    state: z.enum(['ok', 'readOnly']),
+    state: z.enum(['ok', 'readOnly', 'offline']),
     diskBytes: count,
     capacityBytes: count.exactOptional(),
     segments: count,

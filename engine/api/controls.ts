@@ -185,7 +185,7 @@ export interface FolderControls {
 }
 
 export interface StoreStatus {
-  readonly state: 'ok' | 'readOnly'
+  readonly state: 'ok' | 'readOnly' | 'offline'
   readonly blocks: number
   readonly payloadBytes: number
   /** What counts against limits: the payload, and a share of what each block costs beside it. */

@@ -39,6 +39,8 @@ export const errorStatuses: Readonly<Record<ErrorCode, ErrorStatus>> = {
   NO_SPACE: 507,
   STORE_READ_ONLY: 503,
   STORE_CORRUPT: 500,
+  STORE_OFFLINE: 503,
+  STORE_IN_USE: 409,
   DISK_FAILED: 500,
   PEER_UNREACHABLE: 502,
   PEER_MISBEHAVED: 502,

@@ -39,6 +39,8 @@ export type ErrorCode =
   | 'NO_SPACE'
   | 'STORE_READ_ONLY'
   | 'STORE_CORRUPT'
+  | 'STORE_OFFLINE'
+  | 'STORE_IN_USE'
   | 'DISK_FAILED'
   // peers
   | 'PEER_UNREACHABLE'

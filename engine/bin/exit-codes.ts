@@ -45,6 +45,8 @@ export const exitCodes: Readonly<Record<ErrorCode, ExitCode>> = {
   NO_SPACE: 1,
   STORE_READ_ONLY: 1,
   STORE_CORRUPT: 1,
+  STORE_OFFLINE: 1,
+  STORE_IN_USE: 5,
   DISK_FAILED: 1,
   PEER_UNREACHABLE: 1,
   PEER_MISBEHAVED: 1,

@@ -27,7 +27,12 @@ export function readBlock(handles: ReadHandles, storeId: Uint8Array, folder: Fol
     const what = isFault(error, 'missing') ? 'its file is not there' : error.message
     throw new EngineError('DISK_FAILED', `reading a block from segment ${location.segment}: ${what}; check the disk`, { cause: error })
   }
-  if (readBytes < bytes.length) return { damage: 'unreadable' }
+  return checkRecord(bytes.subarray(0, readBytes), storeId, folder, id, location)
+}
+
+/** The payload of what was read at `location`, a view of it, or what is wrong with it. */
+export function checkRecord(bytes: Uint8Array, storeId: Uint8Array, folder: FolderId, id: BlockId, location: BlockLocation): BlockRead {
+  if (bytes.length < recordBytesOf(location.payloadBytes)) return { damage: 'unreadable' }
   const header = decodeRecordHeader(bytes, storeId, location)
   if (header === undefined) return { damage: 'record' }
   const isThis = header.type === recordTypes.put && equalBytes(header.id, id) && equalBytes(header.folder, folder)

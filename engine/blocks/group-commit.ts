@@ -48,11 +48,14 @@ interface Group {
   readonly changeAt: readonly ((place: Place) => IndexChange | undefined)[]
 }
 
+/** Where groups are made durable: segment-log.ts, pack-log.ts. */
+export type LogEnd = Pick<SegmentLog, 'append' | 'settleTail' | 'checkWritable' | 'hasUncertainTail'>
+
 export interface GroupCommitParts {
-  readonly segments: SegmentLog
+  readonly segments: LogEnd
   readonly index: SegmentIndex
   readonly table: SegmentTable
-  readonly reserve: Reserve
+  readonly reserve: Pick<Reserve, 'hold' | 'release'>
   readonly allowances: Allowances
   readonly limits: SegmentLimits
   readonly log: Log

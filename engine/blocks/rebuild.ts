@@ -32,15 +32,14 @@ export interface RebuildReport {
 }
 
 export interface RebuildParts {
-  readonly files: Files
-  readonly directory: string
-  readonly storeId: Uint8Array
   readonly clock: Clock
   readonly index: SegmentIndex
   readonly table: SegmentTable
   readonly commits: GroupCommit
   /** What is known to be damaged: it is not counted on because it is in the log. */
   readonly quarantine: Quarantine
+  /** Reads what the log says from a place on; gives how far the log went when this began. */
+  readonly replay: (into: Replay, from: Place, signal: AbortSignal) => Promise<Place>
 }
 
 type Differences = Pick<RebuildReport, 'missing' | 'surplus' | 'elsewhere'>
@@ -50,7 +49,7 @@ const foundMax = 10_000
 
 /** Nobody may delete segments meanwhile. Throws FilesError, `DISK_FAILED`, `ABORTED`: the index in use stays then. */
 export async function rebuildIndex(parts: RebuildParts, signal: AbortSignal): Promise<RebuildReport> {
-  const { clock, index, table, commits, quarantine } = parts
+  const { clock, index, table, commits, quarantine, replay } = parts
   const startMs = clock.monotonicMs()
   const draft = index.draft()
   const replayed = new SegmentTable()
@@ -58,10 +57,10 @@ export async function rebuildIndex(parts: RebuildParts, signal: AbortSignal): Pr
   const wasReadable = index.damage === undefined
   const found = new Quarantine(foundMax)
   try {
-    const replay = { draft, replayed, found }
-    const reached = await replayFrom(parts, replay, { segment: 0, offset: 0 }, signal)
+    const into = { draft, replayed, found }
+    const reached = await replay(into, { segment: 0, offset: 0 }, signal)
     await commits.exclusively(async () => {
-      await replayFrom(parts, replay, reached, signal)
+      await replay(into, reached, signal)
       forgetDamaged(draft, quarantine)
       if (draft.damage !== undefined) throw new EngineError('DISK_FAILED', `the new index is damaged too: ${draft.damage}; check the disk`)
       if (index.damage === undefined) differences = await compare(parts, draft, signal)
@@ -80,30 +79,44 @@ export async function rebuildIndex(parts: RebuildParts, signal: AbortSignal): Pr
 }
 
 /** What comes of reading the segments again. */
-interface Replay {
+export interface Replay {
   readonly draft: SegmentIndex
   readonly replayed: SegmentTable
   readonly found: Quarantine
 }
 
-/** Gives how far the log went when this began. */
-async function replayFrom(parts: RebuildParts, { draft, replayed, found }: Replay, from: Place, signal: AbortSignal): Promise<Place> {
-  const { files, directory, storeId, clock, table } = parts
-  const handles = new ReadHandles(files, directory, 1)
-  const replay = { storeId, clock, log: silentLog, index: draft, table: replayed, handles, quarantine: found }
-  let reached = from
-  try {
-    for (const { number: segment, endBytes, sizeBytes } of table.all()) {
-      if (segment < from.segment) continue
-      const range = { acknowledged: endBytes, fromOffset: segment === from.segment ? from.offset : 0 }
-      await replaySegment(replay, { segment, sizeBytes, header: undefined }, range, signal)
-      reached = { segment, offset: endBytes }
-      if (draft.isDue) await draft.save(present(table.checkpoint(), 'there is a segment'))
+export interface SegmentReplayParts {
+  readonly files: Files
+  readonly directory: string
+  readonly storeId: Uint8Array
+  readonly clock: Clock
+  readonly table: SegmentTable
+}
+
+/** `RebuildParts.replay` of segments on a disk. */
+export function replaySegments({ files, directory, storeId, clock, table }: SegmentReplayParts): RebuildParts['replay'] {
+  return async ({ draft, replayed, found }, from, signal) => {
+    const handles = new ReadHandles(files, directory, 1)
+    const replay = { storeId, clock, log: silentLog, index: draft, table: replayed, handles, quarantine: found }
+    let reached = from
+    try {
+      for (const { number: segment, endBytes, sizeBytes } of table.all()) {
+        if (segment < from.segment) continue
+        const range = { acknowledged: endBytes, fromOffset: segment === from.segment ? from.offset : 0 }
+        await replaySegment(replay, { segment, sizeBytes, header: undefined }, range, signal)
+        reached = { segment, offset: endBytes }
+        await saveDraft(draft, table)
+      }
+    } finally {
+      handles.close()
     }
-  } finally {
-    handles.close()
+    return reached
   }
-  return reached
+}
+
+/** Writes down what is in memory of an index that is being made, when that is enough. */
+export async function saveDraft(draft: SegmentIndex, table: SegmentTable): Promise<void> {
+  if (draft.isDue) await draft.save(present(table.checkpoint(), 'there is a segment'))
 }
 
 function forgetDamaged(draft: SegmentIndex, quarantine: Quarantine): void {

@@ -8,12 +8,13 @@ import { parseBlockId, parseFolderId } from '../model/ids.ts'
 import type { FooterBuilder } from './footer.ts'
 import { decodeSegmentHeader, recordTypes, segmentHeaderBytes, segmentVersion, type SegmentHeader } from './record.ts'
 import { replaySegment, type FoundSegment, type ReplayedSegment, type ReplayParts } from './replay.ts'
-import { listSegments, segmentPath } from './segment-directory.ts'
+import { listSegments, segmentPath, type ReadHandles } from './segment-directory.ts'
 import type { Checkpoint, SegmentState } from './segment-table.ts'
 
 export interface RecoveryParts extends ReplayParts {
   readonly files: Files
   readonly directory: string
+  readonly handles: ReadHandles
   /** At most so many bytes at the end of the log were not synced when the node stopped: one group. */
   readonly unsyncedBytesMax: number
 }

@@ -17,7 +17,7 @@ export interface ReplayParts {
   readonly log: Log
   readonly index: SegmentIndex
   readonly table: SegmentTable
-  readonly handles: ReadHandles
+  readonly handles: Pick<ReadHandles, 'take'>
   readonly quarantine: Quarantine
 }
 

@@ -14,7 +14,7 @@ export function segmentName(segment: number): string {
   return `${segment.toString().padStart(10, '0')}.segment`
 }
 
-function segmentNumberOf(name: string): number | undefined {
+export function segmentNumberOf(name: string): number | undefined {
   const digits = /^(\d{10})\.segment$/.exec(name)?.[1]
   const segment = digits === undefined ? 0 : Number(digits)
   return segment > 0 && segment <= 0xffff_ffff ? segment : undefined

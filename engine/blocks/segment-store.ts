@@ -15,7 +15,7 @@ import { compactSegments, type CompactionParts, type CompactionReport } from './
 import { GroupCommit, type Step } from './group-commit.ts'
 import type { LiveTotals } from './live-counts.ts'
 import { Quarantine, type DamagedRecord, type DamageReason } from './quarantine.ts'
-import { rebuildIndex, type RebuildReport } from './rebuild.ts'
+import { rebuildIndex, replaySegments, type RebuildReport } from './rebuild.ts'
 import { heldBlocks, isRecordedAt, summarize, type HeldBlock, type SegmentSummary } from './segment-walk.ts'
 import { markerBytes, recordBytesOf } from './record.ts'
 import { recoverSegments } from './recover.ts'
@@ -233,7 +233,8 @@ class OpenSegmentStore implements SegmentStore {
     const stop = AbortSignal.any([signal, this.#closing.signal])
     const { directory } = this.#parts
     try {
-      const report = await this.#compactions.hold(() => rebuildIndex({ ...this.#parts, commits: this.#commits }, stop), stop)
+      const parts = { ...this.#parts, commits: this.#commits, replay: replaySegments(this.#parts) }
+      const report = await this.#compactions.hold(() => rebuildIndex(parts, stop), stop)
       if (report.surplus > 0) this.onDamaged(undefined)
       return report
     } catch (error) {

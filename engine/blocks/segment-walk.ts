@@ -5,7 +5,7 @@ import { equalBytes } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { FilesError, type Files } from '../base/files.ts'
 import { parseBlockId, parseFolderId, type BlockId, type FolderId } from '../model/ids.ts'
-import { footerRowAt, loadSegment } from './load-segment.ts'
+import { footerRowAt, loadSegment, type LoadSource } from './load-segment.ts'
 import { recordTypes, type Place } from './record.ts'
 import { isFault, segmentPath, type ReadHandles } from './segment-directory.ts'
 import type { BlockLocation, SegmentIndex } from './segment-index.ts'
@@ -37,35 +37,45 @@ export interface WalkParts {
   readonly handles: ReadHandles
 }
 
-export function summarize({ index, table }: WalkParts): readonly SegmentSummary[] {
+export function summarize({ index, table }: Pick<WalkParts, 'index' | 'table'>): readonly SegmentSummary[] {
   return table.all().map(({ number, sizeBytes }) => ({ segment: number, ...index.liveIn(number), sizeBytes }))
 }
 
 /** Batches of live blocks from a place on. What is put meanwhile may be among them, what is removed or moved meanwhile is not. */
 export async function* heldBlocks(parts: WalkParts, from: Place, signal: AbortSignal): AsyncGenerator<readonly HeldBlock[]> {
-  const { files, directory, storeId, clock, index, table } = parts
+  const { files, directory, storeId, table } = parts
   const state = table.get(from.segment)
   if (state === undefined) return
   // A handle of its own: the shared ones may be closed by reads that come between.
   const file = files.open(segmentPath(directory, from.segment), 'read')
   try {
     const source = { file, storeId, segment: from.segment, sizeBytes: state.sizeBytes, acknowledgedBytes: state.endBytes }
-    for await (const batch of loadSegment(source, clock, signal)) {
-      const held: HeldBlock[] = []
-      for (const event of batch) {
-        if (event.kind !== 'row' || event.row.type !== recordTypes.put || event.row.offset < from.offset) continue
-        const { offset } = event.row
-        const folder = parseFolderId(event.row.folder.slice())
-        const id = parseBlockId(event.row.id.slice())
-        if (folder === undefined || id === undefined) continue
-        const place = index.locate(folder, id)
-        if (place?.segment !== from.segment || place.offset !== offset) continue
-        held.push({ folder, id, offset, payloadBytes: place.payloadBytes })
-      }
-      if (held.length > 0) yield held
-    }
+    yield* heldIn(parts, source, from.offset, signal)
   } finally {
     file.close()
+  }
+}
+
+/** Batches of the live blocks that one segment lists, from an offset on. */
+export async function* heldIn(
+  { clock, index }: Pick<WalkParts, 'clock' | 'index'>,
+  source: LoadSource,
+  fromOffset: number,
+  signal: AbortSignal,
+): AsyncGenerator<readonly HeldBlock[]> {
+  for await (const batch of loadSegment(source, clock, signal)) {
+    const held: HeldBlock[] = []
+    for (const event of batch) {
+      if (event.kind !== 'row' || event.row.type !== recordTypes.put || event.row.offset < fromOffset) continue
+      const { offset } = event.row
+      const folder = parseFolderId(event.row.folder.slice())
+      const id = parseBlockId(event.row.id.slice())
+      if (folder === undefined || id === undefined) continue
+      const place = index.locate(folder, id)
+      if (place?.segment !== source.segment || place.offset !== offset) continue
+      held.push({ folder, id, offset, payloadBytes: place.payloadBytes })
+    }
+    if (held.length > 0) yield held
   }
 }
 

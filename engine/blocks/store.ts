@@ -17,20 +17,25 @@ export interface StoreTotals {
   readonly diskBytes: number
 }
 
-export type StoreHealth = { readonly state: 'ok' } | { readonly state: 'readOnly'; readonly reason: string } | { readonly state: 'closed' }
+export type StoreHealth =
+  | { readonly state: 'ok' }
+  | { readonly state: 'readOnly'; readonly reason: string }
+  /** The place where blocks are does not answer, or is not what it was: nothing is known to be lost. */
+  | { readonly state: 'offline'; readonly reason: string }
+  | { readonly state: 'closed' }
 
 /** More than eight methods: limits belong where puts are put in order, or two at once would both fit. */
 export interface BlockStore extends AsyncDisposable {
   /**
    * Stores blocks; resolves when all of them are durable. A block that is already here costs nothing.
    * Checks that every id is the hash of its bytes (`BAD_BLOCK` otherwise, nothing of the call stored).
-   * Throws `NO_SPACE` (the disk is full, or a limit is reached), `STORE_READ_ONLY`, `CLOSED`, `DISK_FAILED`; then blocks of the call may or may not be here,
+   * Throws `NO_SPACE` (the disk is full, or a limit is reached), `STORE_READ_ONLY`, `STORE_OFFLINE`, `CLOSED`, `DISK_FAILED`; then blocks of the call may or may not be here,
    * and none of them is acknowledged.
    */
   put(blocks: readonly StoredBlock[]): Promise<void>
   /**
    * The sealed bytes, checked against the id, or undefined when the block is not here or turned out to be damaged
-   * (it is then quarantined and no longer `has`).
+   * (it is then quarantined and no longer `has`). Throws `DISK_FAILED` or `STORE_OFFLINE` when that cannot be said.
    */
   get(folder: FolderId, id: BlockId): Promise<Uint8Array | undefined>
   /** Synchronous: answered from the store's index. As `sizeOf` and `list`, throws `DISK_FAILED` when the disk does not answer. */

@@ -52,6 +52,14 @@ function storeProblems(store: SegmentStore): readonly Problem[] {
       next: 'Check the disk of the home directory. It is tried again by itself.',
     })
   }
+  if (health.state === 'offline') {
+    problems.push({
+      code: 'STORE_OFFLINE',
+      severity: 'error',
+      text: `the block store cannot be reached: ${health.reason}. Nothing is taken for lost, and nothing is stored or served meanwhile.`,
+      next: 'Check the network, the storage server and its credentials. It is tried again by itself.',
+    })
+  }
   const damaged = store.quarantine().count
   if (damaged > 0) {
     problems.push({

@@ -4,6 +4,7 @@ import type { Clock, Random } from '../base/clock.ts'
 import type { Files } from '../base/files.ts'
 import type { Jobs } from '../base/jobs.ts'
 import type { Log } from '../base/log.ts'
+import type { Objects } from '../base/objects.ts'
 import type { NodeClass } from '../api/controls.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { OpenWatcher } from '../disk/watch.ts'
@@ -11,6 +12,12 @@ import type { EngineJobs } from '../job-table.ts'
 import type { LaneTable } from '../lane-table.ts'
 import type { DatabaseCare } from './flusher.ts'
 import type { Network } from '../net/network.ts'
+
+export interface WorldBucket {
+  readonly objects: Objects
+  /** Take the store there over from the node that it belongs to. */
+  readonly takeOver: boolean
+}
 
 export interface EngineWorld {
   readonly clock: Clock
@@ -35,6 +42,10 @@ export interface EngineWorld {
   readonly onDatabaseFlushed?: () => void
   readonly keyPath: string
   readonly segmentsPath: string
+  /** Where blocks are instead of on the disk; absent where they are in segments. */
+  readonly bucket?: WorldBucket
+  /** For what the home knows of a bucket. */
+  readonly bucketPath: string
   readonly name: string
   readonly zone: string
   readonly class: NodeClass

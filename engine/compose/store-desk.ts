@@ -33,7 +33,7 @@ function describeStore({ world, index, store, folders }: StoreDeskParts): StoreS
   const totals = store.totals()
   const health = store.health()
   return {
-    state: health.state === 'readOnly' ? 'readOnly' : 'ok',
+    state: health.state === 'closed' ? 'ok' : health.state,
     blocks: totals.blocks,
     payloadBytes: totals.payloadBytes,
     usedBytes: chargedBytes(totals),

@@ -34,6 +34,8 @@ export interface HomePaths {
   readonly lock: string
   readonly key: string
   readonly segments: string
+  /** What a node whose blocks are in object storage knows of them. */
+  readonly bucket: string
   readonly apiToken: string
   readonly logFile: string
   /** The ports listened on last. */
@@ -48,6 +50,7 @@ export function homePaths(home: string): HomePaths {
     lock: at('lock.db'),
     key: at('node.key'),
     segments: at('segments'),
+    bucket: at('bucket'),
     apiToken: at('api-token'),
     logFile: at('log', 'holdfast.log'),
     ports: at('ports.json'),

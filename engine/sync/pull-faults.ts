@@ -19,6 +19,8 @@ export const faultReasons: Partial<Readonly<Record<FilesFault, NeedReason>>> = {
 export const storeReasons: Partial<Readonly<Record<ErrorCode, NeedReason>>> = {
   NO_SPACE: 'DISK_FULL',
   STORE_READ_ONLY: 'DISK_FAILED',
+  STORE_OFFLINE: 'STORE_OFFLINE',
+  STORE_IN_USE: 'STORE_OFFLINE',
   DISK_FAILED: 'DISK_FAILED',
 }
 

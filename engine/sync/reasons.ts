@@ -11,6 +11,7 @@ export type NeedReason =
   | 'NAME_CLASH'
   | 'FILE_BUSY'
   | 'DISK_FAILED'
+  | 'STORE_OFFLINE'
   | 'HELD'
   | 'CHANGED_HERE'
   | 'CHANGED_TOO_OFTEN'
@@ -44,6 +45,7 @@ export const needReasons: Readonly<Record<NeedReason, ReasonText>> = {
   },
   FILE_BUSY: { text: 'another program holds it open', next: 'Close it there; it goes on by itself.' },
   DISK_FAILED: { text: 'the disk reported an error', next: 'Check the disk.' },
+  STORE_OFFLINE: { text: 'the block store cannot be reached', next: 'See holdfast problems; it goes on by itself.' },
   HELD: { text: 'changes made here are held', next: 'Decide with holdfast accept or holdfast reject.' },
   CHANGED_HERE: { text: 'it was changed here at the same time, and that is looked at first', next: 'Nothing to do.' },
   CHANGED_TOO_OFTEN: { text: 'it is being changed here again and again', next: 'Let it rest for a moment: close what writes to it.' },

@@ -31,6 +31,7 @@ export async function openEngineNode(world: NodeWorld): Promise<OpenedNode> {
       lockPath: `${databasePath}.lock`,
       keyPath: `${homePath}/node.key`,
       segmentsPath: `${homePath}/segments`,
+      bucketPath: `${homePath}/bucket`,
       name,
       zone: 'home',
       class: 'daily',

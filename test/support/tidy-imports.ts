@@ -34,7 +34,7 @@ const engineTable: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** May import everything in the engine: the composition roots and the commands. */
-const rootFile = /^engine\/(bin\/.*|engine|node|config|worker|job-table|lane-worker|lane-table)\.(ts|mts)$/
+const rootFile = /^engine\/(bin\/.*|engine|node|config|bucket-config|worker|job-table|lane-worker|lane-table)\.(ts|mts)$/
 const clientFolders = ['api', 'model', 'base']
 
 export interface Allowance {

@@ -79,6 +79,7 @@ test('a folder that is being removed is neither written down again nor opened ag
     },
     keyPath: '/key',
     segmentsPath: '/segments',
+    bucketPath: '/bucket',
     name: 'desk',
     zone: '',
     class: 'daily',

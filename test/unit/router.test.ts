@@ -80,6 +80,7 @@ function openDoor(): Door {
     },
     keyPath: '/key',
     segmentsPath: '/segments',
+    bucketPath: '/bucket',
     name: 'desk',
     zone: '',
     class: 'daily',

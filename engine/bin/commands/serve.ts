@@ -31,17 +31,24 @@ export function addServeCommand(program: Command, cli: Cli): void {
     .option('--zone <zone>', 'where it stands: machines of one zone can fail together (home otherwise)')
     .addOption(new Option('--class <class>', 'how often it is on (daily otherwise)').choices(['always-on', 'daily', 'occasional']))
     .option('--capacity <size>', 'what it offers to hold, for example 500GB')
+    .option(
+      '--store <place>',
+      'keep blocks in object storage: s3://BUCKET/PREFIX, credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
+    )
+    .option('--s3-endpoint <url>', 'the server of --store (Amazon’s in AWS_REGION otherwise)')
+    .option('--take-over', 'take --store over from another node, whose home is gone for good')
     .option('--no-discovery', 'do not look for nodes on the local network')
     .addOption(new Option('--watch <how>', 'how changes on disk are noticed (auto otherwise)').choices(['auto', 'polling']))
   withExamples(command, [
     'serve',
     'serve --name desk --zone home --class daily',
     'serve --home /srv/holdfast --listen /ip4/0.0.0.0/tcp/4001 --api 127.0.0.1:8384',
+    'serve --class always-on --zone cloud --store s3://my-blocks/holdfast --s3-endpoint https://s3.example.org',
   ])
     .addHelpText('after', '\nThe log is log/holdfast.log in the home; HOLDFAST_LOG=debug makes it say more.')
     .action(async (options: ServeOptions) => {
       const home = homeOf(cli, command)
-      const config = parseNodeConfig({ ...options, home }, hostname())
+      const config = parseNodeConfig({ ...options, home }, hostname(), cli.env)
       const { parseApiAddress } = await import('../../api/listen.ts')
       await runDaemon(cli, config, options.api === undefined ? undefined : parseApiAddress(options.api))
     })

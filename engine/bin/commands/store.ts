@@ -38,7 +38,7 @@ export function storeText(status: StoreStatus): string {
     ]),
   ]
   const disk = `${countText(status.segments, 'segment')} on the disk, ${sizeText(status.diskBytes)}`
-  const state = status.state === 'ok' ? '' : '; the store takes no writes for now'
+  const state = { ok: '', readOnly: '; the store takes no writes for now', offline: '; the store cannot be reached for now' }[status.state]
   const damage = status.damaged === 0 ? '' : `\n${countText(status.damaged, 'piece')} cannot be read: see holdfast problems`
   return `${columnsText(rows)}\n${disk}${state}${damage}`
 }
