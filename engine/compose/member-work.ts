@@ -210,7 +210,7 @@ export class MemberWork {
   }
 
   async serveBlocks(channel: Channel, signal: AbortSignal): Promise<void> {
-    await serveBlocks(channel, this.#flows.held, this.whileActive(signal))
+    await serveBlocks(channel, this.#flows.held, this.#parts.world.clock, this.whileActive(signal))
   }
 
   #openExchange(): Exchange {

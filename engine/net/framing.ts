@@ -37,7 +37,7 @@ export function encodeFrameHeader(frameBytes: number): Uint8Array<ArrayBuffer> {
 
 /** Takes frames apart from a stream of bytes, without reading further ahead than it is asked to. */
 export class FrameReader {
-  readonly #frameBytesMax: number
+  #frameBytesMax: number
   #pieces: Uint8Array[] = []
   #firstPiece = 0
   /** Consumed bytes of the first piece. */
@@ -48,6 +48,11 @@ export class FrameReader {
 
   constructor(frameBytesMax: number) {
     this.#frameBytesMax = frameBytesMax
+  }
+
+  /** Of frames whose length has not been read yet. */
+  limitFrames(bytesMax: number): void {
+    this.#frameBytesMax = bytesMax
   }
 
   /** Bytes held and not handed out yet, with the cost of holding them in pieces. */

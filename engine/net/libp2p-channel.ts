@@ -19,6 +19,9 @@ const chunkBytes = 4 * 65_519 - 12
 /** Frames up to this size are gathered and leave together at the end of the turn; the copy is cheaper than a packet. */
 const gatheredFrameBytesMax = 8 * 1024
 
+/** Also of a channel of short frames so much may be read ahead. */
+const heldBytesAlways = 256 * 1024
+
 /** How long `close` lets a slow peer take what was sent. */
 const closeTimeoutMs = 30_000
 
@@ -49,7 +52,7 @@ export class Libp2pChannel implements Channel {
   readonly protocol: string
   readonly #stream: Stream
   readonly #frameBytesMax: number
-  readonly #heldBytesMax: number
+  #heldBytesMax: number
   readonly #traffic: TrafficCount
   #reader: FrameReader
   /** Sends that found no room yet, and at most one written send that waits for room behind it. */
@@ -128,6 +131,12 @@ export class Libp2pChannel implements Channel {
       this.#receiver = undefined
       this.#isReceiving = false
     }
+  }
+
+  limitFrames(bytesMax: number): void {
+    const frameBytesMax = Math.min(bytesMax, this.#frameBytesMax)
+    this.#reader.limitFrames(frameBytesMax)
+    this.#heldBytesMax = Math.max(heldBytesAlways, 2 * frameBytesMax)
   }
 
   async close(): Promise<void> {

@@ -24,6 +24,11 @@ export interface Channel {
    * channel stops reading from the peer (bounded buffer). Throws `CLOSED` when it broke, `FRAME_TOO_LARGE`, `ABORTED`.
    */
   receive(signal: AbortSignal): Promise<Uint8Array | undefined>
+  /**
+   * From the next `receive` on a longer frame breaks the channel with `FRAME_TOO_LARGE` as soon as its length is known: what is known of the
+   * conversation says more than the protocol. Also bounds what is buffered while nobody receives. At most the protocol's limit.
+   */
+  limitFrames(bytesMax: number): void
   /** Ends our side after what was sent; idempotent. */
   close(): Promise<void>
   /** Drops the channel at once, both directions; idempotent. */

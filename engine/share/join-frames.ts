@@ -8,7 +8,7 @@ import { JoinAnswerSchema, JoinRequestSchema, type JoinAnswer, type JoinRequest 
 /** The answer holds the whole admin log, about 1 KiB an entry at the very most. */
 export const joinProtocol: Protocol = { name: '/holdfast/join/1', frameBytesMax: 16 * 1024 * 1024 }
 
-/** A request comes from a stranger: it is not decoded beyond what an honest one has. */
+/** A request comes from a stranger: no more of it is buffered or decoded than an honest one has. */
 const requestBytesMax = 4096
 
 export async function sendJoinRequest(
@@ -29,11 +29,8 @@ export async function sendJoinAnswer(
 
 /** Throws `PEER_MISBEHAVED` for bytes that are none, `CLOSED` when the peer hung up. */
 export async function receiveJoinRequest(channel: Channel, signal: AbortSignal): Promise<JoinRequest> {
-  const bytes = await channel.receive(signal)
-  if (bytes !== undefined && bytes.length > requestBytesMax) {
-    throw new EngineError('FRAME_TOO_LARGE', `${channel.peer} asked to join with ${bytes.length} bytes; the channel was closed`)
-  }
-  return decode(channel, bytes, (request) => fromBinary(JoinRequestSchema, request))
+  channel.limitFrames(requestBytesMax)
+  return decode(channel, await channel.receive(signal), (request) => fromBinary(JoinRequestSchema, request))
 }
 
 export async function receiveJoinAnswer(channel: Channel, signal: AbortSignal): Promise<JoinAnswer> {

@@ -18,15 +18,9 @@ export async function sendIndexFrame(
 }
 
 /** The next frame; undefined when the peer closed in good order. Throws `PEER_MISBEHAVED` for bytes that are no frame. */
-export async function receiveIndexFrame(
-  channel: Channel,
-  signal: AbortSignal,
-  bytesMax: number = indexProtocol.frameBytesMax,
-): Promise<IndexFrameKind | undefined> {
+export async function receiveIndexFrame(channel: Channel, signal: AbortSignal): Promise<IndexFrameKind | undefined> {
   const bytes = await channel.receive(signal)
   if (bytes === undefined) return undefined
-  if (bytes.length > bytesMax)
-    throw new EngineError('FRAME_TOO_LARGE', `${channel.peer} began with a frame of ${bytes.length} bytes; the channel was closed`)
   try {
     return fromBinary(IndexFrameSchema, bytes).kind
   } catch (error) {

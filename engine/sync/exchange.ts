@@ -2,6 +2,7 @@
 // Both begin by proving membership; a stranger gets a closed channel and learns nothing.
 
 import type { MessageInitShape } from '@bufbuild/protobuf'
+import { Allowance } from '../base/allowance.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { EngineError } from '../base/errors.ts'
 import { Broadcast, runTogether } from '../base/queue.ts'
@@ -57,6 +58,9 @@ export interface PeerProgress {
   /** Paths it knows of and has not applied. */
   readonly needs: number
 }
+
+/** Cards, receipts, log parts, 'have' and acknowledgements of one member: each may cost a signature's check and a row. */
+const newsAllowed = { burst: 2000, perSecond: 200 }
 
 export class Exchange {
   readonly #parts: ExchangeParts
@@ -114,11 +118,13 @@ export class Exchange {
       // Said here too: of two nodes with one identity a member may subscribe to one only, and each is to hear of the other.
       for (const frame of ownCardFrames(this.#parts.cards)) await sendIndexFrame(channel, frame, signal)
       let cursor = Number(subscribe.cursor)
+      const news = this.#newsAllowance()
       await runTogether(signal, [
         async (both) => {
           for (;;) {
             const frame = await receiveIndexFrame(channel, both)
             if (frame === undefined) return
+            if (frame.case !== 'batch') await this.#holdBack(news, both)
             const committed = await this.#take(peer, indexId, frame, both)
             if (committed === undefined) continue
             cursor = committed
@@ -132,6 +138,18 @@ export class Exchange {
       channel.abort()
       this.#parts.events.changed()
     }
+  }
+
+  #newsAllowance(): Allowance {
+    return new Allowance(newsAllowed, this.#parts.clock.monotonicMs())
+  }
+
+  /** Who tells more than it may is read from more slowly; then it tells the newest only. */
+  async #holdBack(news: Allowance, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts
+    news.use(1, clock.monotonicMs())
+    const waitMs = news.waitMs(clock.monotonicMs())
+    if (waitMs > 0) await clock.sleep(waitMs, signal)
   }
 
   /** Tells a member that the folder is paused here. Ends when the member has taken note, with the channel. */
@@ -255,9 +273,11 @@ export class Exchange {
   }
 
   async #takeAcks(channel: Channel, signal: AbortSignal): Promise<void> {
+    const news = this.#newsAllowance()
     for (;;) {
       const frame = await receiveIndexFrame(channel, signal)
       if (frame === undefined) return
+      await this.#holdBack(news, signal)
       if (frame.case === 'ack') {
         this.#subscribers.set(channel.peer, { cursor: Number(frame.value.cursor), needs: Number(frame.value.needs) })
         this.#parts.events.changed()

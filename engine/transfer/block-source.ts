@@ -4,7 +4,7 @@ import type { Clock, Random } from '../base/clock.ts'
 import { present } from '../base/assert.ts'
 import { concatBytes } from '../base/bytes.ts'
 import { EngineError } from '../base/errors.ts'
-import { abortable } from '../base/queue.ts'
+import { abortable, throwIfAborted } from '../base/queue.ts'
 import type { BlockRef } from '../model/entry.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import type { BlocksPart } from '../model/wire/exchange_pb.ts'
@@ -13,12 +13,16 @@ import { blocksProtocol, proofBytes, receiveBlocksFrame, sendBlocksFrame } from 
 import { LaneSource } from './lane-source.ts'
 import type { Lanes } from './lanes.ts'
 import type { LaneName } from '../net/lanes.ts'
+import type { Pace } from './pace.ts'
 import { isProof, proofNonceBytes, proveMembership } from './membership-proof.ts'
 
 interface Request {
-  readonly id: number
   readonly blocks: readonly BlockRef[]
   readonly answers: (Uint8Array | undefined)[]
+  /** Of its blocks, not here yet. */
+  leftBytes: number
+  /** Nobody waits for the answers any more: they come all the same, and are dropped. */
+  isGivenUp: boolean
   readonly resolve: (answers: readonly (Uint8Array | undefined)[]) => void
   readonly reject: (error: unknown) => void
 }
@@ -32,9 +36,14 @@ export interface BlockSourceParts {
   readonly lanes?: { readonly lanes: Lanes; readonly sealKey: Uint8Array } | undefined
 }
 
+/** Of a part: its numbers, and the tags of its fields; an offer of a lane is as short. */
+const frameHeadBytesMax = 1024
+const lengthBytesMax = 5
+
 export class BlockSource {
   readonly #parts: BlockSourceParts
   readonly #peer: PeerId
+  readonly #pace: Pace
   readonly #lane: LaneSource | undefined
   readonly #ending = new AbortController()
   readonly #requests = new Map<number, Request>()
@@ -42,17 +51,31 @@ export class BlockSource {
   /** Once it is open. */
   #opened: Channel | undefined
   #nextRequest = 1
-  #bytesUnderWay = 0
+  /** Why it is of no more use. */
+  #broken: Error | undefined
+  /** By lane. */
+  #laneBytes = 0
+  /** When something came last, or was asked for while nothing was under way. */
+  #sinceMs = 0
 
-  constructor(parts: BlockSourceParts, peer: PeerId) {
+  constructor(parts: BlockSourceParts, peer: PeerId, pace: Pace) {
     this.#parts = parts
     this.#peer = peer
+    this.#pace = pace
     this.#lane =
       parts.lanes === undefined ? undefined : new LaneSource({ ...parts.lanes, network: parts.network, clock: parts.clock, peer })
   }
 
+  /** Asked for and not here yet, also of what nobody waits for any more. */
   get bytesUnderWay(): number {
-    return this.#bytesUnderWay
+    let bytes = this.#laneBytes
+    for (const { leftBytes } of this.#requests.values()) bytes += leftBytes
+    return bytes
+  }
+
+  /** For how long something has been under way and nothing came. */
+  get silentMs(): number {
+    return this.#requests.size === 0 ? 0 : this.#parts.clock.monotonicMs() - this.#sinceMs
   }
 
   /**
@@ -74,24 +97,39 @@ export class BlockSource {
     wanted: { readonly ids: Uint8Array; readonly nonce?: Uint8Array },
     signal: AbortSignal,
   ): Promise<readonly (Uint8Array | undefined)[]> {
-    const bytes = blocks.reduce((total, block) => total + block.storedBytes, 0)
-    this.#bytesUnderWay += bytes
+    if (this.#broken !== undefined) throw this.#broken
+    const id = this.#nextRequest++
+    const leftBytes = blocks.reduce((total, block) => total + block.storedBytes, 0)
+    if (this.#requests.size === 0) this.#sinceMs = this.#parts.clock.monotonicMs()
+    const answered = abortable<readonly (Uint8Array | undefined)[]>(
+      (resolve, reject) => this.#requests.set(id, { blocks, answers: [], leftBytes, isGivenUp: false, resolve, reject }),
+      AbortSignal.any([signal, this.#ending.signal]),
+    )
+    answered.catch(() => undefined) // awaited below unless the send fails first
+    let isSent = false
     try {
       this.#channel ??= this.#open()
       const channel = await this.#channel
-      const id = this.#nextRequest++
-      const answered = abortable<readonly (Uint8Array | undefined)[]>(
-        (resolve, reject) => {
-          this.#requests.set(id, { id, blocks, answers: [], resolve, reject })
-        },
-        AbortSignal.any([signal, this.#ending.signal]),
-      )
-      answered.catch(() => undefined) // awaited below unless the send fails first
-      await sendBlocksFrame(channel, { case: 'getMany', value: { request: id, ...wanted } }, signal)
-      return await answered
-    } finally {
-      this.#bytesUnderWay -= bytes
+      throwIfAborted(signal)
+      isSent = true
+      this.#limitFrames(channel)
+      // Not ended by `signal`: a request that was given up in the middle might have been sent all the same.
+      const sent = sendBlocksFrame(channel, { case: 'getMany', value: { request: id, ...wanted } }, this.#ending.signal)
+      await Promise.race([answered, sent.then(async () => await answered)])
+    } catch (error) {
+      const request = this.#requests.get(id)
+      if (request !== undefined) request.isGivenUp = true
+      if (!isSent) this.#requests.delete(id)
+      throw error
     }
+    return await answered
+  }
+
+  /** Answers come in the order of the requests: nothing may be longer than what is left of the first one. */
+  #limitFrames(channel: Channel): void {
+    const [first] = this.#requests.values()
+    const lengthsBytes = first === undefined ? 0 : (first.blocks.length - first.answers.length) * lengthBytesMax
+    channel.limitFrames(Math.min(blocksProtocol.frameBytesMax, (first?.leftBytes ?? 0) + lengthsBytes + frameHeadBytesMax))
   }
 
   /** The lane to use now, if there is one or can be had soon. */
@@ -121,7 +159,7 @@ export class BlockSource {
     const bytes = blocks.reduce((total, block) => total + block.storedBytes, 0)
     const endLane = (): void => this.#lane?.end()
     signal.addEventListener('abort', endLane, { once: true })
-    this.#bytesUnderWay += bytes
+    this.#laneBytes += bytes
     try {
       const ids = concatBytes(blocks.map((block) => block.id))
       const asked = sendBlocksFrame(channel, { case: 'getMany', value: { request: this.#nextRequest++, ids, byLane: true } }, signal)
@@ -133,7 +171,7 @@ export class BlockSource {
       throw error
     } finally {
       signal.removeEventListener('abort', endLane)
-      this.#bytesUnderWay -= bytes
+      this.#laneBytes -= bytes
     }
   }
 
@@ -168,6 +206,7 @@ export class BlockSource {
     this.#opened = channel
     this.#read(channel).catch((error: unknown) => {
       channel.abort()
+      this.#broken = error instanceof Error ? error : new EngineError('CLOSED', String(error))
       this.#fail(error) // before the abort, which would give those who wait a reason that blames nobody
       this.#ending.abort()
     })
@@ -178,8 +217,10 @@ export class BlockSource {
     for (;;) {
       const frame = await receiveBlocksFrame(channel, this.#ending.signal)
       if (frame === undefined) throw new EngineError('CLOSED', `${this.#peer} closed the connection`)
-      if (frame.case === 'part') this.#takePart(frame.value)
-      else if (frame.case !== 'laneOffer' || this.#lane?.answered(frame.value, this.#ending.signal) !== true) {
+      if (frame.case === 'part') {
+        this.#takePart(frame.value)
+        this.#limitFrames(channel)
+      } else if (frame.case !== 'laneOffer' || this.#lane?.answered(frame.value, this.#ending.signal) !== true) {
         throw this.#misbehaved('spoke out of turn')
       }
     }
@@ -192,15 +233,23 @@ export class BlockSource {
     for (const length of part.lengths) {
       const block = request.blocks[request.answers.length]
       if (block === undefined) throw this.#misbehaved('answered more than was asked')
-      if (length === 0) request.answers.push(undefined)
-      else if (length === block.storedBytes && at + length <= part.payload.length)
-        request.answers.push(part.payload.subarray(at, at + length))
-      else throw this.#misbehaved('sent a block of another length than its entry says')
+      const isWhole = length === block.storedBytes && at + length <= part.payload.length
+      if (length !== 0 && !isWhole) throw this.#misbehaved('sent a block of another length than its entry says')
+      request.answers.push(length === 0 || request.isGivenUp ? undefined : part.payload.subarray(at, at + length))
+      request.leftBytes -= block.storedBytes
       at += length
     }
+    this.#notePace(at)
     if (request.answers.length < request.blocks.length) return
     this.#requests.delete(part.request)
-    present(request, 'a request is answered once').resolve(request.answers)
+    request.resolve(request.answers)
+  }
+
+  #notePace(bytes: number): void {
+    const nowMs = this.#parts.clock.monotonicMs()
+    // Blocks that are not there say nothing of how fast those come that are.
+    if (bytes > 0) this.#pace.note(bytes, nowMs - this.#sinceMs, nowMs)
+    this.#sinceMs = nowMs
   }
 
   #fail(error: unknown): void {

@@ -3,6 +3,7 @@
 
 import { create, fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { EngineError } from '../base/errors.ts'
+import { hashIdBytes } from '../model/ids.ts'
 import type { Channel, Protocol } from '../net/network.ts'
 import { BlocksFrameSchema, BlocksPartSchema, type BlocksFrame } from '../model/wire/exchange_pb.ts'
 
@@ -10,6 +11,8 @@ export const blocksProtocol: Protocol = { name: '/holdfast/blocks/1', frameBytes
 
 /** Ids in one request. */
 export const requestIdsMax = 2048
+/** What asks for them: ids, a nonce, numbers and tags. */
+export const requestFrameBytesMax: number = requestIdsMax * hashIdBytes + 256
 /** Of a request for proof, and of each proof. */
 export const proofBytes = 32
 /** Payload after which a part is sent; one block may exceed it. */
@@ -51,15 +54,9 @@ function varintField(tag: number, lengthBytes: number): Uint8Array {
 }
 
 /** The next frame; undefined when the peer closed in good order. Throws `PEER_MISBEHAVED` for bytes that are no frame. */
-export async function receiveBlocksFrame(
-  channel: Channel,
-  signal: AbortSignal,
-  bytesMax: number = blocksProtocol.frameBytesMax,
-): Promise<BlocksFrame['kind'] | undefined> {
+export async function receiveBlocksFrame(channel: Channel, signal: AbortSignal): Promise<BlocksFrame['kind'] | undefined> {
   const bytes = await channel.receive(signal)
   if (bytes === undefined) return undefined
-  if (bytes.length > bytesMax)
-    throw new EngineError('FRAME_TOO_LARGE', `${channel.peer} began with a frame of ${bytes.length} bytes; the channel was closed`)
   try {
     return fromBinary(BlocksFrameSchema, bytes).kind
   } catch (error) {

@@ -1,26 +1,25 @@
 // Fetches blocks from whichever members have them: many ids a request, several requests under way at once, the next member
 // asked for what one lacks. What comes back is not checked here: the job that opens it does, and reports who lied.
 
+import { Breaker } from '../base/breaker.ts'
 import { bytesKey } from '../base/bytes.ts'
 import { EngineError } from '../base/errors.ts'
 import { FilesError } from '../base/files.ts'
 import type { BlockRef } from '../model/entry.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import type { LaneName } from '../net/lanes.ts'
-import { requestIdsMax } from './blocks-frames.ts'
 import { BlockSource, type BlockSourceParts } from './block-source.ts'
+import type { Candidate } from './choose.ts'
+import { fetchRound, type FetchedBlock } from './fetch-round.ts'
+import { Pace } from './pace.ts'
 
-export interface FetchedBlock {
-  readonly bytes: Uint8Array
-  readonly from: PeerId
-}
-
-/** One request asks for about this much: several fit under way, and a slow peer holds up little. */
-const requestBytesTarget = 2 * 1024 * 1024
-/** A peer that sent wrong bytes is left alone for this long. */
-const distrustMs = 60_000
+/** A peer that sent wrong bytes is left alone for this long, longer each time. */
+const distrusted = { firstMs: 60_000, longestMs: 6 * 3_600_000 }
 /** One that broke off, unless its connection was what broke: a new one is a new start. */
-const restMs = 2000
+const rested = { firstMs: 2000, longestMs: 300_000 }
+
+/** Which of those that could be asked for a block may be. */
+export type MayAsk = (peer: PeerId, block: BlockRef) => boolean
 
 export class Fetcher {
   readonly #parts: BlockSourceParts
@@ -29,8 +28,9 @@ export class Fetcher {
   readonly #lacking = new Map<PeerId, Set<string>>()
   /** How often a peer said so: an answer from before does not count after. */
   readonly #hasMore = new Map<PeerId, number>()
-  readonly #restUntilMs = new Map<PeerId, number>()
-  readonly #distrustUntilMs = new Map<PeerId, number>()
+  readonly #rests = new Map<PeerId, Breaker>()
+  readonly #distrusts = new Map<PeerId, Breaker>()
+  readonly #paces = new Map<PeerId, Pace>()
   #peers: readonly PeerId[] = []
   readonly #onLie: (peer: PeerId) => void
 
@@ -49,7 +49,7 @@ export class Fetcher {
       this.#sources.delete(peer)
       this.#lacking.delete(peer)
     }
-    for (const peer of this.#restUntilMs.keys()) if (!peers.includes(peer)) this.#restUntilMs.delete(peer)
+    for (const peer of this.#rests.keys()) if (!peers.includes(peer)) this.#rests.delete(peer)
   }
 
   /** The peer has more blocks than before. */
@@ -60,7 +60,9 @@ export class Fetcher {
 
   /** The peer sent bytes that are not the block: others are asked for a while. */
   distrust(peer: PeerId): void {
-    this.#distrustUntilMs.set(peer, this.#parts.clock.monotonicMs() + distrustMs)
+    const breaker = this.#distrusts.get(peer) ?? new Breaker(distrusted)
+    this.#distrusts.set(peer, breaker)
+    breaker.failed(this.#parts.clock.monotonicMs())
     this.#onLie(peer)
   }
 
@@ -68,17 +70,22 @@ export class Fetcher {
     this.setPeers([])
   }
 
-  /** One result a block, in their order: undefined where no reachable member has it now. Throws only `ABORTED`. */
-  async fetch(blocks: readonly BlockRef[], signal: AbortSignal): Promise<readonly (FetchedBlock | undefined)[]> {
-    const results = Array.from<FetchedBlock | undefined>({ length: blocks.length })
-    let open = blocks.map((_, at) => at)
-    while (open.length > 0) {
-      const assigned = this.#assign(blocks, open)
-      if (assigned.length === 0) break
-      await Promise.all(assigned.map((request) => this.#ask(request.peer, request.places, blocks, results, signal)))
-      open = open.filter((at) => results[at] === undefined)
-    }
-    return results
+  /** One result a block, in their order: undefined where no reachable member that may be asked has it now. Throws only `ABORTED`. */
+  async fetch(
+    blocks: readonly BlockRef[],
+    signal: AbortSignal,
+    mayAsk: MayAsk = () => true,
+  ): Promise<readonly (FetchedBlock | undefined)[]> {
+    return await fetchRound(
+      blocks,
+      {
+        clock: this.#parts.clock,
+        candidates: (block) => this.#candidates(block).filter((peer) => mayAsk(peer, block)),
+        known: () => new Map(this.#peers.map((peer) => [peer, this.#candidateOf(peer)])),
+        ask: async (peer, wanted, both) => await this.#ask(peer, wanted, both),
+      },
+      signal,
+    )
   }
 
   /**
@@ -130,31 +137,24 @@ export class Fetcher {
     if (this.#sources.get(peer) !== source) return
     source.close()
     this.#sources.delete(peer)
-    this.#restUntilMs.set(peer, this.#parts.clock.monotonicMs() + restMs)
+    const breaker = this.#rests.get(peer) ?? new Breaker(rested)
+    this.#rests.set(peer, breaker)
+    breaker.failed(this.#parts.clock.monotonicMs())
   }
 
   #isAsked(peer: PeerId, nowMs: number): boolean {
-    return (this.#restUntilMs.get(peer) ?? 0) <= nowMs && (this.#distrustUntilMs.get(peer) ?? 0) <= nowMs
+    return this.#rests.get(peer)?.isOpen(nowMs) !== true && this.#distrusts.get(peer)?.isOpen(nowMs) !== true
   }
 
-  /** Deals the open blocks out in requests to the peers with the least under way. */
-  #assign(blocks: readonly BlockRef[], open: readonly number[]): readonly { peer: PeerId; places: number[] }[] {
-    const loads = new Map(this.#peers.map((peer) => [peer, this.#sources.get(peer)?.bytesUnderWay ?? 0]))
-    const requests: { peer: PeerId; places: number[]; bytes: number }[] = []
-    for (const at of open) {
-      const block = blocks[at]
-      if (block === undefined) continue
-      const candidates = this.#candidates(block)
-      const peer = candidates.toSorted((left, right) => (loads.get(left) ?? 0) - (loads.get(right) ?? 0))[0]
-      if (peer === undefined) continue
-      const last = requests.findLast((request) => request.peer === peer)
-      loads.set(peer, (loads.get(peer) ?? 0) + block.storedBytes)
-      if (last !== undefined && last.bytes < requestBytesTarget && last.places.length < requestIdsMax) {
-        last.places.push(at)
-        last.bytes += block.storedBytes
-      } else requests.push({ peer, places: [at], bytes: block.storedBytes })
-    }
-    return requests
+  #candidateOf(peer: PeerId): Candidate {
+    const { bytesUnderWay, silentMs } = this.#sources.get(peer) ?? { bytesUnderWay: 0, silentMs: 0 }
+    return { peer, bytesUnderWay, bytesPerSecond: this.#paceOf(peer).bytesPerSecond(silentMs, this.#parts.clock.monotonicMs()) }
+  }
+
+  #paceOf(peer: PeerId): Pace {
+    const pace = this.#paces.get(peer) ?? new Pace()
+    this.#paces.set(peer, pace)
+    return pace
   }
 
   #candidates(block: BlockRef): readonly PeerId[] {
@@ -165,39 +165,31 @@ export class Fetcher {
     })
   }
 
-  async #ask(
-    peer: PeerId,
-    places: readonly number[],
-    blocks: readonly BlockRef[],
-    results: (FetchedBlock | undefined)[],
-    signal: AbortSignal,
-  ): Promise<void> {
-    const wanted = places.flatMap((at) => blocks[at] ?? [])
+  /** undefined when the member is of no use now. */
+  async #ask(peer: PeerId, wanted: readonly BlockRef[], signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[] | undefined> {
     const source = this.#source(peer)
     const hasMore = this.#hasMore.get(peer)
     try {
       const answers = await source.get(wanted, signal)
-      for (const [at, bytes] of answers.entries()) {
-        const place = places[at]
-        const block = wanted[at]
-        if (place === undefined || block === undefined) continue
-        if (bytes === undefined) {
-          if (this.#hasMore.get(peer) === hasMore) this.#noteLacking(peer, block)
-        } else results[place] = { bytes, from: peer }
+      this.#rests.get(peer)?.didWell()
+      if (this.#hasMore.get(peer) === hasMore) {
+        for (const [at, block] of wanted.entries()) if (answers[at] === undefined) this.#noteLacking(peer, block)
       }
+      return answers
     } catch (error) {
       if (signal.aborted) throw error
       const isLie = error instanceof EngineError && (error.code === 'PEER_MISBEHAVED' || error.code === 'FRAME_TOO_LARGE')
       if (isLie) this.distrust(peer)
       // Another request may have noticed before, and a new connection may have brought a new source since.
       this.#drop(peer, source)
+      return undefined
     }
   }
 
   #source(peer: PeerId): BlockSource {
     const known = this.#sources.get(peer)
     if (known !== undefined) return known
-    const made = new BlockSource(this.#parts, peer)
+    const made = new BlockSource(this.#parts, peer, this.#paceOf(peer))
     this.#sources.set(peer, made)
     return made
   }

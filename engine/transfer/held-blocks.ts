@@ -8,8 +8,8 @@ import type { Index } from '../index/index-store.ts'
 import { sealOverheadBytes } from '../model/block-list.ts'
 import type { MemberRecord } from '../model/folder.ts'
 import type { BlockId } from '../model/ids.ts'
-import { partBytesTarget } from './blocks-frames.ts'
 import type { Lanes } from './lanes.ts'
+import { PartSize } from './part-size.ts'
 import type { sealRanges, SealRange } from './seal-ranges-job.ts'
 
 /** Where blocks of a folder are looked for. */
@@ -47,33 +47,41 @@ export interface HeldPart {
   readonly payload: Uint8Array
 }
 
-/** What is held of these blocks, in their order, in parts of about 1 MiB: one is read while the one before it is used. */
-export async function* readHeld(parts: HeldParts, ids: readonly BlockId[], signal: AbortSignal): AsyncGenerator<HeldPart> {
-  const slices = slicesOf(ids, parts)
-  let next = makePart(parts, slices[0], signal)
-  for (let at = 0; at < slices.length; at++) {
+/** What is held of these blocks, in their order, in parts of about the size that `size` says: one is read while the one before it is used. */
+export async function* readHeld(
+  parts: HeldParts,
+  ids: readonly BlockId[],
+  signal: AbortSignal,
+  size: PartSize = new PartSize(),
+): AsyncGenerator<HeldPart> {
+  let slice = sliceOf(parts, ids, 0, size)
+  let next = makePart(parts, slice.sources, signal)
+  for (;;) {
     const part = await next
-    next = makePart(parts, slices[at + 1], signal)
+    if (part.lengths.length === 0) return
+    slice = sliceOf(parts, ids, slice.end, size)
+    next = makePart(parts, slice.sources, signal)
     next.catch(() => undefined) // awaited in the next round unless whoever reads stops
     yield part
   }
 }
 
-function slicesOf(ids: readonly BlockId[], parts: HeldParts): readonly (readonly HeldSource[])[] {
-  const slices: HeldSource[][] = []
-  let slice: HeldSource[] = []
+/** What one part is made of, beginning with the id at `from`: nothing when there are no more. */
+function sliceOf(
+  parts: HeldParts,
+  ids: readonly BlockId[],
+  from: number,
+  size: PartSize,
+): { readonly sources: readonly HeldSource[]; readonly end: number } {
+  const sources: HeldSource[] = []
   let bytes = 0
-  for (const id of ids) {
+  for (const id of ids.slice(from, from + partBlocksMax)) {
     const source = sourceOf(parts, id)
-    slice.push(source)
+    sources.push(source)
     bytes += sizeOf(source)
-    if (bytes < partBytesTarget && slice.length < partBlocksMax) continue
-    slices.push(slice)
-    slice = []
-    bytes = 0
+    if (bytes >= size.bytes) break
   }
-  if (slice.length > 0) slices.push(slice)
-  return slices
+  return { sources, end: from + sources.length }
 }
 
 function sizeOf(source: HeldSource): number {
@@ -100,8 +108,8 @@ export function sourceOf({ index, store, folder, tree }: HeldParts, id: BlockId)
   return storedBytes === undefined ? { kind: 'absent', id } : { kind: 'store', id, storedBytes }
 }
 
-async function makePart(parts: HeldParts, slice: readonly HeldSource[] | undefined, signal: AbortSignal): Promise<HeldPart> {
-  if (slice === undefined) return { lengths: [], payload: new Uint8Array(0) }
+async function makePart(parts: HeldParts, slice: readonly HeldSource[], signal: AbortSignal): Promise<HeldPart> {
+  if (slice.length === 0) return { lengths: [], payload: new Uint8Array(0) }
   const ranges = slice.flatMap((source) => (source.kind === 'file' ? [source.range] : []))
   const { tree } = parts
   const sealed =

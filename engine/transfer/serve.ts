@@ -1,6 +1,7 @@
 // Serves blocks to members, or proof of having them. A block that turns out to be gone is said to be absent, and its path is looked at.
 
 import { present } from '../base/assert.ts'
+import type { Clock } from '../base/clock.ts'
 import { concatBytes } from '../base/bytes.ts'
 import { EngineError } from '../base/errors.ts'
 import { blake3Keyed } from '../crypto/hash.ts'
@@ -10,9 +11,11 @@ import type { LaneName } from '../net/lanes.ts'
 import type { Channel } from '../net/network.ts'
 import { proofBytes, receiveBlocksFrame, requestIdsMax, sendBlocksFrame, sendBlocksPart } from './blocks-frames.ts'
 import { readHeld, sourceOf, type HeldPart, type HeldParts, type ServedTree } from './held-blocks.ts'
+import { PartSize } from './part-size.ts'
 
 /** Answers requests until the peer closes or `signal` aborts. The peer's membership has been checked. */
-export async function serveBlocks(channel: Channel, parts: HeldParts, signal: AbortSignal): Promise<void> {
+export async function serveBlocks(channel: Channel, parts: HeldParts, clock: Clock, signal: AbortSignal): Promise<void> {
+  const size = new PartSize()
   let lane: LaneName | undefined
   try {
     for (;;) {
@@ -23,7 +26,7 @@ export async function serveBlocks(channel: Channel, parts: HeldParts, signal: Ab
         lane = await offerLane(channel, parts.tree, signal)
       } else if (frame.case !== 'getMany') {
         throw new EngineError('PEER_MISBEHAVED', `${channel.peer} spoke out of turn; the connection for its blocks was closed`)
-      } else if (!frame.value.byLane) await answer(channel, parts, frame.value, signal)
+      } else if (!frame.value.byLane) await answer({ channel, clock, size }, parts, frame.value, signal)
       else if (lane !== undefined) await answerByLane(channel, lane, parts, frame.value, signal)
     }
   } finally {
@@ -53,10 +56,18 @@ async function answerByLane(channel: Channel, lane: LaneName, parts: HeldParts, 
   }
 }
 
-async function answer(channel: Channel, parts: HeldParts, request: GetMany, signal: AbortSignal): Promise<void> {
+interface Taker {
+  readonly channel: Channel
+  readonly clock: Clock
+  readonly size: PartSize
+}
+
+async function answer({ channel, clock, size }: Taker, parts: HeldParts, request: GetMany, signal: AbortSignal): Promise<void> {
   const { nonce } = request
-  for await (const part of readHeld(parts, parseIds(request.ids, channel), signal)) {
+  for await (const part of readHeld(parts, parseIds(request.ids, channel), signal, size)) {
+    const startedMs = clock.monotonicMs()
     await sendBlocksPart(channel, { request: request.request, ...(nonce.length === proofBytes ? proofOf(part, nonce) : part) }, signal)
+    size.took(clock.monotonicMs() - startedMs)
   }
 }
 

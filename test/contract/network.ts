@@ -70,6 +70,19 @@ export function networkSuite(name: string, makePair: () => Promise<NetworkPair>)
     await rejectsWith('PEER_UNREACHABLE', left.connect(stranger, ['nonsense', ...right.addresses()], never))
   })
 
+  it('takes no longer frame than it was told to, from then on', async (pair) => {
+    const [near, far] = await openChannel(pair)
+    far.limitFrames(1000)
+    await near.send([new Uint8Array(1000)], never)
+    assert.equal((await far.receive(never))?.length, 1000)
+    far.limitFrames(2000)
+    await near.send([new Uint8Array(2000)], never)
+    assert.equal((await far.receive(never))?.length, 2000)
+    far.limitFrames(1000)
+    await near.send([new Uint8Array(1001)], never).catch(() => undefined) // it may be closed already
+    await rejectsWith('FRAME_TOO_LARGE', far.receive(never))
+  })
+
   it('carries frames whole, in order, in any sizes and parts', async (pair) => {
     const [near, far] = await openChannel(pair)
     assert.equal(near.peer, pair.right.self)

@@ -26,6 +26,7 @@ export class ChannelEnd implements Channel {
   readonly #frameBytesMax: number
   readonly #onGone: () => void
   readonly #changed = new Broadcast()
+  #receivedBytesMax: number
   #far: ChannelEnd | undefined
   #state: State = { kind: 'open' }
   #arrived: Uint8Array[] = []
@@ -41,6 +42,7 @@ export class ChannelEnd implements Channel {
     this.peer = connection.other(network).self
     this.protocol = protocol.name
     this.#frameBytesMax = protocol.frameBytesMax
+    this.#receivedBytesMax = protocol.frameBytesMax
     this.#onGone = onGone
   }
 
@@ -71,7 +73,9 @@ export class ChannelEnd implements Channel {
     throwIfAborted(signal)
     for (;;) {
       const frame = this.#arrived.shift()
-      if (frame !== undefined) {
+      if (frame !== undefined && frame.length > this.#receivedBytesMax) {
+        this.#fail('FRAME_TOO_LARGE')
+      } else if (frame !== undefined) {
         this.#release(wireBytes(frame))
         return frame
       }
@@ -79,6 +83,10 @@ export class ChannelEnd implements Channel {
       if (this.#isTheirSideEnded) return undefined
       await this.#changed.wait(signal)
     }
+  }
+
+  limitFrames(bytesMax: number): void {
+    this.#receivedBytesMax = Math.min(bytesMax, this.#frameBytesMax)
   }
 
   async close(): Promise<void> {

@@ -15,7 +15,7 @@ import type { SealRangesInput, SealRangesOutput } from '../../engine/transfer/se
 import type { HeldParts } from '../../engine/transfer/held-blocks.ts'
 import { serveBlocks } from '../../engine/transfer/serve.ts'
 import { entryIdOfPath } from '../../engine/sync/folder-handle.ts'
-import { never } from './blocks.ts'
+import { never, stillClock } from './blocks.ts'
 import { channelPair, IndexNode, pathOf } from './index-world.ts'
 import { secondIdentity } from './model-values.ts'
 
@@ -132,6 +132,6 @@ export async function welcome(channel: Channel, self: PeerId, key: Uint8Array = 
 export function honest(server: Server, self: PeerId): (channel: Channel) => Promise<void> {
   return async (channel) => {
     await welcome(channel, self)
-    await serveBlocks(channel, server.parts, never)
+    await serveBlocks(channel, server.parts, stillClock, never)
   }
 }

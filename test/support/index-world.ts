@@ -159,6 +159,7 @@ export function channelPair(
       await outgoing.push(frame, signal)
     },
     receive: async (signal) => await incoming.pull(signal),
+    limitFrames: (bytesMax) => incoming.limit(bytesMax),
     close: async () => {
       outgoing.end()
       await Promise.resolve()
@@ -172,6 +173,11 @@ class Pipe {
   #frames: Uint8Array[] = []
   #state: 'open' | 'ended' | 'broken' = 'open'
   #waiters: (() => void)[] = []
+  #frameBytesMax = Number.POSITIVE_INFINITY
+
+  limit(bytesMax: number): void {
+    this.#frameBytesMax = bytesMax
+  }
 
   async push(frame: Uint8Array, signal: AbortSignal): Promise<void> {
     if (signal.aborted) throw new EngineError('ABORTED', 'aborted')
@@ -185,6 +191,8 @@ class Pipe {
     for (;;) {
       if (this.#state === 'broken') throw new EngineError('CLOSED', 'the channel broke')
       const frame = this.#frames.shift()
+      if (frame !== undefined && frame.length > this.#frameBytesMax)
+        throw new EngineError('FRAME_TOO_LARGE', `a frame of ${frame.length} bytes`)
       if (frame !== undefined) return frame
       if (this.#state === 'ended') return undefined
       await abortable<void>((resolve) => this.#waiters.push(() => resolve()), signal)

@@ -160,6 +160,7 @@ describe("a folder's admin log", () => {
         append(world, memberAdded('ben'))
         return frameBytes({ case: 'subscribe', value: { indexId: new Uint8Array(16), cursor: 0n, heads: [] } })
       },
+      limitFrames: () => undefined,
       close: async () => undefined,
       abort: () => undefined,
     }

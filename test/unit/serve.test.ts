@@ -7,6 +7,7 @@ import { describe, it } from 'node:test'
 import { concatBytes, equalBytes } from '../../engine/base/bytes.ts'
 import type { Clock, Random } from '../../engine/base/clock.ts'
 import { EngineError } from '../../engine/base/errors.ts'
+import { abortable } from '../../engine/base/queue.ts'
 import { blockIdOf } from '../../engine/crypto/seal.ts'
 import type { BlockRef } from '../../engine/model/entry.ts'
 import type { Channel } from '../../engine/net/network.ts'
@@ -22,7 +23,11 @@ import { firstIdentity, secondIdentity } from '../support/model-values.ts'
 const thirdPeer = new IndexNode(5).peer
 
 let nowMs = 0
-const clock: Clock = { nowMs: () => nowMs, monotonicMs: () => nowMs, sleep: async () => await Promise.resolve() }
+const clock: Clock = {
+  nowMs: () => nowMs,
+  monotonicMs: () => nowMs,
+  sleep: async (_ms, signal) => await abortable<void>(() => undefined, signal),
+}
 const random: Random = testRandom
 
 describe('blocks fetched from a member', () => {
@@ -156,7 +161,7 @@ describe('a request for blocks', () => {
       const { left, right } = channelPair(secondIdentity.peerId, firstIdentity.peerId, blocksProtocol.name)
       await sendBlocksFrame(left, { case: 'getMany', value: { request: 1, ids } }, never)
       await assert.rejects(
-        serveBlocks(right, server.parts, never),
+        serveBlocks(right, server.parts, clock, never),
         (error) => error instanceof EngineError && error.code === 'PEER_MISBEHAVED',
       )
     })
