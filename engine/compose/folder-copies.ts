@@ -123,7 +123,7 @@ export class FolderCopies {
         return entry === undefined ? [] : claimedBlocks(this.#claims(peer), entry)
       },
       prove: (peer, ids, nonce, signal) => fetcher.prove(peer, ids, nonce, signal),
-      own: async (ids, signal) => blocksOf(held, ids, signal),
+      own: async (ids, signal) => heldBlocks(held, ids, signal),
       events: {
         passed: (peer) => {
           problems.clear('COPY_NOT_PROVEN', peer)
@@ -231,9 +231,13 @@ export class FolderCopies {
 
   /** Whoever could not prove its word is not believed until it can, and who is switched off for good holds nothing. */
   #believed(): readonly Receipt[] {
-    const { index } = this.#parts
     const retired = new Set(this.#log.members.filter(({ isRetired }) => isRetired).map(({ peer }) => peer))
-    return this.receipts.all().filter(({ peer }) => !retired.has(peer) && (index.audits.get(this.#handle.row, peer)?.missing ?? 0) === 0)
+    return this.receipts.all().filter(({ peer }) => !retired.has(peer) && this.isBelieved(peer))
+  }
+
+  /** It has not failed to prove its word. */
+  isBelieved(peer: PeerId): boolean {
+    return (this.#parts.index.audits.get(this.#handle.row, peer)?.missing ?? 0) === 0
   }
 
   #isVerified(peer: PeerId, nodeClass: NodeClass): boolean {
@@ -266,7 +270,11 @@ function isAtOrBelow(path: string, place: string | undefined): boolean {
 }
 
 /** As they are held here, one by one; undefined for what is not. */
-async function blocksOf(held: HeldParts, ids: readonly BlockId[], signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[]> {
+export async function heldBlocks(
+  held: HeldParts,
+  ids: readonly BlockId[],
+  signal: AbortSignal,
+): Promise<readonly (Uint8Array | undefined)[]> {
   const blocks: (Uint8Array | undefined)[] = []
   for await (const { lengths, payload } of readHeld(held, ids, signal)) {
     let at = 0

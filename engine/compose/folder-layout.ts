@@ -90,6 +90,11 @@ export class FolderLayout {
     return this.#current === undefined ? [] : holdersOf(this.#current, block)
   }
 
+  /** Who is to hold a block now; nobody while that is not known. */
+  holdersOf(block: BlockId): readonly PeerId[] {
+    return this.#current === undefined ? [] : holdersOf(this.#current, block)
+  }
+
   /** undefined for a layout that is not known here. */
   isHolder(digest: Uint8Array, peer: PeerId, block: BlockId): boolean | undefined {
     const layout = this.shelf.of(digest)

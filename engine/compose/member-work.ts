@@ -12,6 +12,7 @@ import { Exchange, type ExchangeParts } from '../sync/exchange.ts'
 import type { MemberHandle } from '../sync/folder-handle.ts'
 import { FolderProblems } from '../sync/problems.ts'
 import { faultKeptMs } from '../sync/receive.ts'
+import type { LetGo } from '../replicas/let-go.ts'
 import type { BlockSourceParts } from '../transfer/block-source.ts'
 import { Fetcher } from '../transfer/fetch.ts'
 import type { HeldParts } from '../transfer/held-blocks.ts'
@@ -19,6 +20,7 @@ import { serveBlocks } from '../transfer/serve.ts'
 import { cardBoxOf } from './card-box.ts'
 import { FolderCopies, type FolderCopyParts } from './folder-copies.ts'
 import { FolderLife } from './folder-life.ts'
+import { openLeases } from './folder-leases.ts'
 import type { MemberParts } from './member-parts.ts'
 import { Subscriptions } from './subscriptions.ts'
 
@@ -51,6 +53,8 @@ export class MemberWork {
   readonly problems: FolderProblems
   readonly fetcher: Fetcher
   readonly copies: FolderCopies
+  /** Grants keep leases, and gets them for whoever wants to let go of blocks. */
+  readonly leases: LetGo
   readonly exchange: Exchange
   readonly #parts: MemberParts
   readonly #flows: MemberFlows
@@ -85,6 +89,8 @@ export class MemberWork {
       held: flows.held,
       problems: this.problems,
     })
+    const { log, fetcher, copies } = this
+    this.leases = openLeases(parts, { handle, log, fetcher, copies, held: flows.held, connected: () => this.connected })
     this.exchange = this.#openExchange()
     const trouble = { clock, log: this.logger, problems: this.problems }
     this.#subscriptions = new Subscriptions({
@@ -210,7 +216,7 @@ export class MemberWork {
   }
 
   async serveBlocks(channel: Channel, signal: AbortSignal): Promise<void> {
-    await serveBlocks(channel, this.#flows.held, this.#parts.world.clock, this.whileActive(signal))
+    await serveBlocks(channel, { ...this.#flows.held, leases: this.leases }, this.#parts.world.clock, this.whileActive(signal))
   }
 
   #openExchange(): Exchange {

@@ -13,6 +13,7 @@ import { LayoutTable } from './layout-table.ts'
 import { NeedTable } from './need-table.ts'
 import { PeerTable } from './peer-table.ts'
 import { ReceiptTable } from './receipt-table.ts'
+import { RetireTable } from './retire-table.ts'
 
 export interface Index extends Disposable {
   /** 16 random bytes made with the database, and anew when it turns out to be an old one: whose row order a peer's cursor means. */
@@ -29,6 +30,7 @@ export interface Index extends Disposable {
   readonly receipts: ReceiptTable
   readonly audits: AuditTable
   readonly layouts: LayoutTable
+  readonly retiring: RetireTable
   /** One transaction per fact; `work` cannot await. What it threw is thrown on, and nothing of it stays. */
   transact<T>(work: () => T): T
   /** As `transact`; once it has returned, the fact survives a power cut: for what other nodes are told as ours, and for secrets. */
@@ -94,6 +96,7 @@ export function openIndex(path: string, random: Random, { onFlushed, makeRoom }:
     receipts: new ReceiptTable(database),
     audits,
     layouts: new LayoutTable(database),
+    retiring: new RetireTable(database),
     settleLog: () => database.settleLog(),
     transact: (work) => attempt(() => database.transact(work, 'soon')),
     transactDurably: (work) => attempt(() => database.transact(work, 'now')),

@@ -286,4 +286,21 @@ export const migrations: readonly string[] = [
     primary key (author, seq)
   ) without rowid;
   `,
+  /* 13 */ `
+  -- Blocks stored here that nothing was found to refer to, and since when, on the awake clock.
+  create table garbage (
+    folder integer not null references folder(id) on delete cascade,
+    block_id blob not null,
+    since_ms integer not null,
+    primary key (folder, block_id)
+  ) without rowid;
+  -- Partitions that are not this node's to hold, and since when, on the awake clock.
+  create table surplus (
+    folder integer not null references folder(id) on delete cascade,
+    partition integer not null,
+    since_ms integer not null,
+    is_released integer not null,  -- 1 = the receipt does not claim it any more
+    primary key (folder, partition)
+  ) without rowid;
+  `,
 ]

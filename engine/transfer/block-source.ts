@@ -92,10 +92,17 @@ export class BlockSource {
     return await this.#request(proofs, { ids: concatBytes(ids), nonce }, signal)
   }
 
+  /** As `prove`, of blocks that the peer also grants to keep; undefined for those that it does not have or is about to let go of itself. */
+  async lease(ids: readonly BlockId[], nonce: Uint8Array, signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[]> {
+    const proofs = ids.map((id) => ({ id, storedBytes: proofBytes }))
+    return await this.#request(proofs, { ids: concatBytes(ids), nonce }, signal, 'keepWanted')
+  }
+
   async #request(
     blocks: readonly BlockRef[],
     wanted: { readonly ids: Uint8Array; readonly nonce?: Uint8Array },
     signal: AbortSignal,
+    kind: 'getMany' | 'keepWanted' = 'getMany',
   ): Promise<readonly (Uint8Array | undefined)[]> {
     if (this.#broken !== undefined) throw this.#broken
     const id = this.#nextRequest++
@@ -114,7 +121,7 @@ export class BlockSource {
       isSent = true
       this.#limitFrames(channel)
       // Not ended by `signal`: a request that was given up in the middle might have been sent all the same.
-      const sent = sendBlocksFrame(channel, { case: 'getMany', value: { request: id, ...wanted } }, this.#ending.signal)
+      const sent = sendBlocksFrame(channel, { case: kind, value: { request: id, ...wanted } }, this.#ending.signal)
       await Promise.race([answered, sent.then(async () => await answered)])
     } catch (error) {
       const request = this.#requests.get(id)

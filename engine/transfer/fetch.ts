@@ -117,10 +117,19 @@ export class Fetcher {
 
   /** Asks one member for proof that it has blocks, keyed with the nonce. Throws when it is gone or does not answer as it should. */
   async prove(peer: PeerId, ids: readonly BlockId[], nonce: Uint8Array, signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[]> {
+    return await this.#askOne(peer, (source) => source.prove(ids, nonce, signal), signal)
+  }
+
+  /** As `prove`, and asks it to keep them: proof of a block is the grant of a keep lease. */
+  async lease(peer: PeerId, ids: readonly BlockId[], nonce: Uint8Array, signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[]> {
+    return await this.#askOne(peer, (source) => source.lease(ids, nonce, signal), signal)
+  }
+
+  async #askOne<Answer>(peer: PeerId, ask: (source: BlockSource) => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
     if (!this.#peers.includes(peer)) throw new EngineError('PEER_UNREACHABLE', `${peer} is not connected: it is asked when it is back`)
     const source = this.#source(peer)
     try {
-      return await source.prove(ids, nonce, signal)
+      return await ask(source)
     } catch (error) {
       if (!signal.aborted) this.#drop(peer, source)
       throw error

@@ -7,7 +7,7 @@ import type { BlockStore } from '../blocks/store.ts'
 import type { Index } from '../index/index-store.ts'
 import { sealOverheadBytes } from '../model/block-list.ts'
 import type { MemberRecord } from '../model/folder.ts'
-import type { BlockId } from '../model/ids.ts'
+import type { BlockId, PeerId } from '../model/ids.ts'
 import type { Lanes } from './lanes.ts'
 import { PartSize } from './part-size.ts'
 import type { sealRanges, SealRange } from './seal-ranges-job.ts'
@@ -19,8 +19,18 @@ export interface HeldParts {
   readonly folder: Pick<MemberRecord, 'row' | 'id'>
   /** A block was asked for that is not here. */
   readonly onAbsent?: (id: BlockId) => void
+  /** Who says which blocks are kept; absent where nobody does: then no lease is granted. */
+  readonly leases?: LeaseGranter | undefined
   /** The tree whose files hold blocks; absent where blocks are in the store only. */
   readonly tree: ServedTree | undefined
+}
+
+export interface LeaseGranter {
+  /**
+   * Of blocks that were read here just now, those that are kept from now on: not let go of before others were asked. Durable when it returns;
+   * nothing is awaited.
+   */
+  grant(to: PeerId, ids: readonly BlockId[]): readonly BlockId[]
 }
 
 export interface ServedTree {

@@ -2,11 +2,11 @@
 
 import { present } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
-import { concatBytes } from '../base/bytes.ts'
+import { bytesKey, concatBytes } from '../base/bytes.ts'
 import { EngineError } from '../base/errors.ts'
 import { blake3Keyed } from '../crypto/hash.ts'
 import { hashIdBytes, parseBlockId, type BlockId } from '../model/ids.ts'
-import type { GetMany } from '../model/wire/exchange_pb.ts'
+import type { GetMany, KeepWanted } from '../model/wire/exchange_pb.ts'
 import type { LaneName } from '../net/lanes.ts'
 import type { Channel } from '../net/network.ts'
 import { proofBytes, receiveBlocksFrame, requestIdsMax, sendBlocksFrame, sendBlocksPart } from './blocks-frames.ts'
@@ -24,6 +24,8 @@ export async function serveBlocks(channel: Channel, parts: HeldParts, clock: Clo
       if (frame.case === 'laneWanted') {
         if (lane !== undefined) parts.tree?.lanes?.end(lane)
         lane = await offerLane(channel, parts.tree, signal)
+      } else if (frame.case === 'keepWanted') {
+        await answerLease(channel, parts, frame.value, signal)
       } else if (frame.case !== 'getMany') {
         throw new EngineError('PEER_MISBEHAVED', `${channel.peer} spoke out of turn; the connection for its blocks was closed`)
       } else if (!frame.value.byLane) await answer({ channel, clock, size }, parts, frame.value, signal)
@@ -71,15 +73,30 @@ async function answer({ channel, clock, size }: Taker, parts: HeldParts, request
   }
 }
 
-/** Instead of each block its hash under a key that nobody knew before: who makes it has the block, now. */
-function proofOf({ lengths, payload }: HeldPart, nonce: Uint8Array): HeldPart {
+/** A keep lease is granted by proof of having the block, and only for what is kept from this moment on. */
+async function answerLease(channel: Channel, parts: HeldParts, { request, ids, nonce }: KeepWanted, signal: AbortSignal): Promise<void> {
+  if (nonce.length !== proofBytes) throw new EngineError('PEER_MISBEHAVED', `${channel.peer} asked for a keep lease without a nonce`)
+  const asked = parseIds(ids, channel)
   let at = 0
-  const proofs = lengths.flatMap((length) => {
+  for await (const part of readHeld(parts, asked, signal)) {
+    const here = asked.slice(at, at + part.lengths.length)
+    at += part.lengths.length
+    const read = here.filter((_, place) => (part.lengths[place] ?? 0) > 0)
+    const kept = new Set(parts.leases?.grant(channel.peer, read).map(bytesKey))
+    const isKept = here.map((id) => kept.has(bytesKey(id)))
+    await sendBlocksPart(channel, { request, ...proofOf(part, nonce, (place) => isKept[place] === true) }, signal)
+  }
+}
+
+/** Instead of each block its hash under a key that nobody knew before: who makes it has the block, now. */
+function proofOf({ lengths, payload }: HeldPart, nonce: Uint8Array, isTold: (place: number) => boolean = () => true): HeldPart {
+  let at = 0
+  const proofs = lengths.map((length, place) => {
     const from = at
     at += length
-    return length === 0 ? [] : [blake3Keyed(nonce, payload.subarray(from, at))]
+    return length === 0 || !isTold(place) ? new Uint8Array(0) : blake3Keyed(nonce, payload.subarray(from, at))
   })
-  return { lengths: lengths.map((length) => (length === 0 ? 0 : proofBytes)), payload: concatBytes(proofs) }
+  return { lengths: proofs.map((proof) => proof.length), payload: concatBytes(proofs) }
 }
 
 function parseIds(bytes: Uint8Array, channel: Channel): readonly BlockId[] {

@@ -8,15 +8,18 @@ import { concatBytes, equalBytes } from '../../engine/base/bytes.ts'
 import type { Clock, Random } from '../../engine/base/clock.ts'
 import { EngineError } from '../../engine/base/errors.ts'
 import { abortable } from '../../engine/base/queue.ts'
+import { blake3Keyed } from '../../engine/crypto/hash.ts'
 import { blockIdOf } from '../../engine/crypto/seal.ts'
 import type { BlockRef } from '../../engine/model/entry.ts'
 import type { Channel } from '../../engine/net/network.ts'
 import { blocksProtocol, receiveBlocksFrame, requestIdsMax, sendBlocksFrame } from '../../engine/transfer/blocks-frames.ts'
+import type { BlockId } from '../../engine/model/ids.ts'
 import { Fetcher } from '../../engine/transfer/fetch.ts'
+import type { LeaseGranter } from '../../engine/transfer/held-blocks.ts'
 import { isProof, proveMembership, type ProofContext } from '../../engine/transfer/membership-proof.ts'
 import { serveBlocks } from '../../engine/transfer/serve.ts'
 import { never, testBytes, testRandom } from '../support/blocks.ts'
-import { accessKey, honest, networkOf, openServer, welcome } from '../support/block-server.ts'
+import { accessKey, honest, networkOf, openServer, welcome, type Server } from '../support/block-server.ts'
 import { channelPair, IndexNode } from '../support/index-world.ts'
 import { firstIdentity, secondIdentity } from '../support/model-values.ts'
 
@@ -144,6 +147,50 @@ describe('blocks fetched from a member', () => {
     setImmediate(() => gone.abort())
     await assert.rejects(fetching, (error) => error instanceof EngineError && error.code === 'ABORTED')
     fetcher.close()
+  })
+})
+
+describe('a keep lease', () => {
+  const nonce = testBytes(5, 32)
+  const leaseFrom = async (server: Server, ids: readonly BlockId[]): ReturnType<Fetcher['lease']> => {
+    const { network } = networkOf(new Map([[firstIdentity.peerId, honest(server, firstIdentity.peerId)]]))
+    const fetcher = new Fetcher({ network, accessKey, clock, random })
+    fetcher.setPeers([firstIdentity.peerId])
+    try {
+      return await fetcher.lease(firstIdentity.peerId, ids, nonce, never)
+    } finally {
+      fetcher.close()
+    }
+  }
+
+  it('is granted by proof of the very block, for what is here and kept, and for nothing else', async () => {
+    using server = openServer()
+    const stored = testBytes(1, 50)
+    const [one, other] = [await server.addStored(stored), await server.addStored(testBytes(2, 50))]
+    const changed = server.addFile('c', 'before')
+    server.disk.set('c', 'after!')
+    const gone = blockIdOf(testBytes(9, 9))
+    const asked: unknown[] = []
+    const leases: LeaseGranter = { grant: (to, ids) => (asked.push(to, ids), ids.filter((id) => equalBytes(id, one.id))) }
+    const proofs = await leaseFrom({ ...server, parts: { ...server.parts, leases } }, [other.id, changed.id, one.id, gone])
+    assert.deepEqual(proofs, [undefined, undefined, blake3Keyed(nonce, stored), undefined])
+    assert.deepEqual(asked, [secondIdentity.peerId, [other.id, one.id]], 'only what was read whole is asked about')
+  })
+
+  it('is granted by nobody who keeps no account of them', async () => {
+    using server = openServer()
+    const { id } = await server.addStored(testBytes(1, 50))
+    assert.deepEqual(await leaseFrom(server, [id]), [undefined])
+  })
+
+  it('asked for without a nonce ends the channel', async () => {
+    using server = openServer()
+    const { left, right } = channelPair(secondIdentity.peerId, firstIdentity.peerId, blocksProtocol.name)
+    await sendBlocksFrame(left, { case: 'keepWanted', value: { request: 1, ids: blockIdOf(new Uint8Array(1)) } }, never)
+    await assert.rejects(
+      serveBlocks(right, server.parts, clock, never),
+      (error) => error instanceof EngineError && error.code === 'PEER_MISBEHAVED',
+    )
   })
 })
 

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file exchange.proto.
  */
 export const file_exchange: GenFile = /*@__PURE__*/
-  fileDesc("Cg5leGNoYW5nZS5wcm90bxILaG9sZGZhc3QudjEimQMKCkluZGV4RnJhbWUSIwoFaGVsbG8YASABKAsyEi5ob2xkZmFzdC52MS5IZWxsb0gAEicKB3dlbGNvbWUYAiABKAsyFC5ob2xkZmFzdC52MS5XZWxjb21lSAASIwoDbG9nGAMgASgLMhQuaG9sZGZhc3QudjEuTG9nUGFydEgAEisKCXN1YnNjcmliZRgEIAEoCzIWLmhvbGRmYXN0LnYxLlN1YnNjcmliZUgAEiMKBWJhdGNoGAUgASgLMhIuaG9sZGZhc3QudjEuQmF0Y2hIABIhCgRoYXZlGAYgASgLMhEuaG9sZGZhc3QudjEuSGF2ZUgAEh8KA2FjaxgHIAEoCzIQLmhvbGRmYXN0LnYxLkFja0gAEiEKBGNhcmQYCCABKAsyES5ob2xkZmFzdC52MS5DYXJkSAASJwoHcmVjZWlwdBgJIAEoCzIULmhvbGRmYXN0LnYxLlJlY2VpcHRIABIuCgZsYXlvdXQYCiABKAsyHC5ob2xkZmFzdC52MS5QdWJsaXNoZWRMYXlvdXRIAEIGCgRraW5kIkoKBUhlbGxvEg8KB3ZlcnNpb24YASABKA0SDQoFbm9uY2UYAiABKAwSDQoFcHJvb2YYAyABKAwSEgoKbG9nX2xlbmd0aBgEIAEoBCJOCgdXZWxjb21lEg0KBXByb29mGAEgASgMEhIKCmxvZ19sZW5ndGgYAiABKAQSEAoIaW5kZXhfaWQYAyABKAwSDgoGcGF1c2VkGAQgASgIIk8KB0xvZ1BhcnQSFgoOZmlyc3RfcG9zaXRpb24YASABKAQSLAoHZW50cmllcxgCIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5ImQKCVN1YnNjcmliZRIQCghpbmRleF9pZBgBIAEoDBIOCgZjdXJzb3IYAiABKAQSIAoFaGVhZHMYAyADKAsyES5ob2xkZmFzdC52MS5IZWFkEhMKC2xheW91dF9tYXJrGAQgASgMIkAKBEhlYWQSDgoGYXV0aG9yGAEgASgMEgsKA3NlcRgCIAEoBBIMCgRtYXJrGAMgASgMEg0KBWFib3ZlGAQgASgMIpoBCgVCYXRjaBIkCgRzZXRzGAEgAygLMhYuaG9sZGZhc3QudjEuQ2hhbmdlU2V0EiYKB2VudHJpZXMYAiADKAsyFS5ob2xkZmFzdC52MS5FbnRyeVJlZhIOCgZjdXJzb3IYAyABKAQSEQoJY2F1Z2h0X3VwGAQgASgIEiAKBWhlYWRzGAUgAygLMhEuaG9sZGZhc3QudjEuSGVhZCI4CghFbnRyeVJlZhILCgNzZXQYASABKA0SEAoIcG9zaXRpb24YAiABKA0SDQoFZW50cnkYAyABKAwiFwoESGF2ZRIPCgdjb3VudGVyGAEgASgEIiQKA0FjaxIOCgZjdXJzb3IYASABKAQSDQoFbmVlZHMYAiABKAQiJwoEQ2FyZBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKmAQoIQ2FyZEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIQCghub2RlX2tleRgCIAEoDBIPCgdlZGl0aW9uGAMgASgEEgwKBG5hbWUYBCABKAkSDAoEem9uZRgFIAEoCRINCgVjbGFzcxgGIAEoDRIWCg5jYXBhY2l0eV9ieXRlcxgHIAEoBBIRCglhZGRyZXNzZXMYCCADKAkSEAoIc29mdHdhcmUYCSABKAkiKgoHUmVjZWlwdBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKtAQoLUmVjZWlwdEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIRCglmb2xkZXJfaWQYAiABKAwSEAoIbm9kZV9rZXkYAyABKAwSDwoHZWRpdGlvbhgEIAEoBBISCgpsb2dfbGVuZ3RoGAUgASgEEgwKBGtlZXAYBiABKA0SDwoHdGltZV9tcxgHIAEoAxIkCgVwYXJ0cxgIIAMoCzIVLmhvbGRmYXN0LnYxLkhlbGRQYXJ0Ik0KCEhlbGRQYXJ0Eg4KBmxheW91dBgBIAEoDBIgCgVoZWFkcxgCIAMoCzIRLmhvbGRmYXN0LnYxLkhlYWQSDwoHbGFja2luZxgDIAMoDCIyCg9QdWJsaXNoZWRMYXlvdXQSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwikwEKCkxheW91dEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIRCglmb2xkZXJfaWQYAiABKAwSEAoIbm9kZV9rZXkYAyABKAwSDAoEc3RlcBgEIAEoBBINCgVmYWN0cxgFIAEoDBISCgpldmVyeXdoZXJlGAYgAygMEg0KBXRhYmxlGAcgASgMEg8KB3RpbWVfbXMYCCABKAMilAIKC0Jsb2Nrc0ZyYW1lEiMKBWhlbGxvGAEgASgLMhIuaG9sZGZhc3QudjEuSGVsbG9IABInCgd3ZWxjb21lGAIgASgLMhQuaG9sZGZhc3QudjEuV2VsY29tZUgAEigKCGdldF9tYW55GAMgASgLMhQuaG9sZGZhc3QudjEuR2V0TWFueUgAEicKBHBhcnQYBCABKAsyFy5ob2xkZmFzdC52MS5CbG9ja3NQYXJ0SAASLgoLbGFuZV93YW50ZWQYBSABKAsyFy5ob2xkZmFzdC52MS5MYW5lV2FudGVkSAASLAoKbGFuZV9vZmZlchgGIAEoCzIWLmhvbGRmYXN0LnYxLkxhbmVPZmZlckgAQgYKBGtpbmQiDAoKTGFuZVdhbnRlZCI4CglMYW5lT2ZmZXISDAoEcG9ydBgBIAEoDRINCgV0b2tlbhgCIAEoDBIOCgZzZWNyZXQYAyABKAwiRwoHR2V0TWFueRIPCgdyZXF1ZXN0GAEgASgNEgsKA2lkcxgCIAEoDBIPCgdieV9sYW5lGAMgASgIEg0KBW5vbmNlGAQgASgMIj8KCkJsb2Nrc1BhcnQSDwoHcmVxdWVzdBgBIAEoDRIPCgdsZW5ndGhzGAIgAygNEg8KB3BheWxvYWQYAyABKAwiUQoLSm9pblJlcXVlc3QSDwoHdmVyc2lvbhgBIAEoDRIPCgdsaW5rX2lkGAIgASgMEg0KBXByb29mGAMgASgMEhEKCW5vZGVfbmFtZRgEIAEoCSJoCgpKb2luQW5zd2VyEikKCGFjY2VwdGVkGAEgASgLMhUuaG9sZGZhc3QudjEuQWNjZXB0ZWRIABInCgdyZWZ1c2VkGAIgASgLMhQuaG9sZGZhc3QudjEuUmVmdXNlZEgAQgYKBGtpbmQi5AEKCEFjY2VwdGVkEhEKCWZvbGRlcl9pZBgBIAEoDBITCgtmb2xkZXJfbmFtZRgCIAEoCRIMCgRyb2xlGAMgASgNEigKA2xvZxgEIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5EhUKDWFjY2Vzc19zZWNyZXQYBSABKAwSFQoNZm9sZGVyX3NlY3JldBgGIAEoDBIoCgZlcG9jaHMYByADKAsyGC5ob2xkZmFzdC52MS5FcG9jaFNlY3JldBIgCgVjYXJkcxgIIAMoCzIRLmhvbGRmYXN0LnYxLkNhcmQiLAoLRXBvY2hTZWNyZXQSDQoFZXBvY2gYASABKA0SDgoGc2VjcmV0GAIgASgMIhcKB1JlZnVzZWQSDAoEY29kZRgBIAEoCSKEAQoITGlua0JvZHkSDwoHdmVyc2lvbhgBIAEoDRIPCgdsaW5rX2lkGAIgASgMEg4KBnNlY3JldBgDIAEoDBIQCghub2RlX2tleRgEIAEoDBIRCglhZGRyZXNzZXMYBSADKAwSEwoLZm9sZGVyX25hbWUYBiABKAkSDAoEcm9sZRgHIAEoDWIGcHJvdG8z", [file_entry]);
+  fileDesc("Cg5leGNoYW5nZS5wcm90bxILaG9sZGZhc3QudjEimQMKCkluZGV4RnJhbWUSIwoFaGVsbG8YASABKAsyEi5ob2xkZmFzdC52MS5IZWxsb0gAEicKB3dlbGNvbWUYAiABKAsyFC5ob2xkZmFzdC52MS5XZWxjb21lSAASIwoDbG9nGAMgASgLMhQuaG9sZGZhc3QudjEuTG9nUGFydEgAEisKCXN1YnNjcmliZRgEIAEoCzIWLmhvbGRmYXN0LnYxLlN1YnNjcmliZUgAEiMKBWJhdGNoGAUgASgLMhIuaG9sZGZhc3QudjEuQmF0Y2hIABIhCgRoYXZlGAYgASgLMhEuaG9sZGZhc3QudjEuSGF2ZUgAEh8KA2FjaxgHIAEoCzIQLmhvbGRmYXN0LnYxLkFja0gAEiEKBGNhcmQYCCABKAsyES5ob2xkZmFzdC52MS5DYXJkSAASJwoHcmVjZWlwdBgJIAEoCzIULmhvbGRmYXN0LnYxLlJlY2VpcHRIABIuCgZsYXlvdXQYCiABKAsyHC5ob2xkZmFzdC52MS5QdWJsaXNoZWRMYXlvdXRIAEIGCgRraW5kIkoKBUhlbGxvEg8KB3ZlcnNpb24YASABKA0SDQoFbm9uY2UYAiABKAwSDQoFcHJvb2YYAyABKAwSEgoKbG9nX2xlbmd0aBgEIAEoBCJOCgdXZWxjb21lEg0KBXByb29mGAEgASgMEhIKCmxvZ19sZW5ndGgYAiABKAQSEAoIaW5kZXhfaWQYAyABKAwSDgoGcGF1c2VkGAQgASgIIk8KB0xvZ1BhcnQSFgoOZmlyc3RfcG9zaXRpb24YASABKAQSLAoHZW50cmllcxgCIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5ImQKCVN1YnNjcmliZRIQCghpbmRleF9pZBgBIAEoDBIOCgZjdXJzb3IYAiABKAQSIAoFaGVhZHMYAyADKAsyES5ob2xkZmFzdC52MS5IZWFkEhMKC2xheW91dF9tYXJrGAQgASgMIkAKBEhlYWQSDgoGYXV0aG9yGAEgASgMEgsKA3NlcRgCIAEoBBIMCgRtYXJrGAMgASgMEg0KBWFib3ZlGAQgASgMIpoBCgVCYXRjaBIkCgRzZXRzGAEgAygLMhYuaG9sZGZhc3QudjEuQ2hhbmdlU2V0EiYKB2VudHJpZXMYAiADKAsyFS5ob2xkZmFzdC52MS5FbnRyeVJlZhIOCgZjdXJzb3IYAyABKAQSEQoJY2F1Z2h0X3VwGAQgASgIEiAKBWhlYWRzGAUgAygLMhEuaG9sZGZhc3QudjEuSGVhZCI4CghFbnRyeVJlZhILCgNzZXQYASABKA0SEAoIcG9zaXRpb24YAiABKA0SDQoFZW50cnkYAyABKAwiFwoESGF2ZRIPCgdjb3VudGVyGAEgASgEIiQKA0FjaxIOCgZjdXJzb3IYASABKAQSDQoFbmVlZHMYAiABKAQiJwoEQ2FyZBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKmAQoIQ2FyZEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIQCghub2RlX2tleRgCIAEoDBIPCgdlZGl0aW9uGAMgASgEEgwKBG5hbWUYBCABKAkSDAoEem9uZRgFIAEoCRINCgVjbGFzcxgGIAEoDRIWCg5jYXBhY2l0eV9ieXRlcxgHIAEoBBIRCglhZGRyZXNzZXMYCCADKAkSEAoIc29mdHdhcmUYCSABKAkiKgoHUmVjZWlwdBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKtAQoLUmVjZWlwdEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIRCglmb2xkZXJfaWQYAiABKAwSEAoIbm9kZV9rZXkYAyABKAwSDwoHZWRpdGlvbhgEIAEoBBISCgpsb2dfbGVuZ3RoGAUgASgEEgwKBGtlZXAYBiABKA0SDwoHdGltZV9tcxgHIAEoAxIkCgVwYXJ0cxgIIAMoCzIVLmhvbGRmYXN0LnYxLkhlbGRQYXJ0Ik0KCEhlbGRQYXJ0Eg4KBmxheW91dBgBIAEoDBIgCgVoZWFkcxgCIAMoCzIRLmhvbGRmYXN0LnYxLkhlYWQSDwoHbGFja2luZxgDIAMoDCIyCg9QdWJsaXNoZWRMYXlvdXQSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwikwEKCkxheW91dEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIRCglmb2xkZXJfaWQYAiABKAwSEAoIbm9kZV9rZXkYAyABKAwSDAoEc3RlcBgEIAEoBBINCgVmYWN0cxgFIAEoDBISCgpldmVyeXdoZXJlGAYgAygMEg0KBXRhYmxlGAcgASgMEg8KB3RpbWVfbXMYCCABKAMixAIKC0Jsb2Nrc0ZyYW1lEiMKBWhlbGxvGAEgASgLMhIuaG9sZGZhc3QudjEuSGVsbG9IABInCgd3ZWxjb21lGAIgASgLMhQuaG9sZGZhc3QudjEuV2VsY29tZUgAEigKCGdldF9tYW55GAMgASgLMhQuaG9sZGZhc3QudjEuR2V0TWFueUgAEicKBHBhcnQYBCABKAsyFy5ob2xkZmFzdC52MS5CbG9ja3NQYXJ0SAASLgoLbGFuZV93YW50ZWQYBSABKAsyFy5ob2xkZmFzdC52MS5MYW5lV2FudGVkSAASLAoKbGFuZV9vZmZlchgGIAEoCzIWLmhvbGRmYXN0LnYxLkxhbmVPZmZlckgAEi4KC2tlZXBfd2FudGVkGAcgASgLMhcuaG9sZGZhc3QudjEuS2VlcFdhbnRlZEgAQgYKBGtpbmQiDAoKTGFuZVdhbnRlZCI4CglMYW5lT2ZmZXISDAoEcG9ydBgBIAEoDRINCgV0b2tlbhgCIAEoDBIOCgZzZWNyZXQYAyABKAwiRwoHR2V0TWFueRIPCgdyZXF1ZXN0GAEgASgNEgsKA2lkcxgCIAEoDBIPCgdieV9sYW5lGAMgASgIEg0KBW5vbmNlGAQgASgMIjkKCktlZXBXYW50ZWQSDwoHcmVxdWVzdBgBIAEoDRILCgNpZHMYAiABKAwSDQoFbm9uY2UYAyABKAwiPwoKQmxvY2tzUGFydBIPCgdyZXF1ZXN0GAEgASgNEg8KB2xlbmd0aHMYAiADKA0SDwoHcGF5bG9hZBgDIAEoDCJRCgtKb2luUmVxdWVzdBIPCgd2ZXJzaW9uGAEgASgNEg8KB2xpbmtfaWQYAiABKAwSDQoFcHJvb2YYAyABKAwSEQoJbm9kZV9uYW1lGAQgASgJImgKCkpvaW5BbnN3ZXISKQoIYWNjZXB0ZWQYASABKAsyFS5ob2xkZmFzdC52MS5BY2NlcHRlZEgAEicKB3JlZnVzZWQYAiABKAsyFC5ob2xkZmFzdC52MS5SZWZ1c2VkSABCBgoEa2luZCLkAQoIQWNjZXB0ZWQSEQoJZm9sZGVyX2lkGAEgASgMEhMKC2ZvbGRlcl9uYW1lGAIgASgJEgwKBHJvbGUYAyABKA0SKAoDbG9nGAQgAygLMhsuaG9sZGZhc3QudjEuU2lnbmVkTG9nRW50cnkSFQoNYWNjZXNzX3NlY3JldBgFIAEoDBIVCg1mb2xkZXJfc2VjcmV0GAYgASgMEigKBmVwb2NocxgHIAMoCzIYLmhvbGRmYXN0LnYxLkVwb2NoU2VjcmV0EiAKBWNhcmRzGAggAygLMhEuaG9sZGZhc3QudjEuQ2FyZCIsCgtFcG9jaFNlY3JldBINCgVlcG9jaBgBIAEoDRIOCgZzZWNyZXQYAiABKAwiFwoHUmVmdXNlZBIMCgRjb2RlGAEgASgJIoQBCghMaW5rQm9keRIPCgd2ZXJzaW9uGAEgASgNEg8KB2xpbmtfaWQYAiABKAwSDgoGc2VjcmV0GAMgASgMEhAKCG5vZGVfa2V5GAQgASgMEhEKCWFkZHJlc3NlcxgFIAMoDBITCgtmb2xkZXJfbmFtZRgGIAEoCRIMCgRyb2xlGAcgASgNYgZwcm90bzM", [file_entry]);
 
 /**
  * /holdfast/index/1. The opener subscribes to one folder of the other side: it says what it has, the other sends what is
@@ -777,6 +777,12 @@ export type BlocksFrame = Message<"holdfast.v1.BlocksFrame"> & {
      */
     value: LaneOffer;
     case: "laneOffer";
+  } | {
+    /**
+     * @generated from field: holdfast.v1.KeepWanted keep_wanted = 7;
+     */
+    value: KeepWanted;
+    case: "keepWanted";
   } | { case: undefined; value?: undefined };
 };
 
@@ -876,6 +882,42 @@ export const GetManySchema: GenMessage<GetMany> = /*@__PURE__*/
   messageDesc(file_exchange, 20);
 
 /**
+ * The opener would like to let go of blocks, and asks the other side to keep them. Answered in parts: for a block that it has, whole, and
+ * will not let go of without asking in turn, the BLAKE3 of it keyed with the nonce; for others nothing.
+ *
+ * @generated from message holdfast.v1.KeepWanted
+ */
+export type KeepWanted = Message<"holdfast.v1.KeepWanted"> & {
+  /**
+   * chosen by the opener, echoed in the parts
+   *
+   * @generated from field: uint32 request = 1;
+   */
+  request: number;
+
+  /**
+   * 33 bytes each
+   *
+   * @generated from field: bytes ids = 2;
+   */
+  ids: Uint8Array;
+
+  /**
+   * 32 bytes
+   *
+   * @generated from field: bytes nonce = 3;
+   */
+  nonce: Uint8Array;
+};
+
+/**
+ * Describes the message holdfast.v1.KeepWanted.
+ * Use `create(KeepWantedSchema)` to create a new message.
+ */
+export const KeepWantedSchema: GenMessage<KeepWanted> = /*@__PURE__*/
+  messageDesc(file_exchange, 21);
+
+/**
  * Answers come in the order asked; a part covers the next `lengths` of them.
  *
  * @generated from message holdfast.v1.BlocksPart
@@ -906,7 +948,7 @@ export type BlocksPart = Message<"holdfast.v1.BlocksPart"> & {
  * Use `create(BlocksPartSchema)` to create a new message.
  */
 export const BlocksPartSchema: GenMessage<BlocksPart> = /*@__PURE__*/
-  messageDesc(file_exchange, 21);
+  messageDesc(file_exchange, 22);
 
 /**
  * /holdfast/join/1
@@ -946,7 +988,7 @@ export type JoinRequest = Message<"holdfast.v1.JoinRequest"> & {
  * Use `create(JoinRequestSchema)` to create a new message.
  */
 export const JoinRequestSchema: GenMessage<JoinRequest> = /*@__PURE__*/
-  messageDesc(file_exchange, 22);
+  messageDesc(file_exchange, 23);
 
 /**
  * @generated from message holdfast.v1.JoinAnswer
@@ -975,7 +1017,7 @@ export type JoinAnswer = Message<"holdfast.v1.JoinAnswer"> & {
  * Use `create(JoinAnswerSchema)` to create a new message.
  */
 export const JoinAnswerSchema: GenMessage<JoinAnswer> = /*@__PURE__*/
-  messageDesc(file_exchange, 23);
+  messageDesc(file_exchange, 24);
 
 /**
  * @generated from message holdfast.v1.Accepted
@@ -1031,7 +1073,7 @@ export type Accepted = Message<"holdfast.v1.Accepted"> & {
  * Use `create(AcceptedSchema)` to create a new message.
  */
 export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
-  messageDesc(file_exchange, 24);
+  messageDesc(file_exchange, 25);
 
 /**
  * @generated from message holdfast.v1.EpochSecret
@@ -1053,7 +1095,7 @@ export type EpochSecret = Message<"holdfast.v1.EpochSecret"> & {
  * Use `create(EpochSecretSchema)` to create a new message.
  */
 export const EpochSecretSchema: GenMessage<EpochSecret> = /*@__PURE__*/
-  messageDesc(file_exchange, 25);
+  messageDesc(file_exchange, 26);
 
 /**
  * @generated from message holdfast.v1.Refused
@@ -1072,7 +1114,7 @@ export type Refused = Message<"holdfast.v1.Refused"> & {
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
-  messageDesc(file_exchange, 26);
+  messageDesc(file_exchange, 27);
 
 /**
  * The bytes inside a link, before checksum and text encoding.
@@ -1131,5 +1173,5 @@ export type LinkBody = Message<"holdfast.v1.LinkBody"> & {
  * Use `create(LinkBodySchema)` to create a new message.
  */
 export const LinkBodySchema: GenMessage<LinkBody> = /*@__PURE__*/
-  messageDesc(file_exchange, 27);
+  messageDesc(file_exchange, 28);
 

@@ -1,0 +1,50 @@
+// Keep leases of one folder: who is asked for them, and what is granted here.
+
+import type { BlockId, PeerId } from '../model/ids.ts'
+import { leasesNeeded } from '../replicas/lease.ts'
+import { LetGo } from '../replicas/let-go.ts'
+import type { FolderLog } from '../share/folder-log.ts'
+import type { MemberHandle } from '../sync/folder-handle.ts'
+import type { Fetcher } from '../transfer/fetch.ts'
+import type { HeldParts } from '../transfer/held-blocks.ts'
+import { heldBlocks, type FolderCopies } from './folder-copies.ts'
+import type { MemberParts } from './member-parts.ts'
+
+export interface FolderLeaseParts {
+  readonly handle: MemberHandle
+  readonly log: FolderLog
+  readonly fetcher: Fetcher
+  readonly copies: FolderCopies
+  readonly held: HeldParts
+  readonly connected: () => readonly PeerId[]
+}
+
+export function openLeases({ index, world }: MemberParts, own: FolderLeaseParts): LetGo {
+  const { handle, log, fetcher, copies, held, connected } = own
+  const { clock, random } = world
+  const isActive = (peer: PeerId): boolean => log.members.some((member) => member.peer === peer && !member.isRetired)
+  return new LetGo({
+    clock,
+    random,
+    log: world.log.child({ folder: handle.record.name }),
+    keepers: (ids) => {
+      const believed = connected().filter((peer) => isActive(peer) && copies.isBelieved(peer))
+      const [first] = ids
+      const rightful = first === undefined ? [] : copies.layout.holdersOf(first)
+      return [...believed.filter((peer) => rightful.includes(peer)), ...believed.filter((peer) => !rightful.includes(peer))]
+    },
+    needed: () => leasesNeeded(log.state.targetCopies),
+    own: (ids, signal) => heldBlocks(held, ids, signal),
+    lease: (peer, ids, nonce, signal) => fetcher.lease(peer, ids, nonce, signal),
+    mayAsk: isActive,
+    // What history alone keeps goes by its own rules.
+    keeps: (ids) => (held.tree === undefined ? ids : ids.filter((id) => index.items.homeOf(handle.row, id) !== undefined)),
+    wanted: (ids) => {
+      const revived = ids.filter((id: BlockId) => index.retiring.isGarbage(handle.row, id))
+      if (revived.length === 0) return
+      index.transactDurably(() => {
+        for (const id of revived) index.retiring.dropGarbage(handle.row, id)
+      })
+    },
+  })
+}
