@@ -17,7 +17,9 @@ import { loadIdentitySeed } from './compose/identity-file.ts'
 import { limitStore } from './compose/store-desk.ts'
 import type { EngineWorld } from './compose/parts.ts'
 import { describeNodeProblems } from './compose/node-problems.ts'
+import { OwnCard } from './compose/own-card.ts'
 import { PeerKeeper } from './compose/peer-keeper.ts'
+import { Presence } from './compose/presence.ts'
 import { routeChannels } from './compose/router.ts'
 import { createIdentity, type Identity } from './crypto/identity.ts'
 import { lockHome } from './index/home-lock.ts'
@@ -26,7 +28,6 @@ import type { FolderId, PeerId } from './model/ids.ts'
 import type { Network, Traffic } from './net/network.ts'
 import { Lanes } from './transfer/lanes.ts'
 import { Inviter } from './share/invite.ts'
-import { signCard } from './sync/cards.ts'
 
 export interface Engine extends AsyncDisposable {
   readonly controls: Controls
@@ -93,12 +94,12 @@ function start(
   const changed = new Coalescer(world.clock, changeIntervalMs, ending.signal, () => {
     for (const listener of listeners) listener()
   })
-  const cards = new CardShelf(
-    index,
-    () => signCard(identity, ownCard(world, network, startedMs)),
-    () => keeper.refresh(ending.signal),
-  )
-  const startedMs = world.clock.nowMs()
+  const own = new OwnCard(world, network, identity)
+  const cardCame = (peer: PeerId): void => {
+    presence.heard(peer)
+    keeper.refresh(ending.signal)
+  }
+  const cards = new CardShelf(index, own, cardCame, () => tellNews(folders))
   const lanes = world.lanes === undefined ? undefined : new Lanes(world.lanes.jobs, world.lanes.hosts, world.random)
   const folders = new FolderRegistry({
     world,
@@ -108,6 +109,7 @@ function start(
     store,
     cards,
     lanes,
+    presence: { degreeOf: (peer) => presence.degreeOf(peer) },
     events: {
       changed: () => changed.ring(),
       written: () => flusher.wake(),
@@ -120,12 +122,11 @@ function start(
     ...world,
     index,
     care: world.databaseCare,
-    onFlushed: () => {
-      for (const runtime of folders.members()) runtime.work.tellNews()
-    },
+    onFlushed: () => tellNews(folders),
   })
   const members = (): readonly PeerId[] => [...new Set(folders.members().flatMap((runtime) => runtime.work.peers))]
   const keeper = new PeerKeeper({ ...world, index, network, cards, members })
+  const presence = openPresence(world, { index, network }, cards, folders)
   const refresh = (): void => {
     keeper.refresh(ending.signal)
     folders.save()
@@ -137,7 +138,7 @@ function start(
   store.onDamaged = (record) => tellLoss(folders, record?.folder)
   routeChannels({ network, folders, inviter, clock: world.clock, log: world.log }, ending.signal)
   stack.defer(listenToNetwork(world, index, network, keeper, refresh))
-  const flushing = Promise.all([flusher.run(ending.signal), space?.run(ending.signal)])
+  const flushing = Promise.all([flusher.run(ending.signal), space?.run(ending.signal), presence.run(ending.signal)])
   stack.defer(async () => {
     ending.abort()
     await folders.close()
@@ -157,6 +158,31 @@ function start(
 /** Of one folder, or of any. */
 function tellLoss(folders: FolderRegistry, folder: FolderId | undefined): void {
   for (const { record, work } of folders.members()) if (folder === undefined || equalBytes(record.id, folder)) work.blocksLost()
+}
+
+function tellNews(folders: FolderRegistry): void {
+  for (const runtime of folders.members()) runtime.work.tellNews()
+}
+
+function openPresence(
+  world: EngineWorld,
+  { index, network }: Pick<Opened, 'index' | 'network'>,
+  cards: CardShelf,
+  folders: FolderRegistry,
+): Presence {
+  return new Presence({
+    ...world,
+    index,
+    network,
+    cards,
+    members: () => [...new Set(folders.members().flatMap(({ work }) => work.peers.filter((peer) => !work.log.isRetired(peer))))],
+    events: {
+      changed: () => {
+        for (const { work } of folders.members()) work.noteChange()
+      },
+      signOfLife: () => cards.renewOwn(),
+    },
+  })
 }
 
 function makeInviter(
@@ -197,18 +223,6 @@ async function openStore(world: EngineWorld, identity: Identity, signal: AbortSi
 
 function otherPlaceError(why: string): EngineError {
   return new EngineError('HOME_UNUSABLE', `opening the block store of this home: ${why}`)
-}
-
-function ownCard(world: EngineWorld, network: Network, edition: number): Parameters<typeof signCard>[1] {
-  return {
-    edition,
-    name: world.name,
-    zone: world.zone,
-    class: world.class,
-    capacityBytes: world.capacityBytes,
-    addresses: network.addresses().slice(0, 16),
-    software: `holdfast/${world.version}`,
-  }
 }
 
 function listenToNetwork(world: EngineWorld, index: Index, network: Network, keeper: PeerKeeper, refresh: () => void): () => void {

@@ -165,6 +165,7 @@ const memberStatus = z.object({
   class: z.enum(['always-on', 'daily', 'occasional']),
   connected: z.boolean(),
   retired: z.boolean(),
+  absence: z.enum(['here', 'asleep', 'offline', 'away', 'overdue', 'lost']),
   lastSeenMs: z.number().exactOptional(),
 })
 

@@ -318,6 +318,11 @@ export interface MemberStatus {
   readonly connected: boolean
   /** Switched off for good, or lost: it holds nothing that counts. */
   readonly retired: boolean
+  /**
+   * 'asleep': it said that it goes. 'offline': for a moment. 'away': as is normal for it. 'overdue': longer, so that what has fewer than two copies
+   * without it gets more. 'lost': its copies are made anew.
+   */
+  readonly absence: 'here' | 'asleep' | 'offline' | 'away' | 'overdue' | 'lost'
   /** Milliseconds since 1970; absent when never seen. */
   readonly lastSeenMs?: number
 }

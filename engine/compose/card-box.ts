@@ -5,24 +5,48 @@ import type { Index } from '../index/index-store.ts'
 import type { PeerId } from '../model/ids.ts'
 import { parseCard, type NodeCard } from '../sync/cards.ts'
 import type { CardBox } from '../sync/other-news.ts'
+import type { OwnCard } from './own-card.ts'
+
+export type CardSource = Pick<OwnCard, 'edition' | 'renew' | 'encoded'>
 
 export class CardShelf {
   readonly #index: Index
-  readonly #own: () => Uint8Array
+  readonly own: CardSource
   readonly #onChange: (peer: PeerId) => void
+  readonly #onOwn: () => void
   readonly #parsed = new Map<PeerId, { readonly key: string; readonly card: NodeCard }>()
   #edition = 0
+  #factsEdition = 0
   #twin: NodeCard | undefined
 
-  constructor(index: Index, own: () => Uint8Array, onChange: (peer: PeerId) => void) {
+  /** `onOwn`: there is a new edition of this node's own card to tell. */
+  constructor(index: Index, own: CardSource, onChange: (peer: PeerId) => void, onOwn: () => void) {
     this.#index = index
-    this.#own = own
+    this.own = own
     this.#onChange = onChange
+    this.#onOwn = onOwn
   }
 
   /** Goes up whenever a card came or changed. */
   get edition(): number {
     return this.#edition
+  }
+
+  /** … and said something else of where its node is and what it offers than before: most only say that it is there. */
+  get factsEdition(): number {
+    return this.#factsEdition
+  }
+
+  /** A newer edition of this node's own card, over `above`. */
+  renewOwn(above?: number): void {
+    this.own.renew(above)
+    this.tellOwn()
+  }
+
+  /** This node's own card changed. */
+  tellOwn(): void {
+    this.#edition++
+    this.#onOwn()
   }
 
   cardOf(peer: PeerId): NodeCard | undefined {
@@ -38,7 +62,7 @@ export class CardShelf {
 
   /** This node's own card and those of these peers, encoded. */
   all(peers: readonly PeerId[]): readonly Uint8Array[] {
-    return [this.#own(), ...peers.flatMap((peer) => this.#index.peers.get(peer)?.card ?? [])]
+    return [this.own.encoded(), ...peers.flatMap((peer) => this.#index.peers.get(peer)?.card ?? [])]
   }
 
   /** A card that says it is this node's own, and that it has not made: somewhere else runs a node of the same identity. */
@@ -58,12 +82,13 @@ export class CardShelf {
       this.#index.peers.setCard(card.peer, encoded, card.name)
     })
     this.#edition++
+    if (known?.zone !== card.zone || known.class !== card.class || known.capacityBytes !== card.capacityBytes) this.#factsEdition++
     this.#onChange(card.peer)
   }
 
   /** A later edition than this node's own, from elsewhere: its own of another day, made when its clock ran ahead, has its addresses. */
   #lookForTwin(card: NodeCard): void {
-    const own = parseCard(this.#own())
+    const own = parseCard(this.own.encoded())
     if (own === undefined || card.peer !== own.peer || card.edition <= own.edition) return
     if (card.addresses.every((address) => own.addresses.includes(address))) return
     this.#twin = card

@@ -19,12 +19,13 @@ import { Audit } from '../scrub/audit.ts'
 import type { FolderProblems, FlowProblem } from '../sync/problems.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
 import { readHeld, type HeldParts } from '../transfer/held-blocks.ts'
+import { FolderAbsence } from './folder-absence.ts'
 import { FolderLayout } from './folder-layout.ts'
 import { claimedBlocks, claimedCounts, type MemberClaims } from './member-claims.ts'
 import { openReceiptBook, type FolderReceiptParts } from './folder-receipts.ts'
 import type { MemberParts } from './member-parts.ts'
 
-export interface FolderCopyParts extends Omit<FolderReceiptParts, 'changed'> {
+export interface FolderCopyParts extends Omit<FolderReceiptParts, 'changed' | 'absent'> {
   /** Tells the members. */
   readonly tell: () => void
   /** Tells whoever shows it. */
@@ -56,6 +57,7 @@ const goodForMs: Readonly<Record<NodeClass, number>> = { 'always-on': 2 * msPerD
 export class FolderCopies {
   readonly receipts: ReceiptBook
   readonly layout: FolderLayout
+  readonly absence: FolderAbsence
   readonly #parts: MemberParts
   readonly #handle: MemberHandle
   readonly #log: FolderLog
@@ -68,11 +70,15 @@ export class FolderCopies {
     this.#handle = own.handle
     this.#log = own.log
     const changed = (): void => {
+      this.absence.refute()
+      this.layout.wake()
       this.#count.wake()
       own.tell()
       own.changed()
     }
-    this.receipts = openReceiptBook(parts, { ...own, changed })
+    this.receipts = openReceiptBook(parts, { ...own, changed, absent: () => this.absence.marks() })
+    const { presence, network } = parts
+    this.absence = new FolderAbsence({ self: network.self, log: own.log, cards, presence, receipts: () => this.receipts })
     this.layout = new FolderLayout({
       index,
       world,
@@ -83,6 +89,7 @@ export class FolderCopies {
       log: own.log,
       ownKeep: own.keep,
       keepOf: (peer) => this.receipts.of(peer)?.keep,
+      absent: () => this.absence.agreed,
       changed: () => {
         this.#count.recount()
         this.#audit.claimsChanged()
@@ -94,7 +101,7 @@ export class FolderCopies {
       index,
       folderRow: own.handle.row,
       clock: world.clock,
-      edition: () => `${this.receipts.edition}/${parts.cards.edition}/${own.log.length}`,
+      edition: () => `${this.receipts.edition}/${parts.cards.factsEdition}/${own.log.length}/${this.absence.edition}`,
       view: () => this.#view(),
       targetCopies: () => own.log.state.targetCopies,
       changed: own.changed,
@@ -229,10 +236,11 @@ export class FolderCopies {
     return new CopyView(this.#believed(), index.entries.authors(this.#handle.row), (peer) => this.#factsOf(peer), this.#isHolder)
   }
 
-  /** Whoever could not prove its word is not believed until it can, and who is switched off for good holds nothing. */
+  /** Whoever could not prove its word is not believed until it can, and who is switched off for good, or lost, holds nothing. */
   #believed(): readonly Receipt[] {
-    const retired = new Set(this.#log.members.filter(({ isRetired }) => isRetired).map(({ peer }) => peer))
-    return this.receipts.all().filter(({ peer }) => !retired.has(peer) && this.isBelieved(peer))
+    const gone = new Set(this.#log.members.filter(({ isRetired }) => isRetired).map(({ peer }) => peer))
+    for (const [peer, degree] of this.absence.agreed) if (degree === 'lost') gone.add(peer)
+    return this.receipts.all().filter(({ peer }) => !gone.has(peer) && this.isBelieved(peer))
   }
 
   /** It has not failed to prove its word. */

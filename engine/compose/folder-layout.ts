@@ -12,7 +12,7 @@ import type { Holding } from '../replicas/holding.ts'
 import type { KeptLayout } from '../replicas/kept-layout.ts'
 import { LayoutShelf } from '../replicas/layout-shelf.ts'
 import { holdersOf } from '../replicas/layout.ts'
-import { placementFacts, type PlacementInput } from '../replicas/place.ts'
+import { placementFacts, type AbsentMember, type PlacementInput } from '../replicas/place.ts'
 import type { PlacementMember } from '../replicas/placement-pool.ts'
 import { publishesInMs, signLayout, type PublishedLayout } from '../replicas/published-layout.ts'
 import type { FolderLog } from '../share/folder-log.ts'
@@ -30,6 +30,8 @@ export interface FolderLayoutParts {
   readonly ownKeep: Keep
   /** As the member's receipt says; undefined until one came. */
   readonly keepOf: (peer: PeerId) => Keep | undefined
+  /** Members that are overdue or lost. */
+  readonly absent: () => ReadonlyMap<PeerId, AbsentMember['degree']>
   /** There is another layout, or one more that receipts may name. */
   readonly changed: () => void
   /** There is a published layout to be told to the members. */
@@ -43,14 +45,23 @@ const idleMs = 60_000
 const layoutsAllowed = { burst: 30, perSecond: 1 / 60 }
 const nothingYet: Holding = { layout: Uint8Array.of(0), isMine: () => false }
 
+interface LaidFor {
+  readonly facts: Uint8Array
+  readonly published: PublishedLayout | undefined
+  readonly absent: readonly AbsentMember[]
+}
+
 export class FolderLayout {
   readonly shelf: LayoutShelf
   readonly #parts: FolderLayoutParts
   readonly #wakeup = new Wakeup()
   readonly #allowance: Allowance
+  /** Of all members, whether they are there or not: what is published, so that who comes back has what it had. */
+  #base: KeptLayout | undefined
+  /** … and as it is without those that are absent. */
   #current: KeptLayout | undefined
-  /** What `#current` was laid from. */
-  #laidFor: { readonly facts: Uint8Array; readonly published: PublishedLayout | undefined } | undefined
+  /** What the two were laid from. */
+  #laidFor: LaidFor | undefined
 
   constructor(parts: FolderLayoutParts) {
     this.#parts = parts
@@ -115,7 +126,8 @@ export class FolderLayout {
 
   get #isStale(): boolean {
     const laid = this.#laidFor
-    return laid === undefined || laid.published !== this.shelf.published || !equalBytes(laid.facts, placementFacts(this.#input()))
+    if (laid === undefined || laid.published !== this.shelf.published) return true
+    return JSON.stringify(laid.absent) !== JSON.stringify(this.#absent) || !equalBytes(laid.facts, placementFacts(this.#input()))
   }
 
   async #layOut(signal: AbortSignal): Promise<void> {
@@ -125,9 +137,13 @@ export class FolderLayout {
     const { published } = this.shelf
     const isAsPublished = published !== undefined && equalBytes(published.facts, facts)
     this.#allowance.use(1, world.clock.monotonicMs())
-    const layout = isAsPublished ? published.layout : await world.jobs.run('layOut', { ...input, previous: tableOf(published) }, { signal })
+    const absent = this.#absent
+    const previous = published?.layout
+    const base = isAsPublished ? published.layout : await world.jobs.run('layOut', { ...input, previous: tableOf(previous) }, { signal })
+    const layout = absent.length === 0 ? base : await world.jobs.run('layOut', { ...input, previous: tableOf(base), absent }, { signal })
     const isOther = this.#current === undefined || bytesKey(this.#current.digest) !== bytesKey(layout.digest)
-    this.#laidFor = { facts, published }
+    this.#base = base
+    this.#laidFor = { facts, published, absent }
     if (!isOther) return
     this.#current = layout
     this.shelf.keep(layout)
@@ -138,18 +154,23 @@ export class FolderLayout {
   get #publishesInMs(): number | undefined {
     const { log, self } = this.#parts
     const isOwner = log.members.some(({ peer, role, isRetired }) => peer === self && role === 'owner' && !isRetired)
-    if (!isOwner || this.#current === undefined || this.#laidFor === undefined || this.#isStale) return undefined
+    if (!isOwner || this.#base === undefined || this.#laidFor === undefined || this.#isStale) return undefined
     const { facts, published } = this.#laidFor
-    return publishesInMs(published, { self, facts, copies: this.#current.copies }, this.shelf.publishedAgeMs)
+    return publishesInMs(published, { self, facts, copies: this.#base.copies }, this.shelf.publishedAgeMs)
   }
 
   /** What was laid from the step before is the next one. */
   #publish(): void {
     const { signer, folder, world } = this.#parts
-    if (this.#current === undefined || this.#laidFor === undefined) return
+    if (this.#base === undefined || this.#laidFor === undefined) return
     const { facts, published } = this.#laidFor
-    const next = { step: (published?.step ?? 0) + 1, facts, layout: this.#current }
+    const next = { step: (published?.step ?? 0) + 1, facts, layout: this.#base }
     this.shelf.take(signLayout(signer, folder.id, next, world.clock.nowMs()))
+  }
+
+  get #absent(): readonly AbsentMember[] {
+    const absent = [...this.#parts.absent()].map(([peer, degree]) => ({ peer, degree }))
+    return absent.toSorted((left, right) => (left.peer < right.peer ? -1 : 1))
   }
 
   #input(): PlacementInput {
@@ -171,8 +192,8 @@ export class FolderLayout {
 }
 
 /** Without what a worker has no use for. */
-function tableOf(published: PublishedLayout | undefined): PlacementInput['previous'] {
-  if (published === undefined) return undefined
-  const { peers, copies, slots } = published.layout
+function tableOf(layout: KeptLayout | undefined): PlacementInput['previous'] {
+  if (layout === undefined) return undefined
+  const { peers, copies, slots } = layout
   return { peers, copies, slots }
 }

@@ -5,6 +5,7 @@ import type { EntryRow } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
 import type { Need } from '../index/need-table.ts'
 import { parseEntryId } from '../model/ids.ts'
+import type { AbsenceMark } from '../replicas/absence-marks.ts'
 import { claimOf, holdsNothing } from '../replicas/claim.ts'
 import { ReceiptBook } from '../replicas/receipt-book.ts'
 import { partsMax, type Claim, type ClaimPart, type Receipt, type ReceiptPart } from '../replicas/receipt.ts'
@@ -30,10 +31,11 @@ export interface FolderReceiptParts {
   readonly missing: () => Iterator<readonly EntryRow[]>
   readonly missingCount: () => number
   readonly kept: () => Kept
+  readonly absent: () => readonly AbsenceMark[]
 }
 
 export function openReceiptBook({ index, network, identity, world }: MemberParts, parts: FolderReceiptParts): ReceiptBook {
-  const { handle, log, changed, canSay, missing, missingCount, kept } = parts
+  const { handle, log, changed, canSay, missing, missingCount, kept, absent } = parts
   const { clock } = world
   return new ReceiptBook({
     index,
@@ -42,6 +44,7 @@ export function openReceiptBook({ index, network, identity, world }: MemberParts
     self: network.self,
     clock,
     log,
+    absent,
     changed,
     claim: async (last: Receipt | undefined, signal) => {
       const say = canSay()

@@ -22,6 +22,7 @@ export function listMembers({ network, cards, index, world }: BirthParts, runtim
       class: isSelf ? world.class : (card?.class ?? 'daily'),
       connected: isSelf || connected.includes(peer),
       retired: isRetired,
+      absence: isSelf ? 'here' : runtime.work.copies.absence.degreeOf(peer),
       ...(lastSeenMs === undefined ? {} : { lastSeenMs }),
     }
   })

@@ -6,6 +6,7 @@ import type { Index } from '../index/index-store.ts'
 import type { Network } from '../net/network.ts'
 import type { CardShelf } from './card-box.ts'
 import type { EngineWorld } from './parts.ts'
+import type { Presence } from './presence.ts'
 
 export interface MemberParts {
   readonly world: EngineWorld
@@ -14,6 +15,7 @@ export interface MemberParts {
   readonly identity: Identity
   readonly store: BlockStore
   readonly cards: CardShelf
+  readonly presence: Pick<Presence, 'degreeOf'>
   readonly events: MemberListener
 }
 

@@ -226,7 +226,10 @@ export class MemberWork {
     const box = cardBoxOf(
       cards,
       () => this.peers,
-      () => this.#news.ring(),
+      () => {
+        this.#news.ring()
+        this.copies.wake()
+      },
     )
     return new Exchange({
       index,

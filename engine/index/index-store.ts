@@ -2,6 +2,7 @@
 
 import type { Random } from '../base/clock.ts'
 import { errorCodeOf } from '../base/errors.ts'
+import { AbsenceTable } from './absence-table.ts'
 import { AuditTable } from './audit-table.ts'
 import { BlockNeedTable } from './block-need-table.ts'
 import { openDatabase, type Database } from './database.ts'
@@ -31,6 +32,7 @@ export interface Index extends Disposable {
   readonly audits: AuditTable
   readonly layouts: LayoutTable
   readonly retiring: RetireTable
+  readonly absences: AbsenceTable
   /** One transaction per fact; `work` cannot await. What it threw is thrown on, and nothing of it stays. */
   transact<T>(work: () => T): T
   /** As `transact`; once it has returned, the fact survives a power cut: for what other nodes are told as ours, and for secrets. */
@@ -97,6 +99,7 @@ export function openIndex(path: string, random: Random, { onFlushed, makeRoom }:
     audits,
     layouts: new LayoutTable(database),
     retiring: new RetireTable(database),
+    absences: new AbsenceTable(database),
     settleLog: () => database.settleLog(),
     transact: (work) => attempt(() => database.transact(work, 'soon')),
     transactDurably: (work) => attempt(() => database.transact(work, 'now')),

@@ -303,4 +303,18 @@ export const migrations: readonly string[] = [
     primary key (folder, partition)
   ) without rowid;
   `,
+  /* 14 */ `
+  -- How long peers have been away, counted on awake time: while this node ran, and its own link was beyond doubt.
+  create table absence (
+    peer_id text primary key,
+    is_down integer not null,
+    since_ms integer not null,     -- on the awake clock
+    away_ms integer not null,
+    past text not null             -- the longest absences of late, JSON: [{awayMs, endedMs}]
+  ) without rowid;
+  create table awake (
+    id integer primary key check (id = 1),
+    ms integer not null
+  );
+  `,
 ]

@@ -9,7 +9,9 @@ import { blake3 } from '../crypto/hash.ts'
 import type { FolderId } from '../model/ids.ts'
 import { targetCopiesMax } from '../model/limits.ts'
 import { layoutDigest } from './layout-bytes.ts'
+import type { AbsenceMark } from './absence-marks.ts'
 import { holdersByPartition, nobody, partitionCount, type Layout, type LayoutTable } from './layout.ts'
+import { withStandIns } from './placement-absence.ts'
 import { balance } from './placement-balance.ts'
 import { boardOf } from './placement-board.ts'
 import { rendezvousKeys } from './placement-keys.ts'
@@ -24,7 +26,11 @@ export interface PlacementInput {
   readonly targetCopies: number
   /** What the layout is to stay near to. Without it a change of the members moves up to twice what it must. */
   readonly previous?: LayoutTable | undefined
+  /** Members that are not there: nothing is laid on those that are lost, and stand-ins are added for those that are overdue. */
+  readonly absent?: readonly AbsentMember[]
 }
+
+export type AbsentMember = Pick<AbsenceMark, 'peer' | 'degree'>
 
 /** Another way of laying the same members is another number: it is in all facts. */
 const placementVersion = 2
@@ -33,20 +39,27 @@ const placementVersion = 2
 export function layOut(input: PlacementInput): Layout {
   assert(input.targetCopies >= 1 && input.targetCopies <= targetCopiesMax, 'a folder has target copies within their bounds')
   assert(new Set(input.members.map((member) => member.peer)).size === input.members.length, 'a member is in a folder once')
-  const pool = poolOf(input.members, input.targetCopies)
+  const lost = new Set(input.absent?.flatMap(({ peer, degree }) => (degree === 'lost' ? peer : [])))
+  const members = input.members.filter(({ peer }) => !lost.has(peer))
+  const pool = poolOf(members, input.targetCopies)
   if (pool.peers.length >= nobody) throw new EngineError('INTERNAL', `${pool.peers.length} members keep a share: placement knows ${nobody}`)
-  if (pool.copies === 0) return layoutOf(input.folder, pool, noShares(pool), [])
+  if (pool.copies === 0) return layoutOf({ ...input, members }, pool, noShares(pool), [])
   const shares = sharesOf(pool)
   const board = boardOf(rulesOf(input.folder, pool, shares), rendezvousKeys(input.folder, pool.peers), shares.fractions, input.previous)
   balance(board)
-  return layoutOf(input.folder, pool, shares.fractions, board.rows)
+  return layoutOf({ ...input, members }, pool, shares.fractions, board.rows)
 }
 
 function noShares({ peers }: Pool): readonly number[] {
   return peers.map(() => 0)
 }
 
-function layoutOf(folder: FolderId, pool: Pool, fractions: readonly number[], rows: readonly (readonly number[])[]): Layout {
+function layoutOf(
+  { folder, members, targetCopies, absent = [] }: PlacementInput,
+  pool: Pool,
+  fractions: readonly number[],
+  rows: readonly (readonly number[])[],
+): Layout {
   const { everywhere, peers, copies } = pool
   const slots = new Uint16Array(partitionCount * copies).fill(nobody)
   for (const [partition, row] of rows.entries())
@@ -54,7 +67,8 @@ function layoutOf(folder: FolderId, pool: Pool, fractions: readonly number[], ro
       row.toSorted((left, right) => left - right),
       partition * copies,
     )
-  const table = { peers, copies, slots }
+  const overdue = new Set(absent.flatMap(({ peer, degree }) => (degree === 'overdue' ? peer : [])))
+  const table = withStandIns(folder, { everywhere, table: { peers, copies, slots } }, members, { targetCopies, overdue })
   const digest = layoutDigest(folder, everywhere, table)
   return { digest, everywhere, ...table, fractions, holders: holdersByPartition(everywhere, table) }
 }
@@ -63,7 +77,7 @@ function layoutOf(folder: FolderId, pool: Pool, fractions: readonly number[], ro
  * 32 bytes that name what is known of folder and members as far as a layout depends on it: with the same previous table, equal facts give equal
  * layouts. Cheap next to the layout.
  */
-export function placementFacts({ folder, members, targetCopies }: Omit<PlacementInput, 'previous'>): Uint8Array {
+export function placementFacts({ folder, members, targetCopies }: Omit<PlacementInput, 'previous' | 'absent'>): Uint8Array {
   const described = members
     .filter((member) => member.keep === 'all' || (member.keep === 'share' && member.capacityBytes > 0))
     .toSorted((left, right) => (left.peer < right.peer ? -1 : 1))

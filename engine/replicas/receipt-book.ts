@@ -8,6 +8,7 @@ import type { ReceiptRow } from '../index/receipt-table.ts'
 import type { Index } from '../index/index-store.ts'
 import type { FolderId, PeerId } from '../model/ids.ts'
 import { encodeAbove } from '../model/known.ts'
+import type { AbsenceMark } from './absence-marks.ts'
 import { parseReceipt, signReceipt, type Claim, type Receipt } from './receipt.ts'
 
 export interface ReceiptBookParts {
@@ -20,6 +21,8 @@ export interface ReceiptBookParts {
   readonly log: { readonly length: number; isMember(peer: PeerId): boolean }
   /** What this node holds now; undefined while it cannot say: then its last word stands. */
   readonly claim: (last: Receipt | undefined, signal: AbortSignal) => Promise<Claim | undefined>
+  /** Whom this node has not seen for longer than is normal. */
+  readonly absent: () => readonly AbsenceMark[]
   /** A receipt came, or this node's own changed. */
   readonly changed: () => void
 }
@@ -106,11 +109,12 @@ export class ReceiptBook {
   /** Unless the last receipt says the same. */
   #issue(claim: Claim): void {
     const { signer, folder, log, clock } = this.#parts
-    const text = textOf(claim)
+    const absent = this.#parts.absent()
+    const text = `${textOf(claim)}/${JSON.stringify(absent)}`
     if (text === this.#lastClaim) return
     const nowMs = clock.nowMs()
     const edition = Math.max(nowMs, (this.own?.edition ?? 0) + 1)
-    const bytes = signReceipt(signer, folder.id, claim, { edition, logLength: log.length, timeMs: nowMs })
+    const bytes = signReceipt(signer, folder.id, claim, { edition, logLength: log.length, timeMs: nowMs, absent })
     const receipt = parseReceipt(bytes, folder.id)
     if (receipt === undefined) return
     this.#lastClaim = text

@@ -3,12 +3,13 @@
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { bytesKey, equalBytes } from '../base/bytes.ts'
-import { peerIdOf } from '../crypto/identity.ts'
+import { peerIdOf, publicKeyOf } from '../crypto/identity.ts'
 import { verify, type Signer } from '../crypto/sign.ts'
 import type { Keep } from '../model/folder.ts'
 import { parseAuthorId, parseEntryId, type AuthorId, type EntryId, type FolderId, type PeerId } from '../model/ids.ts'
 import { decodeKnown, encodeAbove, isKnown, type Known } from '../model/known.ts'
 import { ReceiptBodySchema, ReceiptSchema, type HeldPart, type ReceiptBody } from '../model/wire/exchange_pb.ts'
+import { marksMax, type AbsenceMark } from './absence-marks.ts'
 
 /** What a member says that it holds. */
 export interface Claim {
@@ -45,6 +46,8 @@ export interface Receipt {
   readonly parts: readonly ReceiptPart[]
   /** By the member's clock, milliseconds since 1970. */
   readonly timeMs: number
+  /** Members that this one has not seen for longer than is normal for them. */
+  readonly absent: readonly AbsenceMark[]
 }
 
 /** More than these are not named one by one: the member claims less instead. */
@@ -56,6 +59,7 @@ const headsMax = 4096
 /** Parts: the placement of now, and those of a while ago by which blocks are held still. */
 export const partsMax = 4
 const layoutBytesMax = 64
+const nodeKeyBytes = 32
 const keepNumbers: Readonly<Record<Keep, number>> = { all: 1, share: 2 }
 const keepNames: readonly (Keep | undefined)[] = [undefined, 'all', 'share']
 
@@ -64,7 +68,7 @@ export function signReceipt(
   signer: Signer,
   folder: FolderId,
   claim: Claim,
-  at: { readonly edition: number; readonly logLength: number; readonly timeMs: number },
+  at: { readonly edition: number; readonly logLength: number; readonly timeMs: number; readonly absent?: readonly AbsenceMark[] },
 ): Uint8Array {
   const body = toBinary(
     ReceiptBodySchema,
@@ -81,6 +85,7 @@ export function signReceipt(
         lacking: lacking.slice(0, lackingMax),
       })),
       timeMs: BigInt(at.timeMs),
+      absent: (at.absent ?? []).slice(0, marksMax).flatMap(markMessage),
     }),
   )
   return toBinary(ReceiptSchema, create(ReceiptSchema, { body, signature: signer.sign(receiptContext, body) }))
@@ -107,7 +112,23 @@ function checkBody(body: ReceiptBody, folder: FolderId): Receipt | undefined {
   if (body.parts.length > partsMax) return undefined
   const parts = body.parts.flatMap((part) => checkPart(part) ?? [])
   if (parts.length < body.parts.length) return undefined
-  return { peer: peerIdOf(body.nodeKey), edition, keep, parts, timeMs }
+  const absent = checkMarks(body.absent)
+  return absent === undefined ? undefined : { peer: peerIdOf(body.nodeKey), edition, keep, parts, timeMs, absent }
+}
+
+function markMessage({ peer, cardEdition, degree }: AbsenceMark): readonly { nodeKey: Uint8Array; cardEdition: bigint; lost: boolean }[] {
+  const nodeKey = publicKeyOf(peer)
+  return nodeKey === undefined ? [] : [{ nodeKey, cardEdition: BigInt(cardEdition), lost: degree === 'lost' }]
+}
+
+function checkMarks(marks: ReceiptBody['absent']): readonly AbsenceMark[] | undefined {
+  if (marks.length > marksMax) return undefined
+  const absent: AbsenceMark[] = []
+  for (const { nodeKey, cardEdition, lost } of marks) {
+    if (nodeKey.length !== nodeKeyBytes || !Number.isSafeInteger(Number(cardEdition))) return undefined
+    absent.push({ peer: peerIdOf(nodeKey), cardEdition: Number(cardEdition), degree: lost ? 'lost' : 'overdue' })
+  }
+  return absent
 }
 
 function checkPart(part: HeldPart): ReceiptPart | undefined {

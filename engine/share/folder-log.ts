@@ -59,6 +59,10 @@ export class FolderLog {
     return this.#state.members.find((member) => member.peer === peer)?.role
   }
 
+  isRetired(peer: PeerId): boolean {
+    return this.#state.members.some((member) => member.peer === peer && member.isRetired)
+  }
+
   /** Whether entries of the node with this key count. */
   mayWrite(nodeKey: Uint8Array): boolean {
     const member = this.#state.members.find((candidate) => equalBytes(candidate.nodeKey, nodeKey))

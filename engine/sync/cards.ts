@@ -18,6 +18,8 @@ export interface NodeCard {
   readonly capacityBytes: number
   readonly addresses: readonly string[]
   readonly software: string
+  /** The node has gone to sleep in good order: for so long, 0 when it does not know. Absent while it is there. */
+  readonly asleepForMs?: number | undefined
 }
 
 const cardContext = 'node-card'
@@ -42,6 +44,7 @@ export function signCard(signer: Signer, card: Omit<NodeCard, 'peer'>): Uint8Arr
       capacityBytes: BigInt(card.capacityBytes),
       addresses: [...card.addresses],
       software: card.software,
+      ...(card.asleepForMs === undefined ? {} : { asleepForMs: BigInt(card.asleepForMs) }),
     }),
   )
   return toBinary(CardSchema, create(CardSchema, { body, signature: signer.sign(cardContext, body) }))
@@ -59,10 +62,13 @@ export function parseCard(bytes: Uint8Array): NodeCard | undefined {
     const texts = [body.name, body.zone, body.software, ...body.addresses]
     if (body.version !== cardVersion || nodeClass === undefined || body.addresses.length > addressesMax) return undefined
     if (!Number.isSafeInteger(edition) || !Number.isSafeInteger(capacityBytes)) return undefined
+    const asleepForMs = body.asleepForMs === undefined ? undefined : Number(body.asleepForMs)
+    if (asleepForMs !== undefined && !Number.isSafeInteger(asleepForMs)) return undefined
     if (texts.some((text) => text.length > textUnitsMax)) return undefined
     if (!verify(body.nodeKey, cardContext, card.body, card.signature)) return undefined
     const { name, zone, addresses, software } = body
-    return { peer: peerIdOf(body.nodeKey), edition, name, zone, class: nodeClass, capacityBytes, addresses, software }
+    const sleep = asleepForMs === undefined ? {} : { asleepForMs }
+    return { peer: peerIdOf(body.nodeKey), edition, name, zone, class: nodeClass, capacityBytes, addresses, software, ...sleep }
   } catch {
     return undefined // malformed protobuf
   }

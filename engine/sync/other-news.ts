@@ -2,6 +2,7 @@
 // the other direction too.
 
 import { fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
+import { bytesKey } from '../base/bytes.ts'
 import { EngineError } from '../base/errors.ts'
 import type { PeerId } from '../model/ids.ts'
 import { equalBytes } from '../base/bytes.ts'
@@ -112,6 +113,11 @@ export function ownCardFrames(cards: Pick<CardBox, 'all'>): readonly OutgoingFra
     .map((card): OutgoingFrame => ({ case: 'card', value: fromBinary(CardSchema, card) }))
 }
 
+/** The end of its signature: other for every card. */
+function nameOf(card: Uint8Array): string {
+  return bytesKey(card.subarray(-32))
+}
+
 export interface NewsBoxes {
   readonly folderLog: FolderLog
   readonly cards: CardBox
@@ -132,6 +138,7 @@ export function otherNews({ folderLog, cards, receipts, layouts }: NewsBoxes, kn
   let logTold = knows.logLength
   let layoutTold = equalBytes(layouts.mark, knows.layoutMark) ? layouts.edition : -1
   let cardsTold = -1
+  let toldCards: ReadonlySet<string> = new Set()
   let receiptsTold = -1
   const toldEditions = new Map<PeerId, number>()
   return () => {
@@ -142,7 +149,9 @@ export function otherNews({ folderLog, cards, receipts, layouts }: NewsBoxes, kn
     }
     if (cards.edition !== cardsTold) {
       cardsTold = cards.edition
-      for (const card of cards.all()) frames.push({ case: 'card', value: fromBinary(CardSchema, card) })
+      const all = cards.all()
+      for (const card of all) if (!toldCards.has(nameOf(card))) frames.push({ case: 'card', value: fromBinary(CardSchema, card) })
+      toldCards = new Set(all.map(nameOf))
     }
     // Before the receipts that name it.
     if (layouts.edition !== layoutTold) {

@@ -189,7 +189,9 @@ export class FakeControls implements Controls {
 
   members(folder: string): readonly MemberStatus[] {
     this.#find('members', folder)
-    return [{ id: fakePeerId, name: 'attic', role: 'host', zone: 'home', class: 'always-on', connected: true, retired: false }]
+    return [
+      { id: fakePeerId, name: 'attic', role: 'host', zone: 'home', class: 'always-on', connected: true, retired: false, absence: 'here' },
+    ]
   }
 
   async retireMember(folder: string, peer: string): Promise<void> {

@@ -25,6 +25,7 @@ export interface LayoutNode {
   /** Hosts' cards as this node knows them. */
   cards: readonly PlacementMember[]
   isConnected: boolean
+  absent: ReadonlyMap<PeerId, 'overdue' | 'lost'>
   /** Layouts that it computed. */
   computed: number
 }
@@ -78,10 +79,11 @@ export class LayoutWorld implements AsyncDisposable {
       },
       ownKeep: role === 'host' ? 'share' : 'all',
       keepOf: () => undefined,
+      absent: () => own().absent,
       changed: () => undefined,
       tell: () => this.#pass(),
     })
-    const node: LayoutNode = { identity, layout, index, cards, isConnected: true, computed: 0 }
+    const node: LayoutNode = { identity, layout, index, cards, isConnected: true, absent: new Map(), computed: 0 }
     this.nodes.push(node)
     this.#runs.push(layout.run(this.#ending.signal))
     return node
@@ -90,6 +92,14 @@ export class LayoutWorld implements AsyncDisposable {
   /** Everybody sees these cards from now on. */
   setCards(cards: readonly PlacementMember[]): void {
     for (const node of this.nodes) this.setCardsOf(node, cards)
+  }
+
+  /** Everybody takes these members for absent from now on. */
+  setAbsent(absent: LayoutNode['absent']): void {
+    for (const node of this.nodes) {
+      node.absent = absent
+      node.layout.wake()
+    }
   }
 
   setCardsOf(node: LayoutNode, cards: readonly PlacementMember[]): void {

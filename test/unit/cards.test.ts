@@ -62,8 +62,9 @@ describe('the shelf of cards', () => {
       changes,
       shelf: new CardShelf(
         node.index,
-        () => signCard(secondIdentity, card),
+        { edition: card.edition, renew: () => undefined, encoded: () => signCard(secondIdentity, card) },
         (peer) => changes.push(peer),
+        () => undefined,
       ),
     }
   }

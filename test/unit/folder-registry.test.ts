@@ -95,8 +95,18 @@ test('a folder that is being removed is neither written down again nor opened ag
   }
   const { index } = node
   const store = Object.assign(new MemoryBlockStore(), { compact: async () => undefined })
-  const cards = new CardShelf(index, refuse, refuse)
-  const folders = new FolderRegistry({ lanes: undefined, world, index, network, identity, store, cards, events })
+  const cards = new CardShelf(index, { edition: 1, renew: refuse, encoded: refuse }, refuse, refuse)
+  const folders = new FolderRegistry({
+    lanes: undefined,
+    world,
+    index,
+    network,
+    identity,
+    store,
+    cards,
+    presence: { degreeOf: () => 'here' },
+    events,
+  })
   folders.open()
   const runtime = folders.find('notes')
   await runtime.work.pause() // it stays at rest when it is opened anew

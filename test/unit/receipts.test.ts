@@ -83,6 +83,7 @@ function openBook({ index, handle }: IndexNode, members: readonly string[]): Rec
     clock: stillClock,
     log: { length: 1, isMember: (peer) => members.includes(peer) },
     claim: async () => await Promise.resolve(undefined),
+    absent: () => [],
     changed: () => undefined,
   })
 }

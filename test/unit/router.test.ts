@@ -94,10 +94,20 @@ function openDoor(): Door {
     renewed: () => undefined,
     ownPastMet: () => undefined,
   }
-  const cards = new CardShelf(index, refuse, refuse)
+  const cards = new CardShelf(index, { edition: 1, renew: refuse, encoded: refuse }, refuse, refuse)
   const { identity } = node.handle
   const store = Object.assign(new MemoryBlockStore(), { compact: async () => undefined })
-  const folders = new FolderRegistry({ lanes: undefined, world, index, network, identity, store, cards, events })
+  const folders = new FolderRegistry({
+    lanes: undefined,
+    world,
+    index,
+    network,
+    identity,
+    store,
+    cards,
+    presence: { degreeOf: () => 'here' },
+    events,
+  })
   const inviter = new Inviter({ index, network, signer: identity, clock, random: testRandom, log, cards: () => [], folderOf: refuse })
   routeChannels({ network, folders, inviter, clock, log }, never)
   return {

@@ -34,12 +34,12 @@ export function addMemberCommand(program: Command, cli: Cli): void {
 }
 
 function membersText(members: readonly MemberStatus[]): string {
-  const rows = members.map(({ name, role, zone, class: nodeClass, connected, retired, id }) => [
+  const rows = members.map(({ name, role, zone, class: nodeClass, connected, retired, absence, id }) => [
     printable(name),
     role,
     nodeClass,
     printable(zone),
-    retired ? 'retired' : connected ? 'connected' : 'not connected',
+    retired ? 'retired' : connected ? 'connected' : absence === 'here' ? 'not connected' : absence,
     id,
   ])
   return columnsText(rows, '  ')

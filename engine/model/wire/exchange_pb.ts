@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file exchange.proto.
  */
 export const file_exchange: GenFile = /*@__PURE__*/
-  fileDesc("Cg5leGNoYW5nZS5wcm90bxILaG9sZGZhc3QudjEimQMKCkluZGV4RnJhbWUSIwoFaGVsbG8YASABKAsyEi5ob2xkZmFzdC52MS5IZWxsb0gAEicKB3dlbGNvbWUYAiABKAsyFC5ob2xkZmFzdC52MS5XZWxjb21lSAASIwoDbG9nGAMgASgLMhQuaG9sZGZhc3QudjEuTG9nUGFydEgAEisKCXN1YnNjcmliZRgEIAEoCzIWLmhvbGRmYXN0LnYxLlN1YnNjcmliZUgAEiMKBWJhdGNoGAUgASgLMhIuaG9sZGZhc3QudjEuQmF0Y2hIABIhCgRoYXZlGAYgASgLMhEuaG9sZGZhc3QudjEuSGF2ZUgAEh8KA2FjaxgHIAEoCzIQLmhvbGRmYXN0LnYxLkFja0gAEiEKBGNhcmQYCCABKAsyES5ob2xkZmFzdC52MS5DYXJkSAASJwoHcmVjZWlwdBgJIAEoCzIULmhvbGRmYXN0LnYxLlJlY2VpcHRIABIuCgZsYXlvdXQYCiABKAsyHC5ob2xkZmFzdC52MS5QdWJsaXNoZWRMYXlvdXRIAEIGCgRraW5kIkoKBUhlbGxvEg8KB3ZlcnNpb24YASABKA0SDQoFbm9uY2UYAiABKAwSDQoFcHJvb2YYAyABKAwSEgoKbG9nX2xlbmd0aBgEIAEoBCJOCgdXZWxjb21lEg0KBXByb29mGAEgASgMEhIKCmxvZ19sZW5ndGgYAiABKAQSEAoIaW5kZXhfaWQYAyABKAwSDgoGcGF1c2VkGAQgASgIIk8KB0xvZ1BhcnQSFgoOZmlyc3RfcG9zaXRpb24YASABKAQSLAoHZW50cmllcxgCIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5ImQKCVN1YnNjcmliZRIQCghpbmRleF9pZBgBIAEoDBIOCgZjdXJzb3IYAiABKAQSIAoFaGVhZHMYAyADKAsyES5ob2xkZmFzdC52MS5IZWFkEhMKC2xheW91dF9tYXJrGAQgASgMIkAKBEhlYWQSDgoGYXV0aG9yGAEgASgMEgsKA3NlcRgCIAEoBBIMCgRtYXJrGAMgASgMEg0KBWFib3ZlGAQgASgMIpoBCgVCYXRjaBIkCgRzZXRzGAEgAygLMhYuaG9sZGZhc3QudjEuQ2hhbmdlU2V0EiYKB2VudHJpZXMYAiADKAsyFS5ob2xkZmFzdC52MS5FbnRyeVJlZhIOCgZjdXJzb3IYAyABKAQSEQoJY2F1Z2h0X3VwGAQgASgIEiAKBWhlYWRzGAUgAygLMhEuaG9sZGZhc3QudjEuSGVhZCI4CghFbnRyeVJlZhILCgNzZXQYASABKA0SEAoIcG9zaXRpb24YAiABKA0SDQoFZW50cnkYAyABKAwiFwoESGF2ZRIPCgdjb3VudGVyGAEgASgEIiQKA0FjaxIOCgZjdXJzb3IYASABKAQSDQoFbmVlZHMYAiABKAQiJwoEQ2FyZBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKmAQoIQ2FyZEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIQCghub2RlX2tleRgCIAEoDBIPCgdlZGl0aW9uGAMgASgEEgwKBG5hbWUYBCABKAkSDAoEem9uZRgFIAEoCRINCgVjbGFzcxgGIAEoDRIWCg5jYXBhY2l0eV9ieXRlcxgHIAEoBBIRCglhZGRyZXNzZXMYCCADKAkSEAoIc29mdHdhcmUYCSABKAkiKgoHUmVjZWlwdBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCKtAQoLUmVjZWlwdEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIRCglmb2xkZXJfaWQYAiABKAwSEAoIbm9kZV9rZXkYAyABKAwSDwoHZWRpdGlvbhgEIAEoBBISCgpsb2dfbGVuZ3RoGAUgASgEEgwKBGtlZXAYBiABKA0SDwoHdGltZV9tcxgHIAEoAxIkCgVwYXJ0cxgIIAMoCzIVLmhvbGRmYXN0LnYxLkhlbGRQYXJ0Ik0KCEhlbGRQYXJ0Eg4KBmxheW91dBgBIAEoDBIgCgVoZWFkcxgCIAMoCzIRLmhvbGRmYXN0LnYxLkhlYWQSDwoHbGFja2luZxgDIAMoDCIyCg9QdWJsaXNoZWRMYXlvdXQSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwikwEKCkxheW91dEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIRCglmb2xkZXJfaWQYAiABKAwSEAoIbm9kZV9rZXkYAyABKAwSDAoEc3RlcBgEIAEoBBINCgVmYWN0cxgFIAEoDBISCgpldmVyeXdoZXJlGAYgAygMEg0KBXRhYmxlGAcgASgMEg8KB3RpbWVfbXMYCCABKAMixAIKC0Jsb2Nrc0ZyYW1lEiMKBWhlbGxvGAEgASgLMhIuaG9sZGZhc3QudjEuSGVsbG9IABInCgd3ZWxjb21lGAIgASgLMhQuaG9sZGZhc3QudjEuV2VsY29tZUgAEigKCGdldF9tYW55GAMgASgLMhQuaG9sZGZhc3QudjEuR2V0TWFueUgAEicKBHBhcnQYBCABKAsyFy5ob2xkZmFzdC52MS5CbG9ja3NQYXJ0SAASLgoLbGFuZV93YW50ZWQYBSABKAsyFy5ob2xkZmFzdC52MS5MYW5lV2FudGVkSAASLAoKbGFuZV9vZmZlchgGIAEoCzIWLmhvbGRmYXN0LnYxLkxhbmVPZmZlckgAEi4KC2tlZXBfd2FudGVkGAcgASgLMhcuaG9sZGZhc3QudjEuS2VlcFdhbnRlZEgAQgYKBGtpbmQiDAoKTGFuZVdhbnRlZCI4CglMYW5lT2ZmZXISDAoEcG9ydBgBIAEoDRINCgV0b2tlbhgCIAEoDBIOCgZzZWNyZXQYAyABKAwiRwoHR2V0TWFueRIPCgdyZXF1ZXN0GAEgASgNEgsKA2lkcxgCIAEoDBIPCgdieV9sYW5lGAMgASgIEg0KBW5vbmNlGAQgASgMIjkKCktlZXBXYW50ZWQSDwoHcmVxdWVzdBgBIAEoDRILCgNpZHMYAiABKAwSDQoFbm9uY2UYAyABKAwiPwoKQmxvY2tzUGFydBIPCgdyZXF1ZXN0GAEgASgNEg8KB2xlbmd0aHMYAiADKA0SDwoHcGF5bG9hZBgDIAEoDCJRCgtKb2luUmVxdWVzdBIPCgd2ZXJzaW9uGAEgASgNEg8KB2xpbmtfaWQYAiABKAwSDQoFcHJvb2YYAyABKAwSEQoJbm9kZV9uYW1lGAQgASgJImgKCkpvaW5BbnN3ZXISKQoIYWNjZXB0ZWQYASABKAsyFS5ob2xkZmFzdC52MS5BY2NlcHRlZEgAEicKB3JlZnVzZWQYAiABKAsyFC5ob2xkZmFzdC52MS5SZWZ1c2VkSABCBgoEa2luZCLkAQoIQWNjZXB0ZWQSEQoJZm9sZGVyX2lkGAEgASgMEhMKC2ZvbGRlcl9uYW1lGAIgASgJEgwKBHJvbGUYAyABKA0SKAoDbG9nGAQgAygLMhsuaG9sZGZhc3QudjEuU2lnbmVkTG9nRW50cnkSFQoNYWNjZXNzX3NlY3JldBgFIAEoDBIVCg1mb2xkZXJfc2VjcmV0GAYgASgMEigKBmVwb2NocxgHIAMoCzIYLmhvbGRmYXN0LnYxLkVwb2NoU2VjcmV0EiAKBWNhcmRzGAggAygLMhEuaG9sZGZhc3QudjEuQ2FyZCIsCgtFcG9jaFNlY3JldBINCgVlcG9jaBgBIAEoDRIOCgZzZWNyZXQYAiABKAwiFwoHUmVmdXNlZBIMCgRjb2RlGAEgASgJIoQBCghMaW5rQm9keRIPCgd2ZXJzaW9uGAEgASgNEg8KB2xpbmtfaWQYAiABKAwSDgoGc2VjcmV0GAMgASgMEhAKCG5vZGVfa2V5GAQgASgMEhEKCWFkZHJlc3NlcxgFIAMoDBITCgtmb2xkZXJfbmFtZRgGIAEoCRIMCgRyb2xlGAcgASgNYgZwcm90bzM", [file_entry]);
+  fileDesc("Cg5leGNoYW5nZS5wcm90bxILaG9sZGZhc3QudjEimQMKCkluZGV4RnJhbWUSIwoFaGVsbG8YASABKAsyEi5ob2xkZmFzdC52MS5IZWxsb0gAEicKB3dlbGNvbWUYAiABKAsyFC5ob2xkZmFzdC52MS5XZWxjb21lSAASIwoDbG9nGAMgASgLMhQuaG9sZGZhc3QudjEuTG9nUGFydEgAEisKCXN1YnNjcmliZRgEIAEoCzIWLmhvbGRmYXN0LnYxLlN1YnNjcmliZUgAEiMKBWJhdGNoGAUgASgLMhIuaG9sZGZhc3QudjEuQmF0Y2hIABIhCgRoYXZlGAYgASgLMhEuaG9sZGZhc3QudjEuSGF2ZUgAEh8KA2FjaxgHIAEoCzIQLmhvbGRmYXN0LnYxLkFja0gAEiEKBGNhcmQYCCABKAsyES5ob2xkZmFzdC52MS5DYXJkSAASJwoHcmVjZWlwdBgJIAEoCzIULmhvbGRmYXN0LnYxLlJlY2VpcHRIABIuCgZsYXlvdXQYCiABKAsyHC5ob2xkZmFzdC52MS5QdWJsaXNoZWRMYXlvdXRIAEIGCgRraW5kIkoKBUhlbGxvEg8KB3ZlcnNpb24YASABKA0SDQoFbm9uY2UYAiABKAwSDQoFcHJvb2YYAyABKAwSEgoKbG9nX2xlbmd0aBgEIAEoBCJOCgdXZWxjb21lEg0KBXByb29mGAEgASgMEhIKCmxvZ19sZW5ndGgYAiABKAQSEAoIaW5kZXhfaWQYAyABKAwSDgoGcGF1c2VkGAQgASgIIk8KB0xvZ1BhcnQSFgoOZmlyc3RfcG9zaXRpb24YASABKAQSLAoHZW50cmllcxgCIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5ImQKCVN1YnNjcmliZRIQCghpbmRleF9pZBgBIAEoDBIOCgZjdXJzb3IYAiABKAQSIAoFaGVhZHMYAyADKAsyES5ob2xkZmFzdC52MS5IZWFkEhMKC2xheW91dF9tYXJrGAQgASgMIkAKBEhlYWQSDgoGYXV0aG9yGAEgASgMEgsKA3NlcRgCIAEoBBIMCgRtYXJrGAMgASgMEg0KBWFib3ZlGAQgASgMIpoBCgVCYXRjaBIkCgRzZXRzGAEgAygLMhYuaG9sZGZhc3QudjEuQ2hhbmdlU2V0EiYKB2VudHJpZXMYAiADKAsyFS5ob2xkZmFzdC52MS5FbnRyeVJlZhIOCgZjdXJzb3IYAyABKAQSEQoJY2F1Z2h0X3VwGAQgASgIEiAKBWhlYWRzGAUgAygLMhEuaG9sZGZhc3QudjEuSGVhZCI4CghFbnRyeVJlZhILCgNzZXQYASABKA0SEAoIcG9zaXRpb24YAiABKA0SDQoFZW50cnkYAyABKAwiFwoESGF2ZRIPCgdjb3VudGVyGAEgASgEIiQKA0FjaxIOCgZjdXJzb3IYASABKAQSDQoFbmVlZHMYAiABKAQiJwoEQ2FyZBIMCgRib2R5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCLUAQoIQ2FyZEJvZHkSDwoHdmVyc2lvbhgBIAEoDRIQCghub2RlX2tleRgCIAEoDBIPCgdlZGl0aW9uGAMgASgEEgwKBG5hbWUYBCABKAkSDAoEem9uZRgFIAEoCRINCgVjbGFzcxgGIAEoDRIWCg5jYXBhY2l0eV9ieXRlcxgHIAEoBBIRCglhZGRyZXNzZXMYCCADKAkSEAoIc29mdHdhcmUYCSABKAkSGgoNYXNsZWVwX2Zvcl9tcxgMIAEoBEgAiAEBQhAKDl9hc2xlZXBfZm9yX21zIioKB1JlY2VpcHQSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwi1wEKC1JlY2VpcHRCb2R5Eg8KB3ZlcnNpb24YASABKA0SEQoJZm9sZGVyX2lkGAIgASgMEhAKCG5vZGVfa2V5GAMgASgMEg8KB2VkaXRpb24YBCABKAQSEgoKbG9nX2xlbmd0aBgFIAEoBBIMCgRrZWVwGAYgASgNEg8KB3RpbWVfbXMYByABKAMSJAoFcGFydHMYCCADKAsyFS5ob2xkZmFzdC52MS5IZWxkUGFydBIoCgZhYnNlbnQYDCADKAsyGC5ob2xkZmFzdC52MS5BYnNlbmNlTWFyayJDCgtBYnNlbmNlTWFyaxIQCghub2RlX2tleRgBIAEoDBIUCgxjYXJkX2VkaXRpb24YAiABKAQSDAoEbG9zdBgDIAEoCCJNCghIZWxkUGFydBIOCgZsYXlvdXQYASABKAwSIAoFaGVhZHMYAiADKAsyES5ob2xkZmFzdC52MS5IZWFkEg8KB2xhY2tpbmcYAyADKAwiMgoPUHVibGlzaGVkTGF5b3V0EgwKBGJvZHkYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMIpMBCgpMYXlvdXRCb2R5Eg8KB3ZlcnNpb24YASABKA0SEQoJZm9sZGVyX2lkGAIgASgMEhAKCG5vZGVfa2V5GAMgASgMEgwKBHN0ZXAYBCABKAQSDQoFZmFjdHMYBSABKAwSEgoKZXZlcnl3aGVyZRgGIAMoDBINCgV0YWJsZRgHIAEoDBIPCgd0aW1lX21zGAggASgDIsQCCgtCbG9ja3NGcmFtZRIjCgVoZWxsbxgBIAEoCzISLmhvbGRmYXN0LnYxLkhlbGxvSAASJwoHd2VsY29tZRgCIAEoCzIULmhvbGRmYXN0LnYxLldlbGNvbWVIABIoCghnZXRfbWFueRgDIAEoCzIULmhvbGRmYXN0LnYxLkdldE1hbnlIABInCgRwYXJ0GAQgASgLMhcuaG9sZGZhc3QudjEuQmxvY2tzUGFydEgAEi4KC2xhbmVfd2FudGVkGAUgASgLMhcuaG9sZGZhc3QudjEuTGFuZVdhbnRlZEgAEiwKCmxhbmVfb2ZmZXIYBiABKAsyFi5ob2xkZmFzdC52MS5MYW5lT2ZmZXJIABIuCgtrZWVwX3dhbnRlZBgHIAEoCzIXLmhvbGRmYXN0LnYxLktlZXBXYW50ZWRIAEIGCgRraW5kIgwKCkxhbmVXYW50ZWQiOAoJTGFuZU9mZmVyEgwKBHBvcnQYASABKA0SDQoFdG9rZW4YAiABKAwSDgoGc2VjcmV0GAMgASgMIkcKB0dldE1hbnkSDwoHcmVxdWVzdBgBIAEoDRILCgNpZHMYAiABKAwSDwoHYnlfbGFuZRgDIAEoCBINCgVub25jZRgEIAEoDCI5CgpLZWVwV2FudGVkEg8KB3JlcXVlc3QYASABKA0SCwoDaWRzGAIgASgMEg0KBW5vbmNlGAMgASgMIj8KCkJsb2Nrc1BhcnQSDwoHcmVxdWVzdBgBIAEoDRIPCgdsZW5ndGhzGAIgAygNEg8KB3BheWxvYWQYAyABKAwiUQoLSm9pblJlcXVlc3QSDwoHdmVyc2lvbhgBIAEoDRIPCgdsaW5rX2lkGAIgASgMEg0KBXByb29mGAMgASgMEhEKCW5vZGVfbmFtZRgEIAEoCSJoCgpKb2luQW5zd2VyEikKCGFjY2VwdGVkGAEgASgLMhUuaG9sZGZhc3QudjEuQWNjZXB0ZWRIABInCgdyZWZ1c2VkGAIgASgLMhQuaG9sZGZhc3QudjEuUmVmdXNlZEgAQgYKBGtpbmQi5AEKCEFjY2VwdGVkEhEKCWZvbGRlcl9pZBgBIAEoDBITCgtmb2xkZXJfbmFtZRgCIAEoCRIMCgRyb2xlGAMgASgNEigKA2xvZxgEIAMoCzIbLmhvbGRmYXN0LnYxLlNpZ25lZExvZ0VudHJ5EhUKDWFjY2Vzc19zZWNyZXQYBSABKAwSFQoNZm9sZGVyX3NlY3JldBgGIAEoDBIoCgZlcG9jaHMYByADKAsyGC5ob2xkZmFzdC52MS5FcG9jaFNlY3JldBIgCgVjYXJkcxgIIAMoCzIRLmhvbGRmYXN0LnYxLkNhcmQiLAoLRXBvY2hTZWNyZXQSDQoFZXBvY2gYASABKA0SDgoGc2VjcmV0GAIgASgMIhcKB1JlZnVzZWQSDAoEY29kZRgBIAEoCSKEAQoITGlua0JvZHkSDwoHdmVyc2lvbhgBIAEoDRIPCgdsaW5rX2lkGAIgASgMEg4KBnNlY3JldBgDIAEoDBIQCghub2RlX2tleRgEIAEoDBIRCglhZGRyZXNzZXMYBSADKAwSEwoLZm9sZGVyX25hbWUYBiABKAkSDAoEcm9sZRgHIAEoDWIGcHJvdG8z", [file_entry]);
 
 /**
  * /holdfast/index/1. The opener subscribes to one folder of the other side: it says what it has, the other sends what is
@@ -501,6 +501,13 @@ export type CardBody = Message<"holdfast.v1.CardBody"> & {
    * @generated from field: string software = 9;
    */
   software: string;
+
+  /**
+   * the node goes to sleep in good order, for so long; 0 = not known. Absent: it is there
+   *
+   * @generated from field: optional uint64 asleep_for_ms = 12;
+   */
+  asleepForMs?: bigint | undefined;
 };
 
 /**
@@ -596,6 +603,13 @@ export type ReceiptBody = Message<"holdfast.v1.ReceiptBody"> & {
    * @generated from field: repeated holdfast.v1.HeldPart parts = 8;
    */
   parts: HeldPart[];
+
+  /**
+   * members that this one has not seen for longer than is normal for them
+   *
+   * @generated from field: repeated holdfast.v1.AbsenceMark absent = 12;
+   */
+  absent: AbsenceMark[];
 };
 
 /**
@@ -604,6 +618,37 @@ export type ReceiptBody = Message<"holdfast.v1.ReceiptBody"> & {
  */
 export const ReceiptBodySchema: GenMessage<ReceiptBody> = /*@__PURE__*/
   messageDesc(file_exchange, 13);
+
+/**
+ * @generated from message holdfast.v1.AbsenceMark
+ */
+export type AbsenceMark = Message<"holdfast.v1.AbsenceMark"> & {
+  /**
+   * @generated from field: bytes node_key = 1;
+   */
+  nodeKey: Uint8Array;
+
+  /**
+   * of the latest card of the member that the author knows; a newer card refutes the mark
+   *
+   * @generated from field: uint64 card_edition = 2;
+   */
+  cardEdition: bigint;
+
+  /**
+   * else overdue
+   *
+   * @generated from field: bool lost = 3;
+   */
+  lost: boolean;
+};
+
+/**
+ * Describes the message holdfast.v1.AbsenceMark.
+ * Use `create(AbsenceMarkSchema)` to create a new message.
+ */
+export const AbsenceMarkSchema: GenMessage<AbsenceMark> = /*@__PURE__*/
+  messageDesc(file_exchange, 14);
 
 /**
  * @generated from message holdfast.v1.HeldPart
@@ -636,7 +681,7 @@ export type HeldPart = Message<"holdfast.v1.HeldPart"> & {
  * Use `create(HeldPartSchema)` to create a new message.
  */
 export const HeldPartSchema: GenMessage<HeldPart> = /*@__PURE__*/
-  messageDesc(file_exchange, 14);
+  messageDesc(file_exchange, 15);
 
 /**
  * The layout that an owner computed last: everybody lays out from it. Signed, so that anyone may pass it on.
@@ -662,7 +707,7 @@ export type PublishedLayout = Message<"holdfast.v1.PublishedLayout"> & {
  * Use `create(PublishedLayoutSchema)` to create a new message.
  */
 export const PublishedLayoutSchema: GenMessage<PublishedLayout> = /*@__PURE__*/
-  messageDesc(file_exchange, 15);
+  messageDesc(file_exchange, 16);
 
 /**
  * @generated from message holdfast.v1.LayoutBody
@@ -730,7 +775,7 @@ export type LayoutBody = Message<"holdfast.v1.LayoutBody"> & {
  * Use `create(LayoutBodySchema)` to create a new message.
  */
 export const LayoutBodySchema: GenMessage<LayoutBody> = /*@__PURE__*/
-  messageDesc(file_exchange, 16);
+  messageDesc(file_exchange, 17);
 
 /**
  * /holdfast/blocks/1. First frame from the opener: Hello, as above, answered by Welcome; then requests and parts.
@@ -791,7 +836,7 @@ export type BlocksFrame = Message<"holdfast.v1.BlocksFrame"> & {
  * Use `create(BlocksFrameSchema)` to create a new message.
  */
 export const BlocksFrameSchema: GenMessage<BlocksFrame> = /*@__PURE__*/
-  messageDesc(file_exchange, 17);
+  messageDesc(file_exchange, 18);
 
 /**
  * The opener would like a lane, a direct connection for the content of large files (docs/wire-format.md). Answered by an offer, at most once.
@@ -806,7 +851,7 @@ export type LaneWanted = Message<"holdfast.v1.LaneWanted"> & {
  * Use `create(LaneWantedSchema)` to create a new message.
  */
 export const LaneWantedSchema: GenMessage<LaneWanted> = /*@__PURE__*/
-  messageDesc(file_exchange, 18);
+  messageDesc(file_exchange, 19);
 
 /**
  * @generated from message holdfast.v1.LaneOffer
@@ -839,7 +884,7 @@ export type LaneOffer = Message<"holdfast.v1.LaneOffer"> & {
  * Use `create(LaneOfferSchema)` to create a new message.
  */
 export const LaneOfferSchema: GenMessage<LaneOffer> = /*@__PURE__*/
-  messageDesc(file_exchange, 19);
+  messageDesc(file_exchange, 20);
 
 /**
  * @generated from message holdfast.v1.GetMany
@@ -879,7 +924,7 @@ export type GetMany = Message<"holdfast.v1.GetMany"> & {
  * Use `create(GetManySchema)` to create a new message.
  */
 export const GetManySchema: GenMessage<GetMany> = /*@__PURE__*/
-  messageDesc(file_exchange, 20);
+  messageDesc(file_exchange, 21);
 
 /**
  * The opener would like to let go of blocks, and asks the other side to keep them. Answered in parts: for a block that it has, whole, and
@@ -915,7 +960,7 @@ export type KeepWanted = Message<"holdfast.v1.KeepWanted"> & {
  * Use `create(KeepWantedSchema)` to create a new message.
  */
 export const KeepWantedSchema: GenMessage<KeepWanted> = /*@__PURE__*/
-  messageDesc(file_exchange, 21);
+  messageDesc(file_exchange, 22);
 
 /**
  * Answers come in the order asked; a part covers the next `lengths` of them.
@@ -948,7 +993,7 @@ export type BlocksPart = Message<"holdfast.v1.BlocksPart"> & {
  * Use `create(BlocksPartSchema)` to create a new message.
  */
 export const BlocksPartSchema: GenMessage<BlocksPart> = /*@__PURE__*/
-  messageDesc(file_exchange, 22);
+  messageDesc(file_exchange, 23);
 
 /**
  * /holdfast/join/1
@@ -988,7 +1033,7 @@ export type JoinRequest = Message<"holdfast.v1.JoinRequest"> & {
  * Use `create(JoinRequestSchema)` to create a new message.
  */
 export const JoinRequestSchema: GenMessage<JoinRequest> = /*@__PURE__*/
-  messageDesc(file_exchange, 23);
+  messageDesc(file_exchange, 24);
 
 /**
  * @generated from message holdfast.v1.JoinAnswer
@@ -1017,7 +1062,7 @@ export type JoinAnswer = Message<"holdfast.v1.JoinAnswer"> & {
  * Use `create(JoinAnswerSchema)` to create a new message.
  */
 export const JoinAnswerSchema: GenMessage<JoinAnswer> = /*@__PURE__*/
-  messageDesc(file_exchange, 24);
+  messageDesc(file_exchange, 25);
 
 /**
  * @generated from message holdfast.v1.Accepted
@@ -1073,7 +1118,7 @@ export type Accepted = Message<"holdfast.v1.Accepted"> & {
  * Use `create(AcceptedSchema)` to create a new message.
  */
 export const AcceptedSchema: GenMessage<Accepted> = /*@__PURE__*/
-  messageDesc(file_exchange, 25);
+  messageDesc(file_exchange, 26);
 
 /**
  * @generated from message holdfast.v1.EpochSecret
@@ -1095,7 +1140,7 @@ export type EpochSecret = Message<"holdfast.v1.EpochSecret"> & {
  * Use `create(EpochSecretSchema)` to create a new message.
  */
 export const EpochSecretSchema: GenMessage<EpochSecret> = /*@__PURE__*/
-  messageDesc(file_exchange, 26);
+  messageDesc(file_exchange, 27);
 
 /**
  * @generated from message holdfast.v1.Refused
@@ -1114,7 +1159,7 @@ export type Refused = Message<"holdfast.v1.Refused"> & {
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
-  messageDesc(file_exchange, 27);
+  messageDesc(file_exchange, 28);
 
 /**
  * The bytes inside a link, before checksum and text encoding.
@@ -1173,5 +1218,5 @@ export type LinkBody = Message<"holdfast.v1.LinkBody"> & {
  * Use `create(LinkBodySchema)` to create a new message.
  */
 export const LinkBodySchema: GenMessage<LinkBody> = /*@__PURE__*/
-  messageDesc(file_exchange, 28);
+  messageDesc(file_exchange, 29);
 
