@@ -21,6 +21,8 @@ export interface NodeConfig {
   readonly watch: 'auto' | 'polling'
   /** Where its blocks are; absent: in the home. */
   readonly bucket?: BucketConfig
+  /** Every byte over the network costs. */
+  readonly metered: boolean
 }
 
 /** Texts as they come from the command line; the caller has made the paths absolute. */
@@ -33,6 +35,7 @@ export interface NodeOptions extends BucketOptions {
   readonly capacity?: string
   readonly discovery?: boolean
   readonly watch?: string
+  readonly metered?: boolean
 }
 
 export const defaultListen: readonly string[] = ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0']
@@ -59,6 +62,7 @@ export function parseNodeConfig(
     discovery: options.discovery ?? true,
     watch: parseWatch(options.watch ?? 'auto'),
     ...(bucket === undefined ? {} : { bucket }),
+    metered: options.metered ?? false,
   }
 }
 

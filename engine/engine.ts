@@ -36,6 +36,7 @@ export interface Engine extends AsyncDisposable {
 }
 
 const changeIntervalMs = 100
+const goodbyeMs = 200
 
 /** Throws `ALREADY_RUNNING`, `HOME_TOO_NEW`, `DATABASE_CORRUPT`, `NO_SPACE`, `HOME_UNUSABLE`, `PORT_IN_USE`, and what the block store throws. */
 export async function openEngine(world: EngineWorld, signal: AbortSignal): Promise<Engine> {
@@ -110,6 +111,7 @@ function start(
     cards,
     lanes,
     presence: { degreeOf: (peer) => presence.degreeOf(peer) },
+    isPersonWaiting: () => folders.all().some(({ pull }) => pull.isBusy),
     events: {
       changed: () => changed.ring(),
       written: () => flusher.wake(),
@@ -118,12 +120,7 @@ function start(
       renewed: (runtime) => void folders.reopen(runtime),
     },
   })
-  const flusher = new Flusher({
-    ...world,
-    index,
-    care: world.databaseCare,
-    onFlushed: () => tellNews(folders),
-  })
+  const flusher = new Flusher({ ...world, index, care: world.databaseCare, onFlushed: () => tellNews(folders) })
   const members = (): readonly PeerId[] => [...new Set(folders.members().flatMap((runtime) => runtime.work.peers))]
   const keeper = new PeerKeeper({ ...world, index, network, cards, members })
   const presence = openPresence(world, { index, network }, cards, folders)
@@ -140,6 +137,7 @@ function start(
   stack.defer(listenToNetwork(world, index, network, keeper, refresh))
   const flushing = Promise.all([flusher.run(ending.signal), space?.run(ending.signal), presence.run(ending.signal)])
   stack.defer(async () => {
+    await sayGoodbye(world, network, cards, own)
     ending.abort()
     await folders.close()
     await flushing
@@ -147,8 +145,9 @@ function start(
   for (const runtime of folders.members()) runtime.work.start()
   refresh()
 
-  const { promise: stopped, resolve: stop } = Promise.withResolvers<void>()
-  const nodeProblems = (): readonly Problem[] => describeNodeProblems({ space, cards, pasts, store })
+  const { promise: stopped, resolve } = Promise.withResolvers<void>()
+  const stop = (asleepForMs = 0): void => resolve(own.planSleep(asleepForMs))
+  const nodeProblems = (): readonly Problem[] => describeNodeProblems({ space, cards, pasts, store, presence })
   const stores = { world, index, network, identity, store }
   const traffic = (): Traffic => addTraffic(network.traffic(), lanes?.traffic)
   const parts = { ...stores, folders, inviter, keeper, cards, nodeProblems, traffic, listeners, stop, signal: ending.signal }
@@ -162,6 +161,14 @@ function tellLoss(folders: FolderRegistry, folder: FolderId | undefined): void {
 
 function tellNews(folders: FolderRegistry): void {
   for (const runtime of folders.members()) runtime.work.tellNews()
+}
+
+/** The members learn that this node goes in good order; what is not out soon is left. */
+async function sayGoodbye({ clock }: EngineWorld, network: Network, cards: CardShelf, own: OwnCard): Promise<void> {
+  if (network.connectedPeers().length === 0) return
+  own.fallAsleep()
+  cards.tellOwn()
+  await clock.sleep(goodbyeMs, new AbortController().signal)
 }
 
 function openPresence(

@@ -70,6 +70,7 @@ export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal
         zone: config.zone,
         class: config.class,
         capacityBytes: config.capacityBytes ?? 0,
+        isMetered: config.metered,
         version: readVersion(),
       },
       signal,

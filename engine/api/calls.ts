@@ -37,7 +37,7 @@ export interface Calls {
   status: { input: Empty; output: NodeStatus }
   peers: { input: Empty; output: { readonly peers: readonly PeerStatus[] } }
   problems: { input: Empty; output: { readonly problems: readonly Problem[] } }
-  stop: { input: Empty; output: Empty }
+  stop: { input: { readonly asleepForMs?: number }; output: Empty }
   folders: { input: Empty; output: { readonly folders: readonly FolderStatus[] } }
   addFolder: {
     input: { readonly path: string; readonly name?: string; readonly copies?: number }
@@ -85,6 +85,7 @@ export interface Calls {
     input: { readonly folder: string; readonly path?: string; readonly worst?: boolean; readonly limit?: number }
     output: CopiesList
   }
+  retry: { input: { readonly folder?: string }; output: Empty }
   waitCopies: { input: { readonly folder?: string; readonly copies: number; readonly timeoutMs?: number }; output: Empty }
   waitSynced: { input: { readonly folder?: string; readonly timeoutMs?: number }; output: { readonly paused: readonly string[] } }
 }
@@ -139,6 +140,7 @@ export const callRoutes: { readonly [Name in CallName]: CallRoute } = {
   members: { method: 'POST', path: '/members', summary: 'The members of a folder' },
   retireMember: { method: 'POST', path: '/members/retire', summary: 'Take a member out of the count that is switched off for good' },
   copies: { method: 'POST', path: '/copies', summary: 'Files with how many copies there are, and who holds them' },
+  retry: { method: 'POST', path: '/retry', summary: 'Try now what waits for its next try' },
   waitCopies: { method: 'POST', path: '/wait/copies', summary: 'Answer when everything has so many copies, or with TIMED_OUT' },
   waitSynced: { method: 'POST', path: '/wait', summary: 'Answer when the folders are in step, or with TIMED_OUT' },
 }

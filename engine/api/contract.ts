@@ -6,7 +6,7 @@ import type { OpenAPIObjectConfigure } from '@hono/zod-openapi'
 import { apiRoot, callNames, callRoutes, eventsPath } from './calls.ts'
 import type { CallInput, CallName, CallOutput, ChangeSummary } from './calls.ts'
 import { errorStatuses } from './error-status.ts'
-import { targetCopiesMax } from '../model/limits.ts'
+import { sleepMsMax, targetCopiesMax } from '../model/limits.ts'
 
 export interface CallSchema<Name extends CallName> {
   readonly input: z.ZodType<CallInput<Name>>
@@ -200,7 +200,7 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
   status: { input: empty, output: nodeStatus },
   peers: { input: empty, output: z.object({ peers: z.array(peerStatus) }) },
   problems: { input: empty, output: z.object({ problems: z.array(problem) }) },
-  stop: { input: empty, output: empty },
+  stop: { input: z.strictObject({ asleepForMs: z.number().int().min(0).max(sleepMsMax).exactOptional() }), output: empty },
   folders: { input: empty, output: z.object({ folders: z.array(folderStatus) }) },
   addFolder: {
     input: z.strictObject({ path, name: name.exactOptional(), copies: z.number().int().min(1).max(targetCopiesMax).exactOptional() }),
@@ -272,6 +272,7 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
     }),
   },
   members: { input: z.strictObject({ folder: folderName }), output: z.object({ members: z.array(memberStatus) }) },
+  retry: { input: z.strictObject({ folder: folderName.exactOptional() }), output: empty },
   retireMember: { input: z.strictObject({ folder: folderName, peer: name }), output: empty },
   copies: {
     input: z.strictObject({

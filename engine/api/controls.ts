@@ -142,8 +142,11 @@ export interface NodeIdentity {
 export interface NodeControls {
   identity(): NodeIdentity
   status(): NodeStatus
-  /** Asks the daemon to end; resolves before it has. */
-  stop(): Promise<void>
+  /**
+   * Asks the daemon to end; resolves before it has. Members are told that it goes: for how long, when `asleepForMs` says so, during which nobody
+   * worries about it.
+   */
+  stop(asleepForMs?: number): Promise<void>
   /** Called after anything `status` shows may have changed (at most every 100 ms). Returns the way to stop listening. */
   onChange(listener: () => void): () => void
 }
@@ -174,6 +177,8 @@ export interface FolderControls {
    * folder that is stopped because its directory is gone or empty: it is made anew and filled. Throws `NOTHING_HELD`, `FOLDER_STOPPED`.
    */
   rejectChanges(folder: string, signal: AbortSignal): Promise<void>
+  /** What waits for its next try, in this folder or in all, is tried now, and members are dialled. */
+  retry(folder: string | undefined): Promise<void>
   /** Reads every file again: what changed though nobody changed it is reported, and put right from others. */
   verifyFolder(folder: string, signal: AbortSignal): Promise<{ files: number; bytes: number; rotten: readonly string[] }>
   /**

@@ -17,6 +17,7 @@ import { addNeedsCommand } from './commands/needs.ts'
 import { addPeersCommand } from './commands/peers.ts'
 import { addProblemsCommand } from './commands/problems.ts'
 import { addRestoreCommand } from './commands/restore.ts'
+import { addRetryCommand } from './commands/retry.ts'
 import { addRollbackCommand } from './commands/rollback.ts'
 import { addServeCommand } from './commands/serve.ts'
 import { addShareCommand } from './commands/share.ts'
@@ -56,6 +57,7 @@ export function buildProgram(cli: Cli): Command {
   addCopiesCommand(program, cli)
   addMembersCommand(program, cli)
   addMemberCommand(program, cli)
+  addRetryCommand(program, cli)
   addDecideCommands(program, cli)
   addShareCommand(program, cli)
   addJoinCommand(program, cli)

@@ -30,7 +30,7 @@ export interface ControlParts extends BirthParts {
   /** Since the start, lanes included. */
   readonly traffic: () => Traffic
   readonly listeners: Set<() => void>
-  readonly stop: () => void
+  readonly stop: (asleepForMs?: number) => void
 }
 
 const joinTimeoutMs = 45_000
@@ -41,7 +41,7 @@ export function makeControls(parts: ControlParts): Controls {
   return {
     identity: () => ({ peerId: network.self, name: world.name, addresses: network.addresses() }),
     status: () => nodeStatus(parts),
-    stop: async () => parts.stop(),
+    stop: async (asleepForMs) => parts.stop(asleepForMs),
     onChange: (listener) => {
       parts.listeners.add(listener)
       return () => void parts.listeners.delete(listener)
@@ -73,6 +73,10 @@ export function makeControls(parts: ControlParts): Controls {
     waitSynced: (folder, signal) =>
       waitUntil(parts, folder === undefined ? undefined : folders.findMember(folder), signal, (runtime) => runtime.isSynced),
     members: (folder) => listMembers(parts, folders.findMember(folder)),
+    retry: async (folder) => {
+      for (const runtime of folder === undefined ? folders.members() : [folders.findMember(folder)]) runtime.retryNow()
+      parts.keeper.refresh(parts.signal)
+    },
     retireMember: async (folder, peer) => retireMember(parts, folders.findMember(folder), peer),
     copies: async ({ folder, path, worst, limit }, signal) => {
       const runtime = folders.find(folder)

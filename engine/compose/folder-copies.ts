@@ -1,6 +1,6 @@
 // The copies of one folder: its receipts, what they add up to, and the list that a person asks for.
 
-import type { CopiesList, FileCopies, NodeClass } from '../api/controls.ts'
+import type { CopiesList, FileCopies, NodeClass, Problem } from '../api/controls.ts'
 import { EngineError } from '../base/errors.ts'
 import { throwIfAborted } from '../base/queue.ts'
 import type { EntryRow } from '../index/entry-table.ts'
@@ -10,6 +10,7 @@ import type { BlockId, PeerId } from '../model/ids.ts'
 import { CopyCount, type CopySummary } from '../replicas/copy-count.ts'
 import { CopyView, type IsHolder, type MemberFacts } from '../replicas/copies.ts'
 import type { Receipt } from '../replicas/receipt.ts'
+import { repairRank } from '../replicas/repair-order.ts'
 import { zoneKey } from '../replicas/placement-pool.ts'
 import type { ReceiptBook } from '../replicas/receipt-book.ts'
 import type { FolderLog } from '../share/folder-log.ts'
@@ -19,6 +20,7 @@ import { Audit } from '../scrub/audit.ts'
 import type { FolderProblems, FlowProblem } from '../sync/problems.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
 import { readHeld, type HeldParts } from '../transfer/held-blocks.ts'
+import { absenceProblems } from './absence-problems.ts'
 import { FolderAbsence } from './folder-absence.ts'
 import { FolderLayout } from './folder-layout.ts'
 import { claimedBlocks, claimedCounts, type MemberClaims } from './member-claims.ts'
@@ -189,6 +191,16 @@ export class FolderCopies {
     return { target: this.#log.state.targetCopies, min, below, single }
   }
 
+  /** Of members that are overdue or lost. */
+  problems(): readonly Problem[] {
+    const { cards } = this.#parts
+    const absent = [...this.absence.agreed].map(([peer, degree]) => {
+      const name = cards.cardOf(peer)?.name ?? this.#log.members.find((member) => member.peer === peer)?.name ?? peer
+      return { peer, name, degree }
+    })
+    return absenceProblems(this.#handle.record.name, absent, this.summary)
+  }
+
   /** Every entry known now has at least so many copies. */
   hasEverywhere(copies: number): boolean {
     return this.#count.isCurrent && (this.summary?.min ?? 0) >= copies
@@ -225,15 +237,22 @@ export class FolderCopies {
     return { targetCopies: this.#log.state.targetCopies, files: best(found, isWorstFirst, limit), total }
   }
 
-  /** How many copies of an entry there are, as it is now: what has the fewest is repaired first. */
+  /** In which order entries are repaired, as things are now. Who is overdue is no help to anybody. */
   ranks(): (entry: EntryRow) => number {
-    const view = this.#view()
-    return (entry) => view.of(entry).copies
+    const { cards, presence, network, world } = this.#parts
+    const view = this.#view(this.#believed().filter(({ peer }) => !this.absence.agreed.has(peer)))
+    const isSteady = (peer: PeerId): boolean =>
+      peer === network.self ? world.class === 'always-on' : presence.degreeOf(peer) === 'here' && cards.cardOf(peer)?.class === 'always-on'
+    const steady = new Set(this.#log.members.flatMap(({ peer }) => (isSteady(peer) ? peer : [])))
+    return (entry) => {
+      const { copies, zones, holders } = view.of(entry)
+      return repairRank({ copies, zones, isSteady: holders.some((peer) => steady.has(peer)) })
+    }
   }
 
-  #view(): CopyView {
+  #view(receipts: readonly Receipt[] = this.#believed()): CopyView {
     const index: Index = this.#parts.index
-    return new CopyView(this.#believed(), index.entries.authors(this.#handle.row), (peer) => this.#factsOf(peer), this.#isHolder)
+    return new CopyView(receipts, index.entries.authors(this.#handle.row), (peer) => this.#factsOf(peer), this.#isHolder)
   }
 
   /** Whoever could not prove its word is not believed until it can, and who is switched off for good, or lost, holds nothing. */

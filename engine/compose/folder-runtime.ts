@@ -142,7 +142,7 @@ export class FolderRuntime implements MemberRuntime {
   }
 
   problemList(): readonly Problem[] {
-    return describeProblems(this.#parts.index, this)
+    return [...describeProblems(this.#parts.index, this), ...this.work.copies.problems()]
   }
 
   /** Entries in this node's name were written to the index, with needs here. */
@@ -304,6 +304,10 @@ export class FolderRuntime implements MemberRuntime {
   }
 
   /** By this node's role. */
+  retryNow(): void {
+    this.pull.retryAll()
+  }
+
   get isWriter(): boolean {
     return this.log.mayWrite(this.handle.identity.publicKey)
   }

@@ -1,12 +1,13 @@
 // A folder that is stored here without being read: its entries and its blocks, exchanged with the members like everywhere, and no tree.
 
-import type { FolderState, FolderStatus, Problem } from '../api/controls.ts'
+import type { FolderState, FolderStatus, Problem, Progress } from '../api/controls.ts'
 import type { HostedRecord } from '../model/folder.ts'
 import { folderIdText } from '../model/ids.ts'
 import { holdsAll, type Holding } from '../replicas/holding.ts'
 import { Repair } from '../replicas/repair.ts'
 import type { FolderLog } from '../share/folder-log.ts'
 import { openHostedHandle, type MemberHandle } from '../sync/folder-handle.ts'
+import type { NeedReason } from '../sync/reasons.ts'
 import { entriesOfBlockNeeds } from './folder-receipts.ts'
 import { pausedField } from './folder-status.ts'
 import type { MemberParts } from './member-parts.ts'
@@ -39,6 +40,7 @@ export class HostedRuntime implements MemberRuntime {
       holding: () => this.#holding(),
       ranks: () => copies.ranks(),
       claims: () => copies.ownClaims(),
+      link: () => ({ isMetered: world.isMetered === true, isPersonWaiting: parts.isPersonWaiting() }),
       events: this.#repairEvents(),
     })
   }
@@ -84,14 +86,37 @@ export class HostedRuntime implements MemberRuntime {
       copies: copies.status,
       watcher: 'none',
       historyBytes: 0,
-      reasons: needs.blocks === 0 ? [] : [{ reason: this.#repair.isWaiting ? 'NO_SOURCE' : 'QUEUED', paths: needs.blocks }],
+      reasons: needs.blocks === 0 ? [] : [{ reason: this.#reason, paths: needs.blocks }],
       stored: { bytes: store.payloadBytesOf(id) },
       ...pausedField({ log, exchange }, connected),
+      ...this.#progress(needs),
     }
   }
 
+  get #reason(): NeedReason {
+    if (this.#parts.world.isMetered === true) return 'METERED'
+    return this.#repair.isWaiting ? 'NO_SOURCE' : 'QUEUED'
+  }
+
+  #progress(needs: { readonly blocks: number; readonly bytes: number }): { readonly progress?: Progress } {
+    const { progress } = this.#repair
+    if (progress === undefined || needs.blocks === 0) return {}
+    const { blocks, bytes, startedMs } = progress
+    const seconds = Math.max(1, (this.#parts.world.clock.monotonicMs() - startedMs) / 1000)
+    const bytesPerSecond = Math.round(bytes / seconds)
+    const left = bytesPerSecond === 0 ? {} : { secondsLeft: Math.round(needs.bytes / bytesPerSecond) }
+    const done = { filesDone: blocks, filesTotal: blocks + needs.blocks, bytesDone: bytes, bytesTotal: bytes + needs.bytes }
+    return { progress: { activity: 'transfer', ...done, bytesPerSecond, ...left } }
+  }
+
+  /** What could not be had, or was put off, is tried again now. */
+  retryNow(): void {
+    this.#repair.retryNow()
+  }
+
   problemList(): readonly Problem[] {
-    return this.work.problems.all().map((problem) => ({ ...problem, folder: this.#record.name }))
+    const noted = this.work.problems.all().map((problem) => ({ ...problem, folder: this.#record.name }))
+    return [...noted, ...this.work.copies.problems()]
   }
 
   #flows(): MemberFlows {
@@ -165,6 +190,7 @@ export class HostedRuntime implements MemberRuntime {
     if (this.work.isPaused) return 'paused'
     if (this.work.isStopped) return 'stopped'
     if (needs === 0 && this.#repair.hasLooked) return 'idle'
-    return this.#repair.isWaiting && !this.#repair.isBusy ? 'waiting' : 'syncing'
+    const isMetered = this.#parts.world.isMetered === true
+    return isMetered || (this.#repair.isWaiting && !this.#repair.isBusy) ? 'waiting' : 'syncing'
   }
 }

@@ -16,6 +16,8 @@ export interface MemberParts {
   readonly store: BlockStore
   readonly cards: CardShelf
   readonly presence: Pick<Presence, 'degreeOf'>
+  /** Content is on its way to a folder that a person uses on this node. */
+  readonly isPersonWaiting: () => boolean
   readonly events: MemberListener
 }
 

@@ -17,4 +17,6 @@ export interface MemberRuntime {
   readonly isSynced: boolean
   status(): FolderStatus
   problemList(): readonly Problem[]
+  /** What could not be had, or was put off, is tried again now. */
+  retryNow(): void
 }

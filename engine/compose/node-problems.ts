@@ -3,7 +3,9 @@
 import type { Problem } from '../api/controls.ts'
 import type { SegmentStore } from '../blocks/segment-store.ts'
 import type { CardShelf } from './card-box.ts'
+import { doubtProblems } from './absence-problems.ts'
 import type { HomeSpace } from './home-space.ts'
+import type { Presence } from './presence.ts'
 
 export interface NodeTroubles {
   readonly space: HomeSpace | undefined
@@ -11,10 +13,12 @@ export interface NodeTroubles {
   /** Names of folders of which members know a later past than this node. */
   readonly pasts: ReadonlySet<string>
   readonly store: SegmentStore
+  readonly presence: Pick<Presence, 'doubted' | 'here'>
 }
 
-export function describeNodeProblems({ space, cards, pasts, store }: NodeTroubles): readonly Problem[] {
-  return [...(space?.problems() ?? []), ...twinProblems(cards), ...pastProblems(pasts), ...storeProblems(store)]
+export function describeNodeProblems({ space, cards, pasts, store, presence }: NodeTroubles): readonly Problem[] {
+  const own = [...(space?.problems() ?? []), ...twinProblems(cards), ...pastProblems(pasts), ...storeProblems(store)]
+  return [...own, ...doubtProblems(presence.doubted.length, presence.here)]
 }
 
 /** Two nodes of one identity take each other's connections, and each other's place with the members. */

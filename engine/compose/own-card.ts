@@ -15,7 +15,8 @@ export class OwnCard {
   readonly #network: Network
   readonly #identity: Identity
   #edition: number
-  #asleepForMs: number | undefined
+  #isAsleep = false
+  #sleepsForMs = 0
 
   constructor(world: EngineWorld, network: Network, identity: Identity) {
     this.#world = world
@@ -33,9 +34,14 @@ export class OwnCard {
     this.#edition = Math.min(editionMax, Math.max(this.#world.clock.nowMs(), this.#edition + 1, above + 1))
   }
 
-  /** This node goes in good order, for so long; 0 when nobody knows. */
-  fallAsleep(forMs: number): void {
-    this.#asleepForMs = forMs
+  /** For how long this node will be off once it goes; 0 when nobody knows. */
+  planSleep(forMs: number): void {
+    this.#sleepsForMs = forMs
+  }
+
+  /** This node goes in good order. */
+  fallAsleep(): void {
+    this.#isAsleep = true
     this.renew()
   }
 
@@ -49,7 +55,7 @@ export class OwnCard {
       capacityBytes,
       addresses: this.#network.addresses().slice(0, addressesMax),
       software: `holdfast/${version}`,
-      asleepForMs: this.#asleepForMs,
+      ...(this.#isAsleep ? { asleepForMs: this.#sleepsForMs } : {}),
     })
   }
 }

@@ -50,5 +50,7 @@ export interface EngineWorld {
   readonly zone: string
   readonly class: NodeClass
   readonly capacityBytes: number
+  /** Every byte over the network costs: nothing is fetched for others' sake. */
+  readonly isMetered?: boolean
   readonly version: string
 }

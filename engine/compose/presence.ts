@@ -68,6 +68,11 @@ export class Presence {
     return [...doubtedLink(this.#ledger.peers)]
   }
 
+  /** How many members answer. */
+  get here(): number {
+    return [...this.#ledger.peers.values()].filter(({ isDown }) => !isDown).length
+  }
+
   /** A sign of life of the peer came through others. */
   heard(peer: PeerId): void {
     this.#ledger = afterSign(this.#ledger, peer)

@@ -12,3 +12,5 @@ export const targetCopiesMax = 16
 export const folderDirectoryName = '.holdfast'
 /** Random bytes that make another author of the same node. */
 export const incarnationBytes = 8
+/** For so long a node can announce that it will be off: 90 days. */
+export const sleepMsMax: number = 90 * 86_400_000

@@ -3,6 +3,7 @@
 
 import type { NodeClass } from '../model/folder.ts'
 import type { PeerId } from '../model/ids.ts'
+import { sleepMsMax } from '../model/limits.ts'
 
 /**
  * 'asleep': it said that it goes. 'offline': for a moment. 'away': as is normal for it. 'overdue': longer; what fell below two copies gets more.
@@ -55,8 +56,6 @@ const pastKeptMs = 60 * msPerDay
 /** Shorter ones say nothing about habits. */
 const pastMinMs = msPerHour
 const offlineMs = 10 * 60_000
-/** What a member announces is believed up to here. */
-export const sleepMsMax: number = 90 * msPerDay
 
 /** So often each node publishes its card anew: who cannot reach it hears through others that it is there. Well below the least of `overdueMs`. */
 export const signOfLifeMs: number = 3 * msPerHour

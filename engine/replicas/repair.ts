@@ -15,6 +15,7 @@ import { decodeEntry } from '../model/entry.ts'
 import type { BlockId, FolderId } from '../model/ids.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
 import type { Holding } from './holding.ts'
+import { copiesOfRank, linkShare, pauseAfterMs, retryAfterMs, type LinkUse } from './repair-order.ts'
 
 export interface RepairParts {
   readonly index: Index
@@ -27,9 +28,18 @@ export interface RepairParts {
   readonly holding: () => Holding
   /** Blocks of an entry that this node has said it holds, by whichever placement. */
   readonly claims: () => (entry: EntryRow) => readonly BlockId[]
-  /** Ranks entries by how many members hold their content now: the lower, the sooner. */
+  /** `repairRank` of entries as they are held now. */
   readonly ranks: () => (entry: EntryRow) => number
+  /** What else there is to know of the link. */
+  readonly link: () => Omit<LinkUse, 'copies'>
   readonly events: RepairEvents
+}
+
+/** Since the last time nothing was missing. */
+export interface RepairProgress {
+  readonly startedMs: number
+  readonly blocks: number
+  readonly bytes: number
 }
 
 export interface RepairEvents {
@@ -52,7 +62,6 @@ const lookEntries = 100
 const lookBlocksMax = 5000
 const fetchBlocksMax = 256
 const fetchBytesTarget = 8 * 1024 * 1024
-const retryMs = 30_000
 /** Everything is looked through again so long after the last time at the earliest: when others ask for what is not here, anybody may do that … */
 const askedLookMs = 60_000
 /** … and when this node found a loss itself. */
@@ -73,6 +82,9 @@ export class Repair {
   #hasLoss = false
   /** Needs that nobody had when they were last asked for. */
   #isWaiting = false
+  /** Rounds in a row in which nothing came of what is missing. */
+  #vainRounds = 0
+  #progress: RepairProgress | undefined
 
   constructor(parts: RepairParts) {
     this.#parts = parts
@@ -83,6 +95,12 @@ export class Repair {
     this.#wakeup.wake()
   }
 
+  /** As `wake`; and what nobody had is asked for as often again as at first. */
+  retryNow(): void {
+    this.#vainRounds = 0
+    this.#wakeup.wake()
+  }
+
   get isBusy(): boolean {
     return this.#isBusy
   }
@@ -90,6 +108,11 @@ export class Repair {
   /** What is missing could be had from nobody who is reachable. */
   get isWaiting(): boolean {
     return this.#isWaiting
+  }
+
+  /** undefined while nothing is missing. */
+  get progress(): RepairProgress | undefined {
+    return this.#progress
   }
 
   /** Something that was held is not: nothing is known of what earlier placements gave to this node. */
@@ -153,7 +176,7 @@ export class Repair {
     this.#wakeup.wake()
     for (;;) {
       const untilLookMs = this.#lookAtMs - this.#parts.clock.monotonicMs()
-      await waitAtMost(this.#wakeup, this.#parts.clock, Math.max(dueLookMs, Math.min(retryMs, untilLookMs)), signal)
+      await waitAtMost(this.#wakeup, this.#parts.clock, Math.max(dueLookMs, Math.min(retryAfterMs(this.#vainRounds), untilLookMs)), signal)
       this.#isBusy = true
       try {
         this.#beginDueLook()
@@ -227,7 +250,11 @@ export class Repair {
   async #fetchAll(signal: AbortSignal): Promise<void> {
     const { index, folder, events, clock, fetcher } = this.#parts
     let last: BlockNeed | undefined
-    let missing = 0
+    let [missing, came] = [0, 0]
+    if (this.#parts.link().isMetered) {
+      this.#isWaiting = false
+      return
+    }
     for (;;) {
       const page = this.#page(last)
       last = page.at(-1)
@@ -239,10 +266,25 @@ export class Repair {
         missing += wanted.length
         break
       }
-      missing += wanted.length - (await this.#fetch(wanted, signal))
+      const startedMs = clock.monotonicMs()
+      const fetched = await this.#fetch(wanted, signal)
+      came += fetched
+      missing += wanted.length - fetched
       events.changed()
+      const share = linkShare({ ...this.#parts.link(), copies: copiesOfRank(last.rank) })
+      const pauseMs = fetched === 0 ? 0 : pauseAfterMs(clock.monotonicMs() - startedMs, share)
+      if (pauseMs > 0) await clock.sleep(pauseMs, signal)
     }
-    this.#isWaiting = missing > 0 && index.blockNeeds.totals(folder.row).blocks > 0
+    const { blocks } = index.blockNeeds.totals(folder.row)
+    this.#isWaiting = missing > 0 && blocks > 0
+    this.#vainRounds = came > 0 || blocks === 0 ? 0 : this.#vainRounds + 1
+    if (blocks === 0) this.#progress = undefined
+  }
+
+  #count(good: readonly StoredBlock[]): void {
+    const { startedMs, blocks, bytes } = this.#progress ?? { startedMs: this.#parts.clock.monotonicMs(), blocks: 0, bytes: 0 }
+    const more = good.reduce((total, block) => total + block.bytes.length, 0)
+    this.#progress = { startedMs, blocks: blocks + good.length, bytes: bytes + more }
   }
 
   #page(last: BlockNeed | undefined): readonly BlockNeed[] {
@@ -280,6 +322,7 @@ export class Repair {
     }
     if (good.length === 0) return 0
     await store.put(good)
+    this.#count(good)
     index.transact(() => {
       for (const { id } of good) index.blockNeeds.clear(folder.row, id)
     })

@@ -4,6 +4,7 @@
 export type NeedReason =
   | 'QUEUED'
   | 'NO_SOURCE'
+  | 'METERED'
   | 'BAD_BLOCKS'
   | 'DISK_FULL'
   | 'DENIED'
@@ -31,6 +32,10 @@ export const needReasons: Readonly<Record<NeedReason, ReasonText>> = {
   NO_SOURCE: {
     text: 'no member reachable now has its content',
     next: 'Start the machine that has it, or wait until it has finished its own transfer.',
+  },
+  METERED: {
+    text: 'its network costs by the byte (`serve --metered`), and this node only stores the folder for others',
+    next: 'Start it without --metered when the network is another.',
   },
   BAD_BLOCKS: {
     text: 'a member sent content that is not what its id says',

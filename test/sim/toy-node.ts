@@ -120,6 +120,7 @@ class ToyNode implements OpenedNode {
       waitSynced: async () => ({ paused: [] }),
       copies: refuse,
       members: () => [],
+      retry: done,
       retireMember: refuse,
       waitCopies: done,
       share: async () => ({ link: 'toy', id: 'toy' }),

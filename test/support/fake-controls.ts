@@ -194,6 +194,11 @@ export class FakeControls implements Controls {
     ]
   }
 
+  async retry(folder: string | undefined): Promise<void> {
+    if (folder === undefined) this.asked.push('retry')
+    else this.#find('retry', folder)
+  }
+
   async retireMember(folder: string, peer: string): Promise<void> {
     this.#find('retireMember', folder)
     if (peer !== 'attic') throw new EngineError('UNKNOWN_MEMBER', `there is no member ${peer} in ${folder}`)

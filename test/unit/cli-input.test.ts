@@ -159,6 +159,7 @@ describe('the configuration', () => {
       class: 'daily',
       discovery: true,
       watch: 'auto',
+      metered: false,
     })
   })
 
@@ -173,6 +174,7 @@ describe('the configuration', () => {
       capacity: '1MB',
       discovery: false,
       watch: 'polling',
+      metered: true,
     }
     const { capacity: _, ...same } = options
     assert.deepEqual(parseNodeConfig(options, 'desk'), { ...same, capacityBytes: 1_000_000 })

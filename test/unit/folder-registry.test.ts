@@ -105,6 +105,7 @@ test('a folder that is being removed is neither written down again nor opened ag
     store,
     cards,
     presence: { degreeOf: () => 'here' },
+    isPersonWaiting: () => false,
     events,
   })
   folders.open()

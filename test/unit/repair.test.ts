@@ -11,6 +11,7 @@ import type { EntryRow } from '../../engine/index/entry-table.ts'
 import type { BlockRef } from '../../engine/model/entry.ts'
 import { parseBlockId, type BlockId } from '../../engine/model/ids.ts'
 import type { Holding } from '../../engine/replicas/holding.ts'
+import { repairRank } from '../../engine/replicas/repair-order.ts'
 import { Repair } from '../../engine/replicas/repair.ts'
 import type { FetchedBlock } from '../../engine/transfer/fetch-round.ts'
 import type { Fetcher } from '../../engine/transfer/fetch.ts'
@@ -31,6 +32,11 @@ class Stage implements Disposable {
   holding: Holding = { layout: Uint8Array.of(1), isMine: () => true }
   /** This node has said that it holds everything. */
   isClaimed = false
+  link = { isMetered: false, isPersonWaiting: false }
+  /** How long each request takes. */
+  requestMs = 0
+  /** Every sleep, in milliseconds. */
+  readonly slept: number[] = []
   readonly repair: Repair
 
   constructor() {
@@ -45,11 +51,19 @@ class Stage implements Disposable {
       store: this.store,
       folder: { row: handle.row, id: handle.record.id },
       fetcher: fetcher as unknown as Fetcher, // cast: the two calls that repair makes
-      clock: { ...stillClock, monotonicMs: () => this.clock.ms },
+      clock: {
+        ...stillClock,
+        monotonicMs: () => this.clock.ms,
+        sleep: async (durationMs, signal) => {
+          this.slept.push(durationMs)
+          await stillClock.sleep(durationMs, signal)
+        },
+      },
       log: silentLog,
       holding: () => this.holding,
       claims: () => (entry) => (this.isClaimed ? entry.entry.blocks.map(({ id }) => id) : []),
       ranks: () => (entry: EntryRow) => this.ranks.get(entry.seq) ?? 0,
+      link: () => this.link,
       events: { stored: () => undefined, changed: () => undefined, trouble: () => undefined },
     })
   }
@@ -86,6 +100,7 @@ class Stage implements Disposable {
   }
 
   async #fetch(blocks: readonly BlockRef[]): Promise<readonly (FetchedBlock | undefined)[]> {
+    this.clock.ms += this.requestMs
     this.asked.push(...blocks.map(({ id }) => bytesKey(id)))
     return await Promise.resolve(
       blocks.map(({ id }) => {
@@ -125,6 +140,51 @@ describe('repair', () => {
     for (const [seq, rank] of [2, 0, 1].entries()) stage.ranks.set(seq + 1, rank)
     await stage.settle()
     assert.deepEqual(stage.asked, [keys[1], keys[2], keys[0]])
+  })
+
+  it('leaves the link alone after each request in proportion to how long that took, but for what one member alone holds', async () => {
+    for (const [copies, pauseMs] of [
+      [2, 700],
+      [1, 700 / 9],
+    ] as const) {
+      using stage = new Stage()
+      stage.requestMs = 700
+      stage.write('a', 'content of a')
+      stage.ranks.set(1, repairRank({ copies, zones: 1, isSteady: true }))
+      await stage.settle()
+      const pauses = stage.slept.filter((sleptMs) => sleptMs > 0 && sleptMs < 30_000)
+      assert.deepEqual(pauses.map(Math.round), [Math.round(pauseMs)])
+    }
+  })
+
+  it('asks for nothing while every byte costs, knows what is missing, and goes on when that is over', async () => {
+    using stage = new Stage()
+    stage.link.isMetered = true
+    const key = stage.write('a', 'content of a')
+    await stage.settle()
+    assert.deepEqual([stage.asked, stage.repair.isWaiting, stage.node.index.blockNeeds.totals(1).blocks], [[], false, 1])
+    stage.link.isMetered = false
+    await stage.settle()
+    assert.equal(stage.has(key), true)
+  })
+
+  it('waits longer and longer for what nobody has, until something comes or a person asks', async () => {
+    using stage = new Stage()
+    const key = stage.write('a', 'content of a')
+    const content = stage.theirs.get(key)
+    stage.theirs.clear()
+    await stage.settle()
+    const waits = (): readonly number[] => stage.slept.filter((sleptMs) => sleptMs >= 30_000)
+    assert.deepEqual(waits().slice(0, 4), [30_000, 60_000, 120_000, 240_000])
+    assert.equal(waits().at(-1), 900_000)
+    stage.repair.retryNow()
+    stage.slept.length = 0
+    await stage.settle()
+    assert.equal(waits()[0], 30_000)
+    stage.theirs.set(key, content ?? utf8(''))
+    await stage.settle()
+    assert.equal(stage.has(key), true)
+    assert.equal(stage.repair.progress, undefined)
   })
 
   it('looks at everything again when the layout changes', async () => {

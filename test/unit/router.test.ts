@@ -106,6 +106,7 @@ function openDoor(): Door {
     store,
     cards,
     presence: { degreeOf: () => 'here' },
+    isPersonWaiting: () => false,
     events,
   })
   const inviter = new Inviter({ index, network, signer: identity, clock, random: testRandom, log, cards: () => [], folderOf: refuse })

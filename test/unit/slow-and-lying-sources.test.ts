@@ -302,6 +302,7 @@ describe('scenario T30: a peer sends wrong bytes, oversized, an endless stream: 
       log: silentLog,
       holding: () => holdsAll,
       claims: () => () => [],
+      link: () => ({ isMetered: false, isPersonWaiting: false }),
       ranks: () => () => 0,
       events: { stored: () => undefined, changed: () => undefined, trouble: () => undefined },
     })

@@ -1,6 +1,7 @@
 // `holdfast stop`: ends the daemon and waits until it has.
 
 import type { Command } from 'commander'
+import { parseDurationMs } from '../../config.ts'
 import { EngineError, errorCodeOf } from '../../base/errors.ts'
 import { openSession, withExamples } from '../cli.ts'
 import type { Cli } from '../cli.ts'
@@ -10,10 +11,13 @@ const pollMs = 50
 const stopMsMax = 12_000
 
 export function addStopCommand(program: Command, cli: Cli): void {
-  const command = program.command('stop').description('end the daemon; its folders stay as they are')
-  withExamples(command, ['stop', 'stop --home /srv/holdfast']).action(async () => {
+  const command = program
+    .command('stop')
+    .description('end the daemon; its folders stay as they are')
+    .option('--for <duration>', 'for how long it will be off, for example 10d: nobody worries about it meanwhile')
+  withExamples(command, ['stop', 'stop --for 10d', 'stop --home /srv/holdfast']).action(async (options: { readonly for?: string }) => {
     const { client, print, home } = openSession(cli, command)
-    await client.call('stop', {})
+    await client.call('stop', options.for === undefined ? {} : { asleepForMs: parseDurationMs('--for', options.for) })
     const deadlineMs = cli.clock.monotonicMs() + stopMsMax
     const signal = new AbortController().signal
     while (await isAnswering(() => client.call('identity', {}))) {

@@ -1,0 +1,80 @@
+// Members that are lost, over real daemons. Nobody waits for a week: what a node counted is written to its index while it is off.
+
+import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, it } from 'node:test'
+
+import { eventually, TestNodes, type TestDaemon } from '../support/daemon.ts'
+
+const waitMs = 90_000
+const weekMs = 7 * 86_400_000
+
+/** As if the node had seen nothing of the peer for eight days. */
+function makeLost(home: string, peer: string): void {
+  using database = new DatabaseSync(join(home, 'index.db'))
+  const { changes } = database.prepare('update absence set is_down = 1, away_ms = ? where peer_id = ?').run(weekMs + 1, peer)
+  assert.equal(changes, 1)
+}
+
+async function absenceAt(node: TestDaemon, name: string): Promise<string | undefined> {
+  const { members } = await node.call('members', { folder: 'photos' })
+  return members.find((member) => member.name === name)?.absence
+}
+
+describe('a host that does not come back', () => {
+  it('scenarios T20, T23: is lost for everybody, its copies are made anew, and when it returns it has what it had and nothing moves', async (test) => {
+    const nodes = new TestNodes(test)
+    const root = nodes.makeDirectory('photos')
+    mkdirSync(join(root, 'summer'))
+    for (let number = 0; number < 40; number++) writeFileSync(join(root, 'summer', `${number}.txt`), `picture ${number} `.repeat(4000))
+    const owner = await nodes.start('owner')
+    await owner.call('addFolder', { path: root, name: 'photos', copies: 3 })
+    const hosts: TestDaemon[] = []
+    for (const zone of ['cellar', 'attic', 'office']) {
+      const host = await nodes.start(zone, { serve: ['--class', 'always-on', '--zone', zone, '--capacity', '1GB'] })
+      await host.call('join', { link: await owner.share('photos', 'host') })
+      hosts.push(host)
+    }
+    const [cellar, attic, office] = hosts
+    assert.ok(cellar !== undefined && attic !== undefined && office !== undefined)
+    await eventually('the last to have its share', waitMs, async () => ((await office.folder()).state === 'idle' ? true : undefined))
+    await owner.call('waitCopies', { folder: 'photos', copies: 3, timeoutMs: waitMs })
+    const cellarId = (await cellar.status()).peerId
+    const all = (await cellar.folder()).stored?.bytes ?? 0
+    assert.ok(((await office.folder()).stored?.bytes ?? 0) < all)
+
+    await cellar.stop()
+    await eventually('the goodbye to be heard', waitMs, async () => {
+      const { members } = await owner.call('members', { folder: 'photos' })
+      return members.some(({ name, connected }) => name === 'cellar' && !connected) ? true : undefined
+    })
+    await owner.stop()
+    makeLost(owner.home, cellarId)
+    await owner.start()
+    for (const node of [owner, attic, office]) {
+      await eventually('all to know that it is lost', waitMs, async () => ((await absenceAt(node, 'cellar')) === 'lost' ? true : undefined))
+    }
+    assert.ok((await owner.status()).problems.some(({ code, path }) => code === 'MEMBER_LOST' && path === cellarId))
+    assert.match((await owner.command('members', 'photos')).out, /cellar .*lost/)
+    await eventually('the others to have its part', waitMs, async () => ((await office.folder()).stored?.bytes === all ? true : undefined))
+    await owner.call('waitCopies', { folder: 'photos', copies: 3, timeoutMs: waitMs })
+    const { files } = await owner.call('copies', { folder: 'photos' })
+    for (const { copies, holders } of files) assert.ok(copies === 3 && !holders.includes(cellarId))
+
+    await cellar.start()
+    for (const node of [owner, attic, office, cellar]) {
+      await eventually('all to know that it is back', waitMs, async () => ((await absenceAt(node, 'cellar')) === 'here' ? true : undefined))
+    }
+    await eventually('its word to count again', waitMs, async () => {
+      const list = await owner.call('copies', { folder: 'photos' })
+      return list.files.every(({ holders }) => holders.includes(cellarId)) ? true : undefined
+    })
+    assert.equal((await cellar.folder()).state, 'idle')
+    assert.equal((await cellar.folder()).stored?.bytes, all)
+    assert.equal((await office.folder()).stored?.bytes, all)
+    assert.ok((await cellar.status()).traffic.receivedBytes < 100_000, 'entries, cards and receipts, no blocks')
+    assert.equal((await owner.status()).problems.filter(({ code }) => code === 'MEMBER_LOST').length, 0)
+  })
+})
