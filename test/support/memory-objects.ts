@@ -1,5 +1,5 @@
-// An object storage in memory that dies at a call of the test's choice: nothing is answered from then on, and the call itself was carried out
-// or not.
+// An object storage in memory that fails at calls of the test's choice, which were carried out or not: for good, as a process that dies has it,
+// or for a while.
 
 import { EngineError } from '../../engine/base/errors.ts'
 import { ObjectsError, type ByteRange, type ObjectPage, type Objects } from '../../engine/base/objects.ts'
@@ -9,6 +9,8 @@ export class MemoryObjects implements Objects {
   readonly objects: Map<string, Uint8Array>
   calls = 0
   dieAt: { readonly call: number; readonly isDone: boolean } | undefined
+  /** These calls get no answer. */
+  unanswered: { readonly from: number; readonly to: number; readonly isDone: boolean } | undefined
   pageMax = 3
 
   constructor(objects: Map<string, Uint8Array> = new Map()) {
@@ -50,6 +52,9 @@ export class MemoryObjects implements Objects {
       if (this.calls === dieAt.call && dieAt.isDone) work()
       throw new EngineError('ABORTED', 'the process is dead')
     }
-    return work()
+    const { unanswered } = this
+    if (unanswered === undefined || this.calls < unanswered.from || this.calls > unanswered.to) return work()
+    if (unanswered.isDone) work()
+    throw new ObjectsError('unreachable', 'call', '', 'no answer')
   }
 }

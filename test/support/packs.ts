@@ -1,6 +1,7 @@
 // Stores of packs for tests: with the index on a file system in memory, so that a home can be kept, lost or set back.
 
 import { silentLog } from '../../engine/base/log.ts'
+import type { Random } from '../../engine/base/clock.ts'
 import type { Files } from '../../engine/base/files.ts'
 import type { Objects } from '../../engine/base/objects.ts'
 import type { PackLimits } from '../../engine/blocks/pack-limits.ts'
@@ -16,6 +17,7 @@ export interface TestPacks {
   readonly owner?: string
   readonly takeOver?: boolean
   readonly limits?: Partial<PackLimits>
+  readonly random?: Random
 }
 
 /** Pauses short enough for a test. */
@@ -23,9 +25,9 @@ const retry = { attemptsMax: 4, pauseMs: 2, pauseMsMax: 8, restMs: 0 }
 
 export async function openTestPacks(
   objects: Objects,
-  { files, owner = 'peer-1', takeOver = false, limits }: TestPacks = {},
+  { files, owner = 'peer-1', takeOver = false, limits, random = nodeRandom() }: TestPacks = {},
 ): Promise<SegmentStore> {
-  const world = { clock: nodeClock(), random: nodeRandom(), log: silentLog }
+  const world = { clock: nodeClock(), random, log: silentLog }
   const options = { ...world, objects, files: files ?? new CrashFiles(), directory: '/bucket', owner, node: `node of ${owner}`, takeOver }
   return await openPackStore({ ...options, limits: { retry, ...limits } }, never)
 }
