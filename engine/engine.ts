@@ -147,7 +147,7 @@ function start(
 
   const { promise: stopped, resolve } = Promise.withResolvers<void>()
   const stop = (asleepForMs = 0): void => resolve(own.planSleep(asleepForMs))
-  const nodeProblems = (): readonly Problem[] => describeNodeProblems({ space, cards, pasts, store, presence })
+  const nodeProblems = (): readonly Problem[] => describeNodeProblems({ space, cards, pasts, store, presence, drive: world.homeDrive })
   const stores = { world, index, network, identity, store }
   const traffic = (): Traffic => addTraffic(network.traffic(), lanes?.traffic)
   const parts = { ...stores, folders, inviter, keeper, cards, nodeProblems, traffic, listeners, stop, signal: ending.signal }

@@ -6,7 +6,7 @@ import { openEngine, type Engine } from './engine.ts'
 import type { BucketConfig } from './bucket-config.ts'
 import type { WorldBucket } from './compose/parts.ts'
 import type { NodeConfig } from './config.ts'
-import { homePaths } from './platform/home.ts'
+import { homePaths, weakDriveAt } from './platform/home.ts'
 import { nodeClock } from './platform/node-clock.ts'
 import { nodeFiles } from './platform/node-files.ts'
 import { nodeRandom } from './platform/node-random.ts'
@@ -66,6 +66,7 @@ export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal
         segmentsPath: paths.segments,
         ...(config.bucket === undefined ? {} : { bucket: stack.use(await openBucket(config.bucket)) }),
         bucketPath: paths.bucket,
+        homeDrive: weakDriveAt(config.home, process.platform),
         name: config.name,
         zone: config.zone,
         class: config.class,

@@ -5,6 +5,7 @@
 import type { Clock } from '../base/clock.ts'
 import { errorCodeOf, messageOf } from '../base/errors.ts'
 import { FilesError, type Files } from '../base/files.ts'
+import { whenFree } from '../base/held-names.ts'
 import type { Log } from '../base/log.ts'
 import { throwIfAborted } from '../base/queue.ts'
 import type { Reserve } from '../base/reserve.ts'
@@ -117,7 +118,7 @@ async function compactOne(parts: CompactionParts, victim: SegmentState, signal: 
   }
   throwIfAborted(signal)
   handles.drop(victim.number)
-  files.unlink(segmentPath(directory, victim.number))
+  await whenFree(parts.clock, () => files.unlink(segmentPath(directory, victim.number)))
   table.delete(victim.number)
   await files.syncDirectory(directory)
   table.confirmDeletions()

@@ -3,6 +3,7 @@
 
 import type { Clock } from '../base/clock.ts'
 import { FilesError, type Files } from '../base/files.ts'
+import { whenFree } from '../base/held-names.ts'
 import type { Log } from '../base/log.ts'
 import { decodeManifest, encodeManifest, type Manifest } from './index-manifest.ts'
 import { Run } from './run.ts'
@@ -87,9 +88,9 @@ export class IndexFiles {
 
   /** Makes `runs` the ones that count, then removes the others. Throws FilesError: then either the old ones count or these. */
   async name(runs: readonly number[], body: Uint8Array): Promise<void> {
-    const { files, storeId } = this.#parts
+    const { files, storeId, clock } = this.#parts
     const temp = this.#pathOf(manifestTempName)
-    if (files.lstat(temp) !== undefined) files.unlink(temp)
+    if (files.lstat(temp) !== undefined) await whenFree(clock, () => files.unlink(temp))
     const file = files.open(temp, 'create')
     try {
       file.write(encodeManifest(storeId, runs, body), 0)
@@ -97,7 +98,7 @@ export class IndexFiles {
     } finally {
       file.close()
     }
-    files.rename(temp, this.#pathOf(manifestName))
+    await whenFree(clock, () => files.rename(temp, this.#pathOf(manifestName)))
     await files.syncDirectory(this.#directory)
     for (const number of this.#obsolete) if (!runs.includes(number)) this.#remove(number)
     this.#obsolete.clear()

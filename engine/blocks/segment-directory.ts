@@ -1,5 +1,6 @@
 // The files of one segment store: their names, the marker that says "this is a store", open handles for reading, where the reserve is.
 
+import { equalBytes } from '../base/bytes.ts'
 import { EngineError, messageOf } from '../base/errors.ts'
 import { FilesError, type Files, type OpenFile } from '../base/files.ts'
 import type { Random } from '../base/clock.ts'
@@ -62,7 +63,7 @@ export async function openMarker(parts: { files: Files; directory: string; rando
     if (!create) {
       throw new EngineError(
         'HOME_UNUSABLE',
-        `opening the block store ${directory}: ${isThere ? 'the directory has no store in it' : 'there is no such directory'}, though there was a store before; if it is on a disk that is not mounted, mount it and start again`,
+        `opening the block store ${directory}: ${isThere ? 'the directory has no store in it' : 'there is no such directory'}, though there was a store before; if it is on a disk that is not mounted, mount it and start again. Only where the blocks are gone for good: remove the directory, and they are fetched again`,
       )
     }
     return await createMarker(parts, isThere)
@@ -72,6 +73,17 @@ export async function openMarker(parts: { files: Files; directory: string; rando
     throw new EngineError(code, `opening the block store ${directory}: ${messageOf(error)}; check the disk and its permissions`, {
       cause: error,
     })
+  }
+}
+
+/** Whether the store in the directory is the one with this id; false when that cannot be told. */
+export function isMarkedAs(files: Files, directory: string, storeId: Uint8Array): boolean {
+  try {
+    const known = readMarker(files, directory)
+    return known !== undefined && equalBytes(known, storeId)
+  } catch (error) {
+    if (!(error instanceof FilesError) && !(error instanceof EngineError)) throw error
+    return false
   }
 }
 

@@ -9,7 +9,7 @@ import { Semaphore } from '../base/queue.ts'
 import { Reserve } from '../base/reserve.ts'
 import type { BlockId, FolderId } from '../model/ids.ts'
 import { Allowances } from './allowances.ts'
-import { readBlock } from './block-reader.ts'
+import { readBlock, type BlockRead } from './block-reader.ts'
 import { checkBlocks, closedError } from './checked.ts'
 import { compactSegments, type CompactionParts, type CompactionReport } from './compact.ts'
 import { GroupCommit, type Step } from './group-commit.ts'
@@ -19,7 +19,7 @@ import { rebuildIndex, replaySegments, type RebuildReport } from './rebuild.ts'
 import { heldBlocks, isRecordedAt, summarize, type HeldBlock, type SegmentSummary } from './segment-walk.ts'
 import { markerBytes, recordBytesOf } from './record.ts'
 import { recoverSegments } from './recover.ts'
-import { isFault, openMarker, ReadHandles, reservePath } from './segment-directory.ts'
+import { isFault, isMarkedAs, openMarker, ReadHandles, reservePath } from './segment-directory.ts'
 import { SegmentIndex, type BlockLocation } from './segment-index.ts'
 import { defaultSegmentLimits, type SegmentLimits } from './segment-limits.ts'
 import { SegmentLog } from './segment-log.ts'
@@ -140,6 +140,8 @@ class OpenSegmentStore implements SegmentStore {
   readonly #compactions = new Semaphore(1)
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
+  /** Why nothing can be read; until something is, and the place is the store's. */
+  #offlineReason: string | undefined
   /** The index being made again because it was damaged. */
   #reindexing: Promise<void> | undefined
 
@@ -164,7 +166,15 @@ class OpenSegmentStore implements SegmentStore {
     const { index, handles, storeId } = this.#parts
     const location = index.locate(folder, id)
     if (location === undefined) return undefined
-    const read = readBlock(handles, storeId, folder, id, location)
+    let read: BlockRead
+    try {
+      read = readBlock(handles, storeId, folder, id, location)
+      // Another disk in this one's place damages nothing.
+      if (read.bytes === undefined || this.#offlineReason !== undefined) this.#checkPlace()
+    } catch (error) {
+      if (errorCodeOf(error) === 'DISK_FAILED') this.#offlineReason = messageOf(error)
+      throw error
+    }
     if (read.bytes === undefined) this.#lose(folder, id, location, read.damage)
     return read.bytes
   }
@@ -214,6 +224,7 @@ class OpenSegmentStore implements SegmentStore {
 
   health(): StoreHealth {
     if (this.#closed !== undefined) return { state: 'closed' }
+    if (this.#offlineReason !== undefined) return { state: 'offline', reason: this.#offlineReason }
     const reason = this.#parts.segments.readOnlyReason
     return reason === undefined ? { state: 'ok' } : { state: 'readOnly', reason }
   }
@@ -223,7 +234,10 @@ class OpenSegmentStore implements SegmentStore {
     this.#parts.segments.checkWritable()
     await this.#whenSound()
     const stop = AbortSignal.any([signal, this.#closing.signal])
-    const lose: CompactionParts['lose'] = (folder, id, location, damage) => this.#lose(folder, id, location, damage)
+    const lose: CompactionParts['lose'] = (folder, id, location, damage) => {
+      this.#checkPlace()
+      this.#lose(folder, id, location, damage)
+    }
     const parts = { ...this.#parts, commits: this.#commits, lose }
     return await this.#compactions.hold(() => compactSegments(parts, stop), stop)
   }
@@ -270,6 +284,14 @@ class OpenSegmentStore implements SegmentStore {
     this.#parts.segments.close()
     this.#parts.handles.close()
     await this.#parts.index.close()
+  }
+
+  /** Throws `DISK_FAILED` when the directory is not that of this store any more: what was read there says nothing. */
+  #checkPlace(): void {
+    const { files, directory, storeId } = this.#parts
+    if (!isMarkedAs(files, directory, storeId))
+      throw new EngineError('DISK_FAILED', `reading a block: the block store is not in ${directory} any more; mount its disk there again`)
+    this.#offlineReason = undefined
   }
 
   /**

@@ -4,25 +4,33 @@ import type { Problem } from '../api/controls.ts'
 import type { SegmentStore } from '../blocks/segment-store.ts'
 import type { CardShelf } from './card-box.ts'
 import { doubtProblems } from './absence-problems.ts'
+import type { WeakDrive } from './parts.ts'
 import type { HomeSpace } from './home-space.ts'
 import type { Presence } from './presence.ts'
 
 export interface NodeTroubles {
   readonly space: HomeSpace | undefined
-  readonly cards: CardShelf
+  readonly cards: Pick<CardShelf, 'twin'>
   /** Names of folders of which members know a later past than this node. */
   readonly pasts: ReadonlySet<string>
-  readonly store: SegmentStore
+  readonly store: Pick<SegmentStore, 'health' | 'quarantine'>
+  readonly drive: WeakDrive | undefined
   readonly presence: Pick<Presence, 'doubted' | 'here'>
 }
 
-export function describeNodeProblems({ space, cards, pasts, store, presence }: NodeTroubles): readonly Problem[] {
-  const own = [...(space?.problems() ?? []), ...twinProblems(cards), ...pastProblems(pasts), ...storeProblems(store)]
+export function describeNodeProblems({ space, cards, pasts, store, drive, presence }: NodeTroubles): readonly Problem[] {
+  const own = [
+    ...(space?.problems() ?? []),
+    ...driveProblems(drive),
+    ...twinProblems(cards),
+    ...pastProblems(pasts),
+    ...storeProblems(store),
+  ]
   return [...own, ...doubtProblems(presence.doubted.length, presence.here)]
 }
 
 /** Two nodes of one identity take each other's connections, and each other's place with the members. */
-function twinProblems({ twin }: CardShelf): readonly Problem[] {
+function twinProblems({ twin }: NodeTroubles['cards']): readonly Problem[] {
   if (twin === undefined) return []
   return [
     {
@@ -45,7 +53,19 @@ function pastProblems(folders: ReadonlySet<string>): readonly Problem[] {
   }))
 }
 
-function storeProblems(store: SegmentStore): readonly Problem[] {
+function driveProblems(drive: WeakDrive | undefined): readonly Problem[] {
+  if (drive === undefined) return []
+  return [
+    {
+      code: 'WEAK_DRIVE',
+      severity: 'warning',
+      text: `the home of this node is on a drive formatted as ${drive}, which keeps no journal: a power cut, or pulling it out, can cost more than the last moment.`,
+      next: 'Put the home on a drive formatted as ext4, NTFS, APFS or the like: stop the node, move the directory, start it with the new --home.',
+    },
+  ]
+}
+
+export function storeProblems(store: NodeTroubles['store']): readonly Problem[] {
   const problems: Problem[] = []
   const health = store.health()
   if (health.state === 'readOnly') {
@@ -61,7 +81,7 @@ function storeProblems(store: SegmentStore): readonly Problem[] {
       code: 'STORE_OFFLINE',
       severity: 'error',
       text: `the block store cannot be reached: ${health.reason}. Nothing is taken for lost, and nothing is stored or served meanwhile.`,
-      next: 'Check the network, the storage server and its credentials. It is tried again by itself.',
+      next: 'Check the disk; of object storage the network, the server and the credentials. It is tried again by itself.',
     })
   }
   const damaged = store.quarantine().count

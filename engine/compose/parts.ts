@@ -13,6 +13,9 @@ import type { LaneTable } from '../lane-table.ts'
 import type { DatabaseCare } from './flusher.ts'
 import type { Network } from '../net/network.ts'
 
+/** A file system that may lose what was flushed. */
+export type WeakDrive = 'FAT' | 'exFAT'
+
 export interface WorldBucket {
   readonly objects: Objects
   /** Take the store there over from the node that it belongs to. */
@@ -42,6 +45,8 @@ export interface EngineWorld {
   readonly onDatabaseFlushed?: () => void
   readonly keyPath: string
   readonly segmentsPath: string
+  /** What the home's drive is formatted as, when that promises too little. */
+  readonly homeDrive?: WeakDrive | undefined
   /** Where blocks are instead of on the disk; absent where they are in segments. */
   readonly bucket?: WorldBucket
   /** For what the home knows of a bucket. */

@@ -125,6 +125,27 @@ function refuseInsideFolder(home: string): void {
   }
 }
 
+/** Numbers by which Linux knows them. Other systems have other numbers: nothing is said there. */
+const weakDrives: ReadonlyMap<number, 'FAT' | 'exFAT'> = new Map([
+  [0x4d44, 'FAT'],
+  [0x2011bab0, 'exFAT'],
+])
+
+/** What the drive of a path is formatted as, when a drive of that kind may lose what was flushed; undefined also when it cannot be told. */
+export function weakDriveAt(
+  path: string,
+  platform: NodeJS.Platform,
+  typeOf: (at: string) => number = (at) => statfsSync(at).type,
+): 'FAT' | 'exFAT' | undefined {
+  if (platform !== 'linux') return undefined
+  try {
+    return weakDrives.get(typeOf(path))
+  } catch (error) {
+    if (faultOf(error) === undefined) throw error
+    return undefined
+  }
+}
+
 export interface HomeFacts {
   readonly isOpenToOthers: boolean
   readonly hasDatabase: boolean

@@ -7,6 +7,7 @@ import type { Clock } from '../../engine/base/clock.ts'
 import { EngineError, type ErrorCode } from '../../engine/base/errors.ts'
 import { silentLog } from '../../engine/base/log.ts'
 import type { SegmentLimits } from '../../engine/blocks/segment-limits.ts'
+import { storeProblems } from '../../engine/compose/node-problems.ts'
 import { openSegmentStore } from '../../engine/blocks/segment-store.ts'
 import type { StoredBlock } from '../../engine/blocks/store.ts'
 import { never, openSmallStore, smallLimits, stillClock, testBlock, testFolder, testRandom } from '../support/blocks.ts'
@@ -74,13 +75,18 @@ describe('a sync that fails', () => {
     assert.equal(again.quarantine().count, 0)
   })
 
-  it('scenario T14: twice in a row, makes the store read-only: reads are served, nothing else', async () => {
+  it('scenario T14: always, makes the store read-only within two segments, and a problem: reads are served, nothing else', async () => {
     const files = new CrashFiles()
     const store = await openSmallStore(files)
     await store.put(many(0, 2))
     files.failingSyncs = Infinity
     await assert.rejects(store.put(many(2, 4)), isCode('DISK_FAILED'))
     assert.equal(store.health().state, 'readOnly')
+    assert.ok(files.paths().filter((path) => path.endsWith('.segment')).length <= 2)
+    assert.deepEqual(
+      storeProblems(store).map(({ code, severity }) => [code, severity]),
+      [['STORE_READ_ONLY', 'error']],
+    )
     files.failingSyncs = 0
     await assert.rejects(store.put(many(2, 4)), isCode('STORE_READ_ONLY'))
     await assert.rejects(store.remove(folder, [testBlock(0, 200).id]), isCode('STORE_READ_ONLY'))
@@ -273,16 +279,35 @@ describe('what was not acknowledged', () => {
 })
 
 describe('a disk that goes away or takes no writes', () => {
-  it('scenario T16: loses no block: reads say so, and are answered again when it is back', async () => {
+  it('scenario T16: unplugged at runtime: the store is offline and forgets nothing, and serves again without fetching when it is back', async () => {
     const files = new CrashFiles()
     await using store = await openSmallStore(files)
     await store.put(many(0, 2))
     files.isUnplugged = true
     await assert.rejects(store.get(folder, testBlock(0, 200).id), isCode('DISK_FAILED'))
+    assert.equal(store.health().state, 'offline')
     files.isUnplugged = false
     assert.equal(store.has(folder, testBlock(0, 200).id), true)
     assert.deepEqual(await store.get(folder, testBlock(0, 200).id), testBlock(0, 200).bytes)
+    assert.deepEqual(store.health(), { state: 'ok' })
     assert.equal(store.quarantine().count, 0)
+  })
+
+  it('scenarios T16, T17: another disk in its place at runtime damages nothing: what is read there is not believed', async () => {
+    const files = new CrashFiles()
+    await using store = await openSmallStore(files, { openSegmentsMax: 1 })
+    await store.put(many(0, 2))
+    const marker = files.bytesOf('/store/store').slice()
+    const segment = files.bytesOf('/store/0000000001.segment').slice()
+    files.bytesOf('/store/store')[20] = 0x77
+    files.bytesOf('/store/0000000001.segment').fill(0x55, 64)
+    for (let tries = 0; tries < 2; tries++) await assert.rejects(store.get(folder, testBlock(0, 200).id), isCode('DISK_FAILED'))
+    assert.equal(store.health().state, 'offline')
+    assert.equal(store.has(folder, testBlock(0, 200).id), true)
+    files.bytesOf('/store/store').set(marker)
+    files.bytesOf('/store/0000000001.segment').set(segment)
+    assert.deepEqual(await store.get(folder, testBlock(0, 200).id), testBlock(0, 200).bytes)
+    assert.deepEqual([store.health().state, store.quarantine().count], ['ok', 0])
   })
 
   it('scenario T16: read-only from the start gives a store that serves reads', async () => {
