@@ -166,6 +166,7 @@ const memberStatus = z.object({
   connected: z.boolean(),
   retired: z.boolean(),
   absence: z.enum(['here', 'asleep', 'offline', 'away', 'overdue', 'lost']),
+  needs: count.exactOptional(),
   lastSeenMs: z.number().exactOptional(),
 })
 

@@ -328,6 +328,8 @@ export interface MemberStatus {
    * without it gets more. 'lost': its copies are made anew.
    */
   readonly absence: 'here' | 'asleep' | 'offline' | 'away' | 'overdue' | 'lost'
+  /** What it has still to fetch or to apply, as it told last: paths, or blocks of a host. Absent while it is not connected. */
+  readonly needs?: number
   /** Milliseconds since 1970; absent when never seen. */
   readonly lastSeenMs?: number
 }

@@ -13,6 +13,7 @@ export function listMembers({ network, cards, index, world }: BirthParts, runtim
   return runtime.log.members.map(({ peer, name, role, isRetired }): MemberStatus => {
     const isSelf = peer === network.self
     const card = cards.cardOf(peer)
+    const needs = runtime.work.exchange.subscribers.get(peer)?.needs
     const lastSeenMs = isSelf || connected.includes(peer) ? world.clock.nowMs() : index.peers.get(peer)?.lastSeenMs
     return {
       id: peer,
@@ -23,6 +24,7 @@ export function listMembers({ network, cards, index, world }: BirthParts, runtim
       connected: isSelf || connected.includes(peer),
       retired: isRetired,
       absence: isSelf ? 'here' : runtime.work.copies.absence.degreeOf(peer),
+      ...(needs === undefined ? {} : { needs }),
       ...(lastSeenMs === undefined ? {} : { lastSeenMs }),
     }
   })

@@ -142,6 +142,42 @@ describe('repair', () => {
     assert.deepEqual(stage.asked, [keys[1], keys[2], keys[0]])
   })
 
+  it('scenario T21: two of three lost at once: what has one copy left comes before everything else, then what is in one place', async () => {
+    using stage = new Stage()
+    const outlooks = [
+      { copies: 2, zones: 2, isSteady: true },
+      { copies: 1, zones: 1, isSteady: true },
+      { copies: 2, zones: 1, isSteady: true },
+      { copies: 1, zones: 1, isSteady: false },
+      { copies: 3, zones: 1, isSteady: false },
+    ]
+    const keys = outlooks.map((_, at) => stage.write(`${at}`, `content of ${at}`))
+    for (const [at, outlook] of outlooks.entries()) stage.ranks.set(at + 1, repairRank(outlook))
+    await stage.settle()
+    assert.deepEqual(
+      stage.asked.map((key) => keys.indexOf(key)),
+      [3, 1, 2, 0, 4],
+    )
+  })
+
+  it('scenario T22: all three copies lost for some blocks: nothing else is blocked, and they are healed when an old device returns', async () => {
+    using stage = new Stage()
+    const keys = ['a', 'lost', 'c'].map((path) => stage.write(path, `content of ${path}`))
+    const lost = present(keys[1], 'a key')
+    const old = present(stage.theirs.get(lost), 'a block')
+    stage.theirs.delete(lost)
+    stage.ranks.set(2, repairRank({ copies: 0, zones: 0, isSteady: false }))
+    await stage.settle()
+    assert.deepEqual(
+      keys.map((key) => stage.has(key)),
+      [true, false, true],
+    )
+    assert.equal(stage.repair.isWaiting, true)
+    stage.theirs.set(lost, old)
+    await stage.settle()
+    assert.equal(stage.has(lost), true)
+  })
+
   it('leaves the link alone after each request in proportion to how long that took, but for what one member alone holds', async () => {
     for (const [copies, pauseMs] of [
       [2, 700],

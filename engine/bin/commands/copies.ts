@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError } from 'commander'
 import type { Command } from 'commander'
-import type { CopiesList, PeerStatus } from '../../api/controls.ts'
+import type { CopiesList, MemberStatus } from '../../api/controls.ts'
 import { openSession, withExamples } from '../cli.ts'
 import type { Cli } from '../cli.ts'
 import { folderArgument } from '../paths.ts'
@@ -31,15 +31,19 @@ export function addCopiesCommand(program: Command, cli: Cli): void {
         ...(limit === undefined ? {} : { limit }),
       }
       const list = await client.call('copies', { folder, ...wanted })
-      const { peers } = await client.call('peers', {})
+      const { members } = await client.call('members', { folder })
       const { peerId } = await client.call('identity', {})
-      print({ folder: typed, ...list }, copiesText(list, namesOf(peers, peerId)))
+      print({ folder: typed, ...list }, copiesText(list, namesOf(members, peerId)))
     },
   )
 }
 
-function namesOf(peers: readonly PeerStatus[], self: string): ReadonlyMap<string, string> {
-  return new Map([[self, 'this node'], ...peers.map(({ id, name }): [string, string] => [id, name === '' ? id : name])])
+function namesOf(members: readonly MemberStatus[], self: string): ReadonlyMap<string, string> {
+  const named = members.map(({ id, name, absence }): [string, string] => {
+    const text = name === '' ? id : name
+    return [id, absence === 'here' ? text : `${text} (${absence})`]
+  })
+  return new Map([...named, [self, 'this node']])
 }
 
 function copiesText({ files, total, targetCopies }: CopiesList, names: ReadonlyMap<string, string>): string {

@@ -33,13 +33,17 @@ export function addMemberCommand(program: Command, cli: Cli): void {
   })
 }
 
+function connectedText(needs: number): string {
+  return needs === 0 ? 'connected' : `connected, ${needs} to get`
+}
+
 function membersText(members: readonly MemberStatus[]): string {
-  const rows = members.map(({ name, role, zone, class: nodeClass, connected, retired, absence, id }) => [
+  const rows = members.map(({ name, role, zone, class: nodeClass, connected, retired, absence, needs = 0, id }) => [
     printable(name),
     role,
     nodeClass,
     printable(zone),
-    retired ? 'retired' : connected ? 'connected' : absence === 'here' ? 'not connected' : absence,
+    retired ? 'retired' : connected ? connectedText(needs) : absence === 'here' ? 'not connected' : absence,
     id,
   ])
   return columnsText(rows, '  ')

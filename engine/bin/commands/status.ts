@@ -59,9 +59,10 @@ export function foldersText(folders: readonly FolderStatus[]): string {
 }
 
 /** The fewest copies that anything has; how many things have too few, when there are such. */
-function copiesText({ target, min, below }: FolderStatus['copies']): string {
+function copiesText({ target, min, below, single }: FolderStatus['copies']): string {
   const few = below === 0 ? '' : `, ${below} below`
-  return `${min} of ${countText(target, 'copy', 'copies')}${few}`
+  const risk = single === 0 || target === 1 ? '' : `, ${single} at risk`
+  return `${min} of ${countText(target, 'copy', 'copies')}${few}${risk}`
 }
 
 function contentText({ files, bytes, stored }: FolderStatus): string {
