@@ -4,6 +4,7 @@
 import type { Controls, Problem } from './api/controls.ts'
 import { equalBytes } from './base/bytes.ts'
 import { EngineError, errorCodeOf, messageOf } from './base/errors.ts'
+import type { Files } from './base/files.ts'
 import { Coalescer } from './base/queue.ts'
 import { segmentBytesFor } from './blocks/segment-limits.ts'
 import { openPackStore } from './blocks/pack-store.ts'
@@ -222,10 +223,28 @@ async function openStore(world: EngineWorld, identity: Identity, signal: AbortSi
     return await openPackStore({ ...options, ...bucket }, signal)
   }
   if (files.lstat(bucketPath) !== undefined) throw otherPlaceError('its blocks are in object storage; start with the --store that it had')
-  const create = files.lstat(directory) === undefined
-  if (create) files.makeDirectory(directory, 0o700)
-  const limits = { segmentBytes: segmentBytesFor(files.freeBytes(directory)) }
-  return openSegmentStore({ files, directory, clock, random, log, create, limits }, signal)
+  const isNew = await beginStore(files, world.home, directory)
+  const limits = { segmentBytes: segmentBytesFor(files.freeBytes(files.lstat(directory) === undefined ? world.home : directory)) }
+  const store = await openSegmentStore({ files, directory, clock, random, log, create: isNew, limits }, signal)
+  if (isNew) files.unlink(newStorePath(directory))
+  return store
+}
+
+/**
+ * Whether the block store is to be made. A file says so until it is: else whoever dies between the making of the directory and of its marker
+ * would leave what looks like an unmounted disk, and be refused for ever.
+ */
+async function beginStore(files: Files, home: string, directory: string): Promise<boolean> {
+  const path = newStorePath(directory)
+  if (files.lstat(path) !== undefined) return true
+  if (files.lstat(directory) !== undefined) return false
+  files.open(path, 'create').close()
+  await files.syncDirectory(home)
+  return true
+}
+
+function newStorePath(directory: string): string {
+  return `${directory}.new`
 }
 
 function otherPlaceError(why: string): EngineError {

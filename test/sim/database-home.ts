@@ -7,7 +7,7 @@
 
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 import type { SeededRandom } from '../support/seeded-random.ts'
 import { closeConnections } from './database-gate.ts'
@@ -95,6 +95,16 @@ export class DatabaseHome {
     const backup = join(directory, databaseName)
     copyDatabase(this.path, backup)
     return backup
+  }
+
+  /** What is committed now, in a copy that is gone afterwards: reading it disturbs nobody. */
+  readCopy<T>(read: (path: string) => T): T {
+    const copy = this.backUp()
+    try {
+      return read(copy)
+    } finally {
+      rmSync(dirname(copy), { recursive: true, force: true })
+    }
   }
 
   restore(backup: string): void {

@@ -4,6 +4,8 @@ import { ignoreFileName } from '../../engine/disk/limits.ts'
 import type { SeededRandom } from '../support/seeded-random.ts'
 import { drawContent, drawDirectory, drawPath } from './contents.ts'
 import { drawAccident } from './draw-accidents.ts'
+import { drawPlanted, drawOnHost } from './draw-hosts.ts'
+import type { Fleet } from './fleet.ts'
 import type { SimNode } from './node.ts'
 import type { Person } from './person.ts'
 import type { Deed, Step } from './script.ts'
@@ -23,8 +25,10 @@ export class StepSource {
   readonly #random: SeededRandom
   readonly #people: readonly Person[]
   readonly #weights: Weights
+  readonly #fleet: Fleet
 
-  constructor(random: SeededRandom, people: readonly Person[], weights: Weights) {
+  constructor(random: SeededRandom, people: readonly Person[], weights: Weights, fleet: Fleet) {
+    this.#fleet = fleet
     this.#random = random
     this.#people = people
     this.#weights = weights
@@ -87,7 +91,11 @@ export class StepSource {
         if (path === undefined) return []
         return [name === 'removeTree' ? { do: 'remove', path } : { do: 'rename', path, to: drawDirectory(this.#random) }]
       }
+      case 'plant':
+        return [{ do: 'write', ...drawPlanted(this.#random) }]
       default: {
+        const onHost = drawOnHost(this.#random, name, this.#fleet, this.#people)
+        if (onHost !== undefined) return onHost
         const accident = drawAccident(this.#random, name, { node: person.node, nodes: this.#nodes() })
         return accident ?? this.#onFile(person, name)
       }
@@ -179,7 +187,7 @@ export class StepSource {
   }
 
   #nodes(): readonly SimNode[] {
-    return this.#people.filter(({ isMember }) => isMember).map(({ node }) => node)
+    return [...this.#people.filter(({ isMember }) => isMember), ...this.#fleet.present].map(({ node }) => node)
   }
 }
 

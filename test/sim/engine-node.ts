@@ -6,7 +6,7 @@ import type { NodeWorld, OpenedNode } from './node.ts'
 
 /** Opens a node of the engine in `world`. */
 export async function openEngineNode(world: NodeWorld): Promise<OpenedNode> {
-  const { clock, random, files, log, openWatcher, homePath, databasePath, name } = world
+  const { clock, random, files, log, openWatcher, homePath, databasePath, name, card } = world
   return openEngine(
     {
       clock,
@@ -33,9 +33,9 @@ export async function openEngineNode(world: NodeWorld): Promise<OpenedNode> {
       segmentsPath: `${homePath}/segments`,
       bucketPath: `${homePath}/bucket`,
       name,
-      zone: 'home',
-      class: 'daily',
-      capacityBytes: 0,
+      zone: card.zone,
+      class: card.class,
+      capacityBytes: card.capacityBytes,
       version: '0.0.0',
     },
     new AbortController().signal,

@@ -7,6 +7,7 @@ import { FilesError, type Files } from '../../engine/base/files.ts'
 import type { Jobs, JobTable } from '../../engine/base/jobs.ts'
 import type { Log } from '../../engine/base/log.ts'
 import type { OpenWatcher } from '../../engine/disk/watch.ts'
+import type { NodeClass } from '../../engine/model/folder.ts'
 import type { PeerId } from '../../engine/model/ids.ts'
 import type { Network } from '../../engine/net/network.ts'
 import type { SeededRandom } from '../support/seeded-random.ts'
@@ -40,6 +41,8 @@ export interface NodeWorld {
   /** A flush begins; the result is called when it has ended. */
   readonly beginDatabaseFlush: () => () => void
   readonly log: Log
+  /** What the node says of itself. */
+  readonly card: CardFacts
   readonly openWatcher: OpenWatcher
   openNetwork(self: PeerId): Network
   makeJobs<Table extends JobTable>(table: Table): Jobs<Table>
@@ -51,8 +54,18 @@ export interface OpenedNode extends AsyncDisposable {
 
 export type OpenNode = (world: NodeWorld) => Promise<OpenedNode>
 
+/** Of a node's card. */
+export interface CardFacts {
+  readonly zone: string
+  readonly class: NodeClass
+  readonly capacityBytes: number
+}
+
+const homeCard: CardFacts = { zone: 'home', class: 'daily', capacityBytes: 0 }
+
 export interface MachineOptions {
   readonly name: string
+  readonly card?: CardFacts | undefined
   readonly rules?: NameRules
   readonly capacityBytes?: number
   readonly granularityUs?: number
@@ -87,6 +100,8 @@ export interface SimNode extends Disposable {
   crash(): void
   /** Resolves when the process that runs now has ended, in whatever way; never when none runs. */
   died(): Promise<'died'>
+  /** The block store is gone, with its directory. No process may run. */
+  wipeStore(): void
   /** Puts a copy of home and index aside; false when there is no index yet. */
   backUpHome(): boolean
   readonly hasBackup: boolean
@@ -214,6 +229,11 @@ export class SimMachine implements SimNode {
     return await new Promise((resolve) => this.#life?.onEnd(() => resolve('died')))
   }
 
+  wipeStore(): void {
+    if (this.isRunning) throw new Error(`${this.name} cannot lose its store while it runs`)
+    if (this.user.lstat(`${homePath}/segments`) !== undefined) this.user.remove(`${homePath}/segments`)
+  }
+
   get hasBackup(): boolean {
     return this.#backup !== undefined
   }
@@ -266,6 +286,7 @@ export class SimMachine implements SimNode {
     const jobParts = { files, scheduler, random: random.fork('jobs'), life, width: this.#options.jobWidth ?? 2 }
     return {
       name: this.name,
+      card: this.#options.card ?? homeCard,
       clock: new SimClock(scheduler, this.wall, this.name, life),
       random: random.fork('engine'),
       files,

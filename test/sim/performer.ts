@@ -2,6 +2,9 @@
 
 import { EngineError } from '../../engine/base/errors.ts'
 import { FilesError } from '../../engine/base/files.ts'
+import type { CopiesOracle } from './copies-oracle.ts'
+import type { Fleet } from './fleet.ts'
+import { doToHost } from './host-deeds.ts'
 import type { SimNode } from './node.ts'
 import { SimCrash } from './life.ts'
 import type { Oracle } from './oracle.ts'
@@ -17,10 +20,21 @@ const { signal } = new AbortController()
 const shortensHistory: ReadonlySet<string> = new Set(['clock', 'room', 'loseDatabase', 'restore'])
 
 const joinAttemptsMax = 5
+/** How many copies are looked at while time passes between two steps. */
+const looksBetweenMax = 4
+
+/** Of a world with hosts. */
+export interface Hosting {
+  readonly fleet: Fleet
+  readonly copies: CopiesOracle
+  /** How many copies there are to be from the beginning. */
+  readonly target: number | undefined
+}
 
 export class Performer {
   readonly #world: World
   readonly #oracle: Oracle
+  readonly #hosting: Hosting | undefined
   /** Starts and joinings under way, by node: at rest there are none. */
   readonly #busy = new Map<SimNode, Promise<void>>()
   /** What `open` threw where nobody waited for it; thrown on at the next step. */
@@ -28,9 +42,10 @@ export class Performer {
   /** Calls that change a drive since an accident was last armed there. */
   #callsSinceArmed = 0
 
-  constructor(world: World, oracle: Oracle) {
+  constructor(world: World, oracle: Oracle, hosting?: Hosting) {
     this.#world = world
     this.#oracle = oracle
+    this.#hosting = hosting
   }
 
   /** Since the last `killInCall` or `crashInCall`, also when that never struck. */
@@ -40,56 +55,85 @@ export class Performer {
 
   /** All but the late nodes start, the first begins the folder, the others join it, each by a link of its own. */
   async begin(): Promise<void> {
-    const members = this.#oracle.members
-    for (const { node } of members) await this.#settle(node.start(), `first start of ${node.name}`)
-    const [first, ...others] = members
-    const owner = first?.node.controls
+    const machines = this.#machines
+    for (const node of machines) await this.#settle(node.start(), `first start of ${node.name}`)
+    const [first, ...others] = machines
+    const owner = first?.controls
     if (first === undefined || owner === undefined) throw new Error('a world needs a first node that runs')
-    await this.#settle(owner.addFolder({ path: first.node.folderPath, name: 'Folder' }), 'adding the folder')
-    for (const { node } of others) await this.#settle(this.#join(node), `${node.name} joins`)
+    const copies = this.#hosting?.target
+    const folder = { path: first.folderPath, name: 'Folder', ...(copies === undefined ? {} : { copies }) }
+    await this.#settle(owner.addFolder(folder), 'adding the folder')
+    for (const node of others) await this.#settle(this.#join(node), `${node.name} joins`)
+  }
+
+  /** Of all that take part and are not gone for good: those that read first. */
+  get #machines(): readonly SimNode[] {
+    return [...this.#oracle.members.map(({ node }) => node), ...(this.#hosting?.fleet.present.map(({ node }) => node) ?? [])]
   }
 
   /** Whether it could be done. */
   async perform(step: Step): Promise<boolean> {
     this.#throwFailedStarts()
-    if (step.afterMs > 0) await this.#world.scheduler.runFor(step.afterMs)
+    if (step.afterMs > 0) await this.#pass(step.afterMs)
     const person = this.#oracle.people.find(({ node }) => node.name === step.on)
+    const node = this.#world.nodes.find(({ name }) => name === step.on)
     const asPerson = person === undefined ? undefined : doAsPerson(person, step)
     if (asPerson === true && person !== undefined) this.#oracle.look(person.node)
     if (step.do === 'rot' && person !== undefined) this.#oracle.excuseHistory(person.node) // blocks of what is past may be in that file alone
-    const isDone = asPerson ?? (person !== undefined && (await this.#onNode(person, step)))
+    const isDone = asPerson ?? (node !== undefined && (await this.#onNode(node, step)))
     this.#world.scheduler.note(`* ${describeStep(step)}${isDone ? '' : ' (not possible now)'}`)
+    await this.#look()
     return isDone
+  }
+
+  /** Lets time pass; where there are hosts, copies are looked at a few times on the way. */
+  async #pass(durationMs: number): Promise<void> {
+    const pieces = this.#hosting === undefined ? 1 : looksBetweenMax
+    for (let piece = 1; piece <= pieces; piece++) {
+      await this.#world.scheduler.runFor(durationMs / pieces)
+      if (piece < pieces) await this.#look()
+    }
+  }
+
+  async #look(): Promise<void> {
+    await this.#hosting?.copies.look((work) => this.#settle(work, 'listing copies'))
   }
 
   /** Ends every disturbance: links up, room on the drives, all members running, folders resumed. */
   async calm(): Promise<void> {
     this.#world.fabric.heal()
-    for (const { node } of this.#oracle.members) {
+    for (const node of this.#machines) {
       node.faults.clear()
       node.disk.leaveRoom({})
     }
     await this.#revive()
-    for (const { node } of this.#oracle.members) {
+    for (const node of this.#machines) {
       if (node.controls?.folders().length === 0) await this.#settle(this.#joinAtLast(node), `${node.name} joins`)
       const { controls } = node
       if (controls === undefined) throw new Error(`${node.name} did not come up`)
       for (const folder of controls.folders()) if (folder.state === 'paused') await this.#settle(controls.resumeFolder(folder.id), 'resume')
     }
+    await this.#giveUpLost()
+  }
+
+  /** Whose machine is gone is told to be: nobody waits for it any more. */
+  async #giveUpLost(): Promise<void> {
+    const lost = this.#hosting?.fleet.all.filter(({ isLost, isRetired }) => isLost && !isRetired) ?? []
+    const owner = this.#owner()?.name
+    for (const { node } of lost) if (owner !== undefined) await this.perform({ do: 'retire', on: owner, peer: node.name, afterMs: 0 })
   }
 
   /** All members run, and no accident is armed any more. */
   async #revive(): Promise<void> {
-    for (const { node } of this.#oracle.members) node.faults.beforeCall(undefined)
-    for (const { node } of this.#oracle.members) {
+    for (const node of this.#machines) node.faults.beforeCall(undefined)
+    for (const node of this.#machines) {
       await this.#finish(node)
       if (!node.isRunning) await this.#settle(node.start(), `start of ${node.name}`)
       this.#throwFailedStarts()
     }
   }
 
-  async #onNode(person: Person, step: Step): Promise<boolean> {
-    const { node } = person
+  async #onNode(node: SimNode, step: Step): Promise<boolean> {
     if (shortensHistory.has(step.do)) this.#oracle.excuseHistory(node)
     switch (step.do) {
       case 'pause':
@@ -105,11 +149,11 @@ export class Performer {
       case 'crashInCall':
         return this.#strikeInCall(node, step.do === 'killInCall' ? 'kill' : 'crash', step.calls)
       case 'join':
-        return this.#joinLate(person)
+        return this.#joinLate(node)
       case 'loseDatabase':
       case 'backUp':
       case 'restore':
-        return this.#home(person, step.do)
+        return this.#home(node, step.do)
       case 'trouble':
         node.faults.add({
           path: step.where === 'home' ? node.homePath : node.folderPath,
@@ -152,8 +196,18 @@ export class Performer {
         await awaitAgreement(this.#world, this.#oracle)
         return true
       default:
-        return false
+        return await this.#onCopies(node, step)
     }
+  }
+
+  async #onCopies(node: SimNode, step: Step): Promise<boolean> {
+    const hosting = this.#hosting
+    if (hosting === undefined || this.#busy.has(node)) return false
+    const peerNode = 'peer' in step ? this.#world.nodes.find(({ name }) => name === step.peer) : undefined
+    const deed = doToHost({ ...hosting, scheduler: this.#world.scheduler }, node, peerNode, step)
+    const outcome = await this.#settle(Promise.race([deed.catch(refusalOf), node.died()]), step.do)
+    if (outcome instanceof Error) this.#world.scheduler.note(`${node.name} could not ${step.do}: ${outcome.message}`)
+    return outcome === true
   }
 
   async #pauseOrResume(node: SimNode, name: 'pause' | 'resume'): Promise<boolean> {
@@ -196,7 +250,7 @@ export class Performer {
     if (!node.isRunning) return false
     if (how === 'kill') node.kill()
     else node.crash()
-    this.#oracle.recheck(node)
+    if (this.#personOf(node) !== undefined) this.#oracle.recheck(node)
     return true
   }
 
@@ -212,21 +266,27 @@ export class Performer {
     return true
   }
 
-  #joinLate(person: Person): boolean {
-    if (this.#isMember(person.node)) return false
-    person.enrol()
-    this.#inBackground(person.node, this.#startAndJoin(person.node))
+  #joinLate(node: SimNode): boolean {
+    const host = this.#hosting?.fleet.of(node)
+    if (this.#isMember(node) || host?.isLost === true) return false
+    if (host === undefined) this.#personOf(node)?.enrol()
+    else host.isMember = true
+    this.#inBackground(node, this.#startAndJoin(node))
     return true
   }
 
-  #home(person: Person, what: 'loseDatabase' | 'backUp' | 'restore'): boolean {
-    const { node } = person
+  #personOf(node: SimNode): Person | undefined {
+    return this.#oracle.people.find((person) => person.node === node)
+  }
+
+  #home(node: SimNode, what: 'loseDatabase' | 'backUp' | 'restore'): boolean {
     if (this.#busy.has(node) || !this.#isMember(node)) return false
     if (what === 'backUp') return node.backUpHome()
     if (what === 'restore' && !node.hasBackup) return false
     node.kill()
     if (what === 'loseDatabase') node.database.lose()
-    else node.restoreHome()
+    else if (this.#hosting === undefined) node.restoreHome()
+    else this.#hosting.copies.afflict(node, 'store', () => node.restoreHome())
     return true
   }
 
@@ -255,12 +315,19 @@ export class Performer {
   }
 
   async #join(node: SimNode): Promise<void> {
-    const inviter = this.#oracle.members.find((one) => one.node !== node && one.node.controls?.folders()[0]?.role === 'owner')?.node
+    const inviter = this.#owner(node)
     const folder = inviter?.controls?.folders()[0]
     if (inviter?.controls === undefined || folder === undefined) throw new EngineError('PEER_UNREACHABLE', 'nobody is there who can invite')
-    const shared = await Promise.race([inviter.controls.share({ folder: folder.id, role: 'write' }), inviter.died()])
+    const host = this.#hosting?.fleet.of(node)?.setup
+    const role = host === undefined ? 'write' : 'host'
+    const shared = await Promise.race([inviter.controls.share({ folder: folder.id, role }), inviter.died()])
     if (shared === 'died') throw new EngineError('PEER_UNREACHABLE', 'who was to invite died')
-    await node.controls?.join({ link: shared.link, path: node.folderPath }, signal)
+    await node.controls?.join({ link: shared.link, ...(host === undefined ? { path: node.folderPath } : { keep: host.keep }) }, signal)
+  }
+
+  /** A running one, of the first that there is. */
+  #owner(but?: SimNode): SimNode | undefined {
+    return this.#oracle.members.find(({ node }) => node !== but && node.controls?.folders()[0]?.role === 'owner')?.node
   }
 
   #inBackground(node: SimNode, starting: Promise<void>): void {
@@ -275,7 +342,7 @@ export class Performer {
   }
 
   #isMember(node: SimNode): boolean {
-    return this.#oracle.members.some((one) => one.node === node)
+    return this.#machines.includes(node)
   }
 
   #throwFailedStarts(): void {

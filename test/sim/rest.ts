@@ -1,5 +1,6 @@
 // How a simulated world comes to rest: in bounded time all members show the same, and stay so.
 
+import type { CopiesOracle } from './copies-oracle.ts'
 import { OracleViolation, type Oracle } from './oracle.ts'
 import type { Scheduler } from './scheduler.ts'
 import { faithfulWatching } from './watcher.ts'
@@ -10,6 +11,8 @@ const agreeWithinMs = 900_000
 const lookEveryMs = 500
 /** Nothing may move any more for this long once nodes agree. */
 const quietMs = 120_000
+const copiesWithinMs = 1_800_000
+const linesMax = 10
 /** The same in the middle of a script. */
 const pauseMs = 3000
 
@@ -24,6 +27,27 @@ export async function comeToRest(world: World, oracle: Oracle): Promise<void> {
   }
   if (oracle.hasDecay) await verifyAll(world, oracle, signal)
   await awaitAgreement(world, oracle, quietMs)
+}
+
+/** Throws OracleViolation when the copies do not come to be as they are to be, or go on moving. */
+export async function restCopies(scheduler: Scheduler, copies: CopiesOracle): Promise<void> {
+  const endUs = scheduler.nowUs + copiesWithinMs * 1000
+  const look = (): Promise<void> => copies.look((work) => scheduler.settle(work, limits, 'listing copies'))
+  for (let lacking = copies.shortfalls(); lacking.length > 0; lacking = copies.shortfalls()) {
+    if (scheduler.nowUs >= endUs) {
+      const more = lacking.length > linesMax ? [`and ${lacking.length - linesMax} more`] : []
+      throw new OracleViolation(`copies lack at rest:\n  ${[...lacking.slice(0, linesMax), ...more].join('\n  ')}`)
+    }
+    await scheduler.runFor(lookEveryMs, limits.stepsMax)
+    await look()
+  }
+  const before = copies.whereabouts()
+  await scheduler.runFor(quietMs, limits.stepsMax)
+  await look()
+  const lacking = copies.shortfalls()
+  if (lacking.length > 0) throw new OracleViolation(`copies do not last:\n  ${lacking.slice(0, linesMax).join('\n  ')}`)
+  if (copies.whereabouts() !== before) throw new OracleViolation('blocks move though every copy is there')
+  copies.checkSecrets()
 }
 
 /** All members read all that they have. */

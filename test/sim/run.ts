@@ -1,6 +1,6 @@
 // `npm run sim`: fixed seeds and scripts that once failed. `-- --seed N` replays one with its trace; `-- --script FILE` a script;
 // `-- --minutes M` explores new seeds; `--shrink` makes what fails short;
-// `--with loseDatabase,apple` draws actions or drives that are not drawn by themselves; `-- --crash-points` is the full sweep.
+// `--hosts` is worlds with hosts; `--with loseDatabase,apple` draws actions or drives that are not drawn by themselves; `-- --crash-points` is the full sweep.
 // Every seed runs twice and must give the same trace: a difference is a fault of its own.
 
 import { spawnSync } from 'node:child_process'
@@ -15,15 +15,16 @@ import { openEngineNode } from './engine-node.ts'
 import { foundScripts } from './found.ts'
 import { SimCrash } from './life.ts'
 import { formatScript, parseScript, type Script } from './script.ts'
-import { fixedSeeds } from './seeds.ts'
+import { fixedHostSeeds, fixedSeeds } from './seeds.ts'
 import { kindOfFailure, shrink } from './shrink.ts'
 import { isNamesKind } from './setup.ts'
 import { replay, simulate, type Simulation, type SimulationResult } from './simulate.ts'
-import { allSetups, allWeights } from './weights.ts'
+import { allSetups, allWeights, hostedWeights } from './weights.ts'
 
 const exploreFrom = 1_000_000
 const minuteMs = 60_000
 const extraWeight = 3
+const hostsOption = ' --hosts'
 
 interface Run {
   readonly name: string
@@ -43,15 +44,24 @@ function ofSeed(seed: number, extra: Extra): Run {
 /** What else is drawn: `--with rot,apple`. */
 interface Extra {
   readonly option: string
-  readonly draw: Pick<Simulation, 'weights' | 'setups'>
+  readonly draw: Pick<Simulation, 'weights' | 'setups' | 'hasHosts'>
 }
 
-function parseExtra(text: string): Extra {
+function parseExtra(text: string, hasHosts: boolean): Extra {
   const given = text.split(',').filter((name) => name !== '')
+  if (hasHosts) return ofHosts(text, given)
   const names = given.filter(isNamesKind)
   const actions = given.filter((name) => !isNamesKind(name)).map((name) => [name, extraWeight])
   const setups = names.length === 0 ? allSetups : { ...allSetups, names: Object.fromEntries(names.map((name) => [name, 1])) }
   return { option: text === '' ? '' : ` --with ${text}`, draw: { weights: { ...allWeights, ...Object.fromEntries(actions) }, setups } }
+}
+
+function ofHosts(text: string, given: readonly string[]): Extra {
+  const option = `${hostsOption}${text === '' ? '' : ` --with ${text}`}`
+  return {
+    option,
+    draw: { hasHosts: true, weights: { ...hostedWeights, ...Object.fromEntries(given.map((name) => [name, extraWeight])) } },
+  }
 }
 
 function ofScript(name: string, script: Script): Run {
@@ -137,12 +147,12 @@ async function sweep(): Promise<boolean> {
 const seedsPerProcess = 20
 
 /** New seeds for so long, in processes of their own, one after the other. */
-function explore(from: number, minutes: number, drawn: string | undefined): boolean {
+function explore(from: number, minutes: number, drawn: readonly string[]): boolean {
   const endMs = performance.now() + minutes * minuteMs
   const [, script] = process.argv
   const failed: number[] = []
   for (let seed = from; performance.now() < endMs; seed += seedsPerProcess) {
-    const words = ['--from', String(seed), '--count', String(seedsPerProcess), ...(drawn === undefined ? [] : ['--with', drawn])]
+    const words = ['--from', String(seed), '--count', String(seedsPerProcess), ...drawn]
     const { status } = spawnSync(process.execPath, [...process.execArgv, script ?? '', ...words], { stdio: 'inherit' })
     if (status !== 0) failed.push(seed)
   }
@@ -153,9 +163,19 @@ function explore(from: number, minutes: number, drawn: string | undefined): bool
 async function main(): Promise<boolean> {
   const text = { type: 'string' } as const
   const flag = { type: 'boolean', default: false } as const
-  const options = { seed: text, script: text, minutes: text, from: text, with: text, count: text, shrink: flag, 'crash-points': flag }
+  const options = {
+    seed: text,
+    script: text,
+    minutes: text,
+    from: text,
+    with: text,
+    count: text,
+    shrink: flag,
+    hosts: flag,
+    'crash-points': flag,
+  }
   const { values } = parseArgs({ options })
-  const extra = parseExtra(values.with ?? '')
+  const extra = parseExtra(values.with ?? '', values.hosts)
   if (values['crash-points']) return await sweep()
   const one =
     values.seed !== undefined
@@ -175,14 +195,16 @@ async function main(): Promise<boolean> {
   }
   if (values.minutes !== undefined) {
     const from = Number(values.from ?? exploreFrom + (Date.now() % exploreFrom))
-    return explore(from, Number(values.minutes), values.with)
+    const drawn = [...(values.hosts ? ['--hosts'] : []), ...(values.with === undefined ? [] : ['--with', values.with])]
+    return explore(from, Number(values.minutes), drawn)
   }
   if (values.count !== undefined) {
     const from = Number(values.from)
     return await runAll(Array.from({ length: Number(values.count) }, (_, at) => ofSeed(from + at, extra)))
   }
   return await runAll([
-    ...fixedSeeds.map((seed) => ofSeed(seed, extra)),
+    ...(values.hosts ? [] : fixedSeeds.map((seed) => ofSeed(seed, extra))),
+    ...fixedHostSeeds.map((seed) => ofSeed(seed, parseExtra(values.with ?? '', true))),
     ...foundScripts().map(({ path, script }) => ofScript(path, script)),
   ])
 }

@@ -4,6 +4,7 @@
 import { utf8 } from '../../engine/base/bytes.ts'
 import type { FilesFault } from '../../engine/base/files.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
+import type { Keep, NodeClass } from '../../engine/model/folder.ts'
 import type { CallName } from './disk-gate.ts'
 
 /** Bytes by recipe: equal recipes, equal bytes. */
@@ -39,6 +40,19 @@ type NodeDeed =
   | { readonly do: 'room'; readonly bytes?: number; readonly inodes?: number }
   | { readonly do: 'clock'; readonly byMs: number }
 
+/** What happens to hosts, and to copies. */
+type CopiesDeed =
+  /** The host's block store is gone, with its directory; its process is killed before. */
+  | { readonly do: 'wipe' }
+  /** One byte of what the host has stored changes; `at`, from 0 to 1, says which. */
+  | { readonly do: 'rotStore'; readonly at: number }
+  /** The host is killed and never comes back. */
+  | { readonly do: 'lose' }
+  /** An owner says that a member is switched off for good. */
+  | { readonly do: 'retire'; readonly peer: string }
+  /** An owner says how many copies there are to be. */
+  | { readonly do: 'copies'; readonly copies: number }
+
 type WorldDeed =
   | { readonly do: 'partition'; readonly groups: readonly (readonly string[])[] }
   | { readonly do: 'heal' }
@@ -49,7 +63,7 @@ type WorldDeed =
   /** Who is down starts, no accident is armed any more, and all wait until all members agree. */
   | { readonly do: 'rest' }
 
-export type Deed = FileDeed | NodeDeed | WorldDeed
+export type Deed = FileDeed | NodeDeed | CopiesDeed | WorldDeed
 /** `afterMs` of virtual time after the step before has ended. `on` names the node. */
 export type Step = Deed & { readonly afterMs: number; readonly on: string }
 
@@ -57,8 +71,17 @@ export type Step = Deed & { readonly afterMs: number; readonly on: string }
 export type NamesKind = 'linux' | 'windows' | 'apple' | 'hfs'
 export type NetworkKind = 'calm' | 'slow' | 'breaking'
 
+/** A node that stores the folder without reading it. */
+export interface HostSetup {
+  readonly keep: Keep
+  readonly zone: string
+  readonly class: NodeClass
+  readonly capacityBytes: number
+}
+
 export interface NodeSetup {
   readonly name: string
+  readonly host?: HostSetup
   readonly wallOffsetMs: number
   readonly jobWidth: number
   readonly isWatcherShaky?: boolean
@@ -72,6 +95,8 @@ export interface Script {
   readonly seed: number | string
   readonly nodes: readonly NodeSetup[]
   readonly network: NetworkKind
+  /** How many copies there are to be from the beginning. */
+  readonly copies?: number
   /** What is in the folders before any node starts. */
   readonly before: readonly Step[]
   readonly steps: readonly Step[]
@@ -90,11 +115,12 @@ export function parseScript(text: string): Script {
 }
 
 /** One step a line. */
-export function formatScript({ seed, nodes, network, before, steps }: Script): string {
+export function formatScript({ seed, nodes, network, copies, before, steps }: Script): string {
   const list = (items: readonly unknown[]): string => items.map((item) => `\n    ${JSON.stringify(item)}`).join(',')
   const parts = [
     `"seed": ${JSON.stringify(seed)}`,
     `"network": ${JSON.stringify(network)}`,
+    ...(copies === undefined ? [] : [`"copies": ${copies}`]),
     `"nodes": [${list(nodes)}\n  ]`,
     `"before": [${list(before)}\n  ]`,
     `"steps": [${list(steps)}\n  ]`,

@@ -32,8 +32,8 @@ export function conditionsOf(kind: NetworkKind): NetworkConditions {
   return conditions[kind]
 }
 
-export function machineOf({ name, wallOffsetMs, jobWidth, names }: NodeSetup): MachineOptions {
-  return { name, wallOffsetMs, jobWidth, rules: nameRules[names ?? 'linux'] }
+export function machineOf({ name, wallOffsetMs, jobWidth, names, host }: NodeSetup): MachineOptions {
+  return { name, wallOffsetMs, jobWidth, rules: nameRules[names ?? 'linux'], card: host }
 }
 
 /** What the weights leave out is not drawn. */

@@ -8,6 +8,7 @@ export function kindOfFailure(failure: string): string {
   const [line = ''] = failure.split('\n')
   return line
     .replaceAll(/[0-9a-f]{20}/g, '…')
+    .replaceAll(/block [0-9a-f]{10}/g, 'block …')
     .replaceAll(/\d+(\.\d+)?/g, '#')
     .replaceAll(/ at .* at /g, ' at … at ')
     .replace(/^.* on (\S+) shows content that nobody wrote/, 'content that nobody wrote')

@@ -4,15 +4,18 @@
 import { inspect } from 'node:util'
 
 import { SeededRandom } from '../support/seeded-random.ts'
+import { CopiesOracle } from './copies-oracle.ts'
 import { StepSource } from './draw-steps.ts'
-import type { OpenNode } from './node.ts'
+import { drawHostSetup } from './draw-hosts.ts'
+import { Fleet } from './fleet.ts'
+import type { OpenNode, SimNode } from './node.ts'
 import { Oracle, OracleViolation, type RestReport } from './oracle.ts'
-import { Performer } from './performer.ts'
-import { comeToRest } from './rest.ts'
+import { Performer, type Hosting } from './performer.ts'
+import { comeToRest, restCopies } from './rest.ts'
 import type { NodeSetup, NetworkKind, Script, Step } from './script.ts'
 import { conditionsOf, drawSetup, machineOf, type SetupOptions } from './setup.ts'
 import { shakyWatching } from './watcher.ts'
-import { allSetups, allWeights, type Weights } from './weights.ts'
+import { allSetups, allWeights, hostedWeights, type Weights } from './weights.ts'
 import { World } from './world.ts'
 
 export interface Simulation {
@@ -21,6 +24,8 @@ export interface Simulation {
   readonly operations?: number
   readonly weights?: Weights
   readonly setups?: SetupOptions
+  /** Whether nodes that store the folder without reading it take part. */
+  readonly hasHosts?: boolean
   /** Off for nodes that have no history. */
   readonly isHistoryChecked?: boolean
   readonly onTraceLine?: (line: string) => void
@@ -47,20 +52,28 @@ export interface SimulationResult {
 }
 
 const defaultOperations = 60
+const hostedOperations = 45
 const filesPerNode = 4
 /** For what the script set going and nobody waited for. */
 const afterworkMs = 1000
 
+/** Who is in a world. */
+interface Cast {
+  readonly oracle: Oracle
+  readonly fleet: Fleet
+}
+
 /** Where steps come from: a list, or a draw that looks at the world. */
 interface Source {
-  before(oracle: Oracle): readonly Step[]
-  next(oracle: Oracle): readonly Step[] | undefined
+  before(cast: Cast): readonly Step[]
+  next(cast: Cast): readonly Step[] | undefined
 }
 
 interface Parts {
   readonly seed: number | string
   readonly nodes: readonly NodeSetup[]
   readonly network: NetworkKind
+  readonly copies?: number
   readonly source: Source
   readonly open: OpenNode
   readonly isHistoryChecked?: boolean
@@ -71,14 +84,16 @@ interface Parts {
 export async function simulate(simulation: Simulation): Promise<SimulationResult> {
   const { seed, open, onTraceLine } = simulation
   const random = new SeededRandom(seed)
-  const setup = drawSetup(random.fork('setup'), simulation.setups ?? allSetups)
+  const hasHosts = simulation.hasHosts ?? false
+  const setup = hasHosts ? drawHostSetup(random.fork('setup')) : drawSetup(random.fork('setup'), simulation.setups ?? allSetups)
   let steps: StepSource | undefined
-  let left = simulation.operations ?? defaultOperations
-  const sourceOf = ({ people }: Oracle): StepSource =>
-    (steps ??= new StepSource(random.fork('workload'), people, simulation.weights ?? allWeights))
+  let left = simulation.operations ?? (hasHosts ? hostedOperations : defaultOperations)
+  const weights = simulation.weights ?? (hasHosts ? hostedWeights : allWeights)
+  const sourceOf = ({ oracle: { people }, fleet }: Cast): StepSource =>
+    (steps ??= new StepSource(random.fork('workload'), people, weights, fleet))
   const source: Source = {
-    before: (oracle) => sourceOf(oracle).before(filesPerNode),
-    next: (oracle) => (left-- > 0 ? sourceOf(oracle).next() : undefined),
+    before: (cast) => sourceOf(cast).before(filesPerNode),
+    next: (cast) => (left-- > 0 ? sourceOf(cast).next() : undefined),
   }
   const isHistoryChecked = simulation.isHistoryChecked ?? true
   return await run({ seed, ...setup, source, open, isHistoryChecked, onTraceLine })
@@ -98,7 +113,7 @@ export async function replay({ script, open, onTraceLine }: Replay): Promise<Sim
 }
 
 async function run(parts: Parts): Promise<SimulationResult> {
-  const { seed, nodes, network, source, open, onTraceLine } = parts
+  const { seed, nodes, network, copies, source, open, onTraceLine } = parts
   using world = new World({
     seed,
     open,
@@ -108,22 +123,28 @@ async function run(parts: Parts): Promise<SimulationResult> {
   })
   for (const [at, node] of world.nodes.entries()) if (nodes[at]?.isWatcherShaky === true) node.watching = shakyWatching
   const late = new Set(nodes.flatMap(({ name, isLate }) => (isLate === true ? [name] : [])))
-  const oracle = new Oracle(world.scheduler, world.nodes, late)
-  const performer = new Performer(world, oracle)
-  const script = { seed, nodes, network, before: [...source.before(oracle)], steps: [] as Step[] } // cast: of nothing
+  const fleet = new Fleet(world.nodes, nodes)
+  const readers = world.nodes.filter((node) => fleet.of(node) === undefined)
+  const oracle = new Oracle(world.scheduler, readers, late)
+  const hosting = fleet.all.length === 0 ? undefined : hostingOf(world, oracle, fleet, copies)
+  const performer = new Performer(world, oracle, hosting)
+  const cast = { oracle, fleet }
+  const head = { seed, nodes, network, ...(copies === undefined ? {} : { copies }) }
+  const script = { ...head, before: [...source.before(cast)], steps: [] as Step[] } // cast: of nothing
   let rest: SimulationResult['rest']
   let failure: string | undefined
   try {
     for (const step of script.before) await performer.perform(step)
     await performer.begin()
     if (network !== 'calm') worsen(world, network)
-    for (let next = source.next(oracle); next !== undefined; next = source.next(oracle)) {
+    for (let next = source.next(cast); next !== undefined; next = source.next(cast)) {
       script.steps.push(...next)
       for (const step of next) await performer.perform(step)
     }
     await performer.calm()
     await world.scheduler.runFor(afterworkMs)
     await comeToRest(world, oracle)
+    if (hosting !== undefined) await restCopies(world.scheduler, hosting.copies)
     const places = oracle.checkRest()
     rest = { ...places, inHistory: parts.isHistoryChecked === false ? 0 : await oracle.checkHistory() }
   } catch (error) {
@@ -139,6 +160,11 @@ async function run(parts: Parts): Promise<SimulationResult> {
     lastLines: world.trace.lastLines(),
     callsSinceArmed: performer.callsSinceArmed,
   }
+}
+
+function hostingOf({ scheduler, nodes }: World, oracle: Oracle, fleet: Fleet, target: number | undefined): Hosting {
+  const readers = (): readonly SimNode[] => oracle.members.map(({ node }) => node)
+  return { fleet, copies: new CopiesOracle(scheduler, fleet, nodes, readers), target }
 }
 
 /** Joining was in calm weather; from here on links are as said, for connections made anew. */

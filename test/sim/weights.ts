@@ -2,7 +2,7 @@
 
 import type { SetupOptions } from './setup.ts'
 
-export type ActionName = FileActionName | TreeActionName | NodeActionName
+export type ActionName = FileActionName | TreeActionName | NodeActionName | HostActionName
 
 export type FileActionName =
   | 'write'
@@ -46,6 +46,31 @@ type NodeActionName =
   | 'backUp'
   | 'restore'
   | 'rot'
+
+/** On hosts, drawn from those that there are. */
+export type HostActionName =
+  | 'plant'
+  | 'hostRestart'
+  | 'hostKill'
+  | 'hostCrash'
+  | 'hostKillInCall'
+  | 'hostCrashInCall'
+  | 'hostStart'
+  | 'hostPause'
+  | 'hostResume'
+  | 'hostTrouble'
+  | 'hostRoom'
+  | 'hostClock'
+  | 'hostLoseDatabase'
+  | 'hostBackUp'
+  | 'hostRestore'
+  | 'wipe'
+  | 'rotStore'
+  | 'hostJoin'
+  | 'hostLose'
+  | 'retire'
+  | 'hostAway'
+  | 'copies'
 
 /** In proportion; what is left out never happens. */
 export type Weights = Readonly<Partial<Record<ActionName, number>>>
@@ -96,6 +121,57 @@ export const accidentWeights: Weights = {
 /** Calls on the folder that fail a few times, and drives that fill up. */
 export const troubleWeights: Weights = { trouble: 2, room: 2 }
 export const allWeights: Weights = { ...fileWeights, ...treeWeights, ...accidentWeights, ...troubleWeights }
+
+const hostWeights: Weights = {
+  plant: 6,
+  hostRestart: 2,
+  hostKill: 2,
+  hostCrash: 2,
+  hostKillInCall: 1,
+  hostCrashInCall: 2,
+  hostStart: 12,
+  hostPause: 1,
+  hostResume: 3,
+  hostTrouble: 2,
+  hostRoom: 3,
+  hostClock: 1,
+  hostLoseDatabase: 1,
+  hostBackUp: 1,
+  hostRestore: 1,
+  wipe: 3,
+  rotStore: 3,
+  hostJoin: 3,
+  hostLose: 1,
+  retire: 1,
+  hostAway: 2,
+  copies: 1,
+}
+/** People work less there, and the nodes of those that read have the accidents that take nothing from their history. */
+export const hostedWeights: Weights = {
+  write: 14,
+  replace: 5,
+  append: 3,
+  truncate: 1,
+  edit: 3,
+  renameFile: 4,
+  removeFile: 4,
+  chmod: 1,
+  touch: 1,
+  moveTree: 2,
+  removeTree: 1,
+  twoSided: 3,
+  race: 2,
+  restart: 1,
+  kill: 1,
+  crash: 1,
+  crashInCall: 1,
+  start: 5,
+  partition: 3,
+  heal: 8,
+  cut: 2,
+  join: 2,
+  ...hostWeights,
+}
 
 /** The kinds of worlds that seeds are drawn from. */
 export const allSetups: SetupOptions = { nodes: 3, mayJoinLate: true, names: { linux: 12, apple: 1, windows: 1, hfs: 1, mixed: 1 } }

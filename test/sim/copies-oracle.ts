@@ -1,0 +1,249 @@
+// Judges copies. At every look: whatever a node shows as copies of a file is on so many drives, and nobody lets go of a block that somebody
+// refers to when nobody else has it. At rest: every block is on as many drives as it is to be. No host ever has a name or a content in clear.
+
+import { readFileSync } from 'node:fs'
+
+import type { FileCopies } from '../../engine/api/controls.ts'
+import type { Fleet, Host } from './fleet.ts'
+import { Holdings, type LossKind } from './holdings.ts'
+import { knowledgeOf, type Knowledge, type KnownBlock, type KnownFile } from './knowledge.ts'
+import type { SimNode } from './node.ts'
+import { OracleViolation } from './oracle.ts'
+import { UserTouches } from './user-touches.ts'
+import type { Scheduler } from './scheduler.ts'
+
+/** Parts of names and contents of the folder, which no host may have. */
+export const secrets = ['nachtigall', 'ostereier', 'gackern'] as const
+
+/** An audit that ended so long after an accident began after it. */
+const auditMsMax = 300_000
+const filesShown = 100_000
+const { signal } = new AbortController()
+
+export class CopiesOracle {
+  readonly #scheduler: Scheduler
+  readonly #fleet: Fleet
+  /** Nodes that read the folder and take part. */
+  readonly #readers: () => readonly SimNode[]
+  readonly #holdings = new Holdings()
+  readonly #touches: UserTouches
+  /** What each store had at the last look. */
+  readonly #before = new Map<SimNode, ReadonlySet<string>>()
+  /** When each audit was first seen: `AUDITOR PEER`. */
+  readonly #audits = new Map<string, { readonly atMs: number; readonly seenUs: number }>()
+  #looks = 0
+
+  constructor(scheduler: Scheduler, fleet: Fleet, all: readonly SimNode[], readers: () => readonly SimNode[]) {
+    this.#scheduler = scheduler
+    this.#fleet = fleet
+    this.#readers = readers
+    this.#touches = new UserTouches(
+      scheduler,
+      all.filter((node) => fleet.of(node) === undefined),
+    )
+  }
+
+  get looks(): number {
+    return this.#looks
+  }
+
+  /** An accident in the store of a node: what it takes is nobody's lie. */
+  afflict(node: SimNode, kind: LossKind, accident: () => void): void {
+    const edition = (node.peer === undefined ? undefined : knowledgeOf(node)?.editions.get(node.peer)) ?? 0
+    this.#holdings.afflict(node, { kind, edition, atUs: this.#scheduler.nowUs }, accident)
+    this.#before.set(node, this.#holdings.stored(node))
+  }
+
+  /** Throws OracleViolation for what is shown and is not so, and for what was let go of by the last who had it. */
+  async look(settle: <T>(work: Promise<T>) => Promise<T>): Promise<void> {
+    this.#looks++
+    const known = new Map<SimNode, Knowledge>()
+    const knows = (node: SimNode): Knowledge | undefined => {
+      const knowledge = known.get(node) ?? knowledgeOf(node)
+      if (knowledge !== undefined) known.set(node, knowledge)
+      return knowledge
+    }
+    for (const { node } of this.#fleet.all) this.#holdings.forgetMended(node)
+    this.#checkDropped(knows)
+    for (const node of this.#readers()) {
+      const { controls } = node
+      const folder = controls?.folders()[0]
+      if (controls === undefined || folder === undefined) continue
+      const list = controls.copies({ folder: folder.id, limit: filesShown }, signal)
+      const outcome = await settle(Promise.race([list, node.died()]))
+      const knowledge = outcome === 'died' ? undefined : knows(node)
+      if (outcome === 'died' || knowledge === undefined) continue
+      this.#noteAudits(node, knowledge)
+      for (const file of outcome.files) this.#checkShown(node, file, knowledge, knows)
+    }
+  }
+
+  #noteAudits(node: SimNode, { auditOf }: Knowledge): void {
+    for (const { node: host } of this.#fleet.all) {
+      const audit = host.peer === undefined ? undefined : auditOf(host.peer)
+      const name = `${node.name} ${host.name}`
+      if (audit === undefined || audit.missing > 0 || this.#audits.get(name)?.atMs === audit.atMs) continue
+      this.#audits.set(name, { atMs: audit.atMs, seenUs: this.#scheduler.nowUs })
+    }
+  }
+
+  #checkShown(node: SimNode, shown: FileCopies, knowledge: Knowledge, knows: (node: SimNode) => Knowledge | undefined): void {
+    const [file, other] = knowledge.files.filter(({ path }) => path === shown.path)
+    if (file === undefined || other !== undefined) return // two versions at once: which is shown is not said
+    const holders = shown.holders.map((peer) => this.#nodeOf(peer))
+    for (const block of file.blocks) {
+      const lacking = holders.filter((holder) => holder === undefined || !this.#isSo(node, knowledge, holder, file, block, knows))
+      const held = holders.length - lacking.length
+      if (held >= shown.copies) continue
+      const who = lacking.map((holder) => holder?.name).join(' and ')
+      throw new OracleViolation(
+        `${node.name} shows ${shown.copies} copies of ${shown.path}, of which ${held} can be: ${who} lacks block ${shortly(block.block)}`,
+      )
+    }
+  }
+
+  /** Whether a holder has the block, or nobody can know yet that it has not. */
+  #isSo(
+    viewer: SimNode,
+    { editions, auditOf }: Knowledge,
+    holder: SimNode,
+    file: KnownFile,
+    block: KnownBlock,
+    knows: (node: SimNode) => Knowledge | undefined,
+  ): boolean {
+    const touch = `${holder.name} ${file.version} ${block.block}`
+    if (this.#holdings.has(holder, file, block)) {
+      this.#touches.noteTrue(touch)
+      return true
+    }
+    const versions = knows(holder)?.versions.get(file.entry)
+    if (this.#fleet.of(holder) === undefined) {
+      // Another version came there, or somebody works on it and it was not looked at since.
+      return versions?.has(file.version) !== true || this.#touches.isTouched(holder, file.path, touch)
+    }
+    const loss = this.#holdings.lossOf(holder, block.block)
+    const peer = holder.peer
+    if (peer === undefined) return false
+    if (loss === undefined) return versions?.has(file.version) === false // it has the next version
+    if (loss.kind === 'store' && (editions.get(peer) ?? 0) > loss.edition) return false // it said so after it had lost it
+    const audit = this.#audits.get(`${viewer.name} ${holder.name}`)
+    const isAuditor = this.#holdings.has(viewer, file, block)
+    return !(isAuditor && auditOf(peer)?.missing === 0 && audit !== undefined && audit.seenUs > loss.atUs + auditMsMax * 1000)
+  }
+
+  /** Throws OracleViolation for a block that left a store by no accident, is referred to, and is nowhere else. */
+  #checkDropped(knows: (node: SimNode) => Knowledge | undefined): void {
+    const all = [...this.#readers(), ...this.#fleet.present.map(({ node }) => node)]
+    for (const node of all) {
+      const stored = this.#holdings.stored(node)
+      const gone = [...(this.#before.get(node) ?? [])].filter((block) => !stored.has(block))
+      this.#before.set(node, stored)
+      for (const block of gone) {
+        if (this.#holdings.lossOf(node, block) !== undefined) continue
+        const referring = all.find((one) => knows(one)?.currentBlocks.has(block) === true || knows(one)?.pastBlocks.has(block) === true)
+        if (referring === undefined || this.#isAnywhere(block, all, knows)) continue
+        throw new OracleViolation(`${node.name} let go of block ${shortly(block)}, which ${referring.name} refers to and nobody else has`)
+      }
+    }
+  }
+
+  #isAnywhere(block: string, all: readonly SimNode[], knows: (node: SimNode) => Knowledge | undefined): boolean {
+    if (all.some((node) => this.#holdings.stored(node).has(block))) return true
+    return this.#readers().some((reader) => {
+      const file = knows(reader)?.files.find(({ blocks }) => blocks.some((one) => one.block === block))
+      const part = file?.blocks.find((one) => one.block === block)
+      return file !== undefined && part !== undefined && all.some((node) => this.#holdings.has(node, file, part))
+    })
+  }
+
+  /** What keeps the copies from being as they are to be; empty when they are. */
+  shortfalls(): readonly string[] {
+    const [reader] = this.#readers()
+    const knowledge = reader === undefined ? undefined : knowledgeOf(reader)
+    const target = reader?.controls?.folders()[0]?.copies.target
+    if (reader === undefined || knowledge === undefined || target === undefined) return ['nobody shows the folder']
+    const lines: string[] = []
+    const counted = this.#fleet.active
+    const needed = Math.min(target, this.#readers().length + counted.filter(({ setup }) => !isSmall(setup)).length)
+    for (const file of knowledge.files) {
+      for (const block of file.blocks) {
+        const readers = this.#readers().filter((node) => this.#holdings.has(node, file, block))
+        const hosts = counted.filter(({ node }) => this.#isThere(node, file, block))
+        if (readers.length + hosts.length >= needed) continue
+        const names = [...readers, ...hosts.map(({ node }) => node)].map(({ name }) => name)
+        lines.push(`block ${shortly(block.block)} of ${file.path} is on ${names.join(' ')} alone, and ${needed} are to have it`)
+      }
+    }
+    return [...lines, ...this.#unshown(needed), ...this.#busy()]
+  }
+
+  /** Bits that changed in a store are found by whoever reads them: until then the block counts as there. */
+  #isThere(node: SimNode, file: KnownFile, block: KnownBlock): boolean {
+    return this.#holdings.has(node, file, block) || this.#holdings.lossOf(node, block.block)?.kind === 'bits'
+  }
+
+  #unshown(needed: number): readonly string[] {
+    return this.#readers().flatMap((node) => {
+      const copies = node.controls?.folders()[0]?.copies
+      if (copies !== undefined && copies.min >= needed) return []
+      return [`${node.name} shows ${copies?.min} copies at least, and there are ${needed}`]
+    })
+  }
+
+  #busy(): readonly string[] {
+    return this.#fleet.active.flatMap(({ node, setup }) => {
+      const folder = node.controls?.folders()[0]
+      if (folder === undefined) return [`${node.name} has no folder`]
+      if (isSmall(setup) || (folder.state === 'idle' && folder.needFiles === 0)) return []
+      return [`${node.name} is ${folder.state} and needs ${folder.needFiles} blocks`]
+    })
+  }
+
+  /** Which blocks are where, in one text: it stays as it is once nothing moves. */
+  whereabouts(): string {
+    return JSON.stringify(this.#fleet.active.map(({ node }) => [node.name, [...this.#holdings.stored(node)].toSorted()]))
+  }
+
+  /** Throws OracleViolation when a host has something of a name or a content. */
+  checkSecrets(): void {
+    for (const { node } of this.#fleet.all) {
+      const files = node.user.walk(node.homePath).flatMap((path) => {
+        const data = node.user.dataAt(path)
+        return data === undefined ? [] : [{ path, bytes: data.view() }]
+      })
+      const database = node.database.sizeBytes === 0 ? [] : node.database.readCopy((path) => databaseFiles(path))
+      for (const secret of secrets) {
+        const found = [...files, ...database].find(({ bytes }) =>
+          Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(secret),
+        )
+        if (found !== undefined) throw new OracleViolation(`${node.name}, a host, has '${secret}' in ${found.path}`)
+      }
+    }
+  }
+
+  #nodeOf(peer: string): SimNode | undefined {
+    return this.#fleet.byPeer(peer)?.node ?? this.#readers().find((node) => node.peer === peer)
+  }
+}
+
+function databaseFiles(path: string): readonly { readonly path: string; readonly bytes: Uint8Array }[] {
+  return ['', '-wal'].flatMap((ending) => {
+    try {
+      return [{ path: `the index${ending}`, bytes: readFileSync(`${path}${ending}`) }]
+    } catch {
+      return [] // there is no log right after a checkpoint
+    }
+  })
+}
+
+/** A block for people. */
+function shortly(block: string): string {
+  return Buffer.from(block, 'latin1').toString('hex').slice(2, 12)
+}
+
+/** Hosts with less room than this may be full. */
+const smallBytes = 16 * 1024 * 1024
+
+export function isSmall({ capacityBytes }: Pick<Host['setup'], 'capacityBytes'>): boolean {
+  return capacityBytes < smallBytes
+}

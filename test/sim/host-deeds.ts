@@ -1,0 +1,65 @@
+// What happens to hosts and to copies in a world, as steps of a script: stores that go, bytes that change, machines that never come back, and
+// what an owner says about it.
+
+import type { CopiesOracle } from './copies-oracle.ts'
+import type { Fleet } from './fleet.ts'
+import type { SimNode } from './node.ts'
+import type { Scheduler } from './scheduler.ts'
+import type { Step } from './script.ts'
+import { segmentPaths } from './stored-blocks.ts'
+
+export interface HostWorld {
+  readonly scheduler: Scheduler
+  readonly fleet: Fleet
+  readonly copies: CopiesOracle
+}
+
+/** Whether it could be done. Throws what the engine throws. */
+export async function doToHost({ fleet, copies }: HostWorld, node: SimNode, peer: SimNode | undefined, step: Step): Promise<boolean> {
+  const host = fleet.of(node)
+  switch (step.do) {
+    case 'wipe':
+      if (host === undefined || host.isLost) return false
+      node.kill()
+      copies.afflict(node, 'store', () => node.wipeStore())
+      return true
+    case 'rotStore': {
+      const place = placeIn(node, step.at)
+      if (place === undefined) return false
+      copies.afflict(node, 'bits', () => node.user.rot(place.path, place.offset))
+      return true
+    }
+    case 'lose':
+      if (host === undefined || host.isLost || !host.isMember) return false
+      node.kill()
+      host.isLost = true
+      return true
+    case 'retire': {
+      const retired = peer === undefined ? undefined : fleet.of(peer)
+      const folder = node.controls?.folders()[0]
+      if (retired === undefined || retired.isRetired || peer?.peer === undefined || folder?.role !== 'owner') return false
+      await node.controls?.retireMember(folder.id, peer.peer)
+      retired.isRetired = true
+      return true
+    }
+    case 'copies': {
+      const folder = node.controls?.folders()[0]
+      if (folder?.role !== 'owner') return false
+      await node.controls?.setFolder(folder.id, { copies: String(step.copies) })
+      return true
+    }
+    default:
+      return false
+  }
+}
+
+/** A byte of the segments; undefined while there are none. `at`: from 0 to 1. */
+function placeIn(node: SimNode, at: number): { readonly path: string; readonly offset: number } | undefined {
+  const segments = segmentPaths(node).map((path) => ({ path, sizeBytes: node.user.lstat(path)?.sizeBytes ?? 0 }))
+  let offset = Math.floor(at * segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))
+  for (const { path, sizeBytes } of segments) {
+    if (offset < sizeBytes) return { path, offset }
+    offset -= sizeBytes
+  }
+  return undefined
+}
