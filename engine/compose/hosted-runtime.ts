@@ -127,7 +127,8 @@ export class HostedRuntime implements MemberRuntime {
       lanes: undefined,
       haveIntervalMs,
       copies: {
-        canSay: () => (this.#knowsNeeds ? 'yes' : 'unknown'),
+        // A store that cannot be reached has lost nothing that is known of.
+        canSay: () => (this.#knowsNeeds && store.health().state !== 'offline' ? 'yes' : 'unknown'),
         missing: () => entriesOfBlockNeeds(index, row),
         missingCount: () => this.#needs().blocks,
         keep,

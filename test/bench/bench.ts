@@ -16,7 +16,7 @@ import { measureMicro } from './micro.ts'
 import { parseOptions, setNames, toolNames, usage, UsageError, type Options, type SetName, type ToolName } from './options.ts'
 import type { Pair, PairPaths } from './pair.ts'
 import { placementTable } from './placement.ts'
-import { jsonReport, markdownTable, peopleTable, type Report } from './report.ts'
+import { jsonReport, markdownTable, missedAims, peopleTable, type Report } from './report.ts'
 import { tableRows } from './rows.ts'
 import { measureStore } from './store.ts'
 import { untilFilesAreMadeAsUsual } from './quiet-disk.ts'
@@ -102,7 +102,9 @@ async function runIn(directory: string, options: Options, patience: Patience): P
   const report: Report = { machine, versions, rows: tableRows(titles), figures, isQuick: options.isQuick, repeats: options.repeats }
   process.stdout.write(`${options.markdown ? markdownTable(report) : peopleTable(report)}\n`)
   if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, `${jsonReport(report)}\n`)
-  return figures.failures.length === 0 ? 0 : 1
+  const missed = options.isGate ? missedAims(report) : []
+  for (const line of missed) say(`not met: ${line}`)
+  return figures.failures.length === 0 && missed.length === 0 ? 0 : 1
 }
 
 function checkDisk(directory: string, options: Options): void {

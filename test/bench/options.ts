@@ -24,6 +24,8 @@ export interface Options {
   readonly waitTimeoutMs: number
   readonly jsonFile?: string
   readonly markdown: boolean
+  /** End with an error when an aim is not met. */
+  readonly isGate: boolean
   readonly syncthing: string
   readonly rsync: string
 }
@@ -45,6 +47,7 @@ parts      ${partNames.join(', ')}; all when none is named
 --timeout S      give up on one wait after S seconds (default 1500)
 --json FILE      also write every figure to FILE
 --markdown       print the README's table
+--gate           exit code 1 when an aim is not met by what was measured
 --syncthing BIN  the program to compare with (default: syncthing of the PATH)
 --rsync BIN      likewise
 `
@@ -68,6 +71,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
     waitTimeoutMs: parseCount('--timeout', values.timeout ?? String(defaultWaitTimeoutS)) * 1000,
     ...(values.json === undefined ? {} : { jsonFile: resolve(values.json) }),
     markdown: values.markdown,
+    isGate: values.gate,
     syncthing: values.syncthing,
     rsync: values.rsync,
   }
@@ -88,6 +92,7 @@ function parse(args: readonly string[]) {
         timeout: { type: 'string' },
         json: { type: 'string' },
         markdown: { type: 'boolean', default: false },
+        gate: { type: 'boolean', default: false },
         syncthing: { type: 'string', default: 'syncthing' },
         rsync: { type: 'string', default: 'rsync' },
         help: { type: 'boolean', short: 'h', default: false },

@@ -106,6 +106,13 @@ function cellsOf(report: Report, row: Row): Cells {
   ]
 }
 
+/** What was measured and falls short of an aim, in words. */
+export function missedAims(report: Report): readonly string[] {
+  return report.rows.flatMap((row) =>
+    row.aims.flatMap((aim) => (isMet(report, row, aim) === false ? [`${row.work}: ${cellsOf(report, row)[3]}, aim ${aim.text}`] : [])),
+  )
+}
+
 /** Undefined when what it takes to say was not measured. */
 function isMet(report: Report, row: Row, aim: Aim): boolean | undefined {
   const figure = report.figures.median('holdfast', row.key)

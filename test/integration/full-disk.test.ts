@@ -10,7 +10,7 @@ import { noSmallDisks, SmallDisk } from '../support/small-disk.ts'
 const timeout = 180_000
 
 test(
-  'a node starts on a full disk, says so, serves what it has, and goes on by itself once there is room',
+  'scenario T15: a node starts on a full disk, its log and index on it too, says so, serves what it has, and goes on by itself once there is room',
   {
     skip: noSmallDisks,
     timeout,

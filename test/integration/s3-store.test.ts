@@ -216,7 +216,7 @@ describe('two nodes and one place', () => {
     await assert.rejects(openPacks(), isCode('STORE_IN_USE'))
   })
 
-  it('what is in the bucket and was not made by Holdfast is left alone', async () => {
+  it('scenario T48: what is in the bucket and was not made by Holdfast, or by a newer one, is refused and left alone', async () => {
     const objects = server.objects(prefix)
     await objects.put('store.json', new TextEncoder().encode('{"theirs":true}'), false, never)
     await assert.rejects(openPacks(), isCode('STORE_CORRUPT', testBucket))
