@@ -13,6 +13,7 @@ import type { Receipt } from '../replicas/receipt.ts'
 import { repairRank } from '../replicas/repair-order.ts'
 import { zoneKey } from '../replicas/placement-pool.ts'
 import type { ReceiptBook } from '../replicas/receipt-book.ts'
+import type { Lackers } from '../replicas/repair-fetch.ts'
 import type { FolderLog } from '../share/folder-log.ts'
 import type { MemberHandle, ReadingKeys } from '../sync/folder-handle.ts'
 import { openEntryMeta } from '../sync/versions.ts'
@@ -33,6 +34,8 @@ export interface FolderCopyParts extends Omit<FolderReceiptParts, 'changed' | 'a
   /** Tells whoever shows it. */
   readonly changed: () => void
   readonly connected: () => readonly PeerId[]
+  /** Those of them that have not paused the folder. */
+  readonly active: () => readonly PeerId[]
   readonly fetcher: Fetcher
   /** Where this node's own blocks are. */
   readonly held: HeldParts
@@ -65,12 +68,14 @@ export class FolderCopies {
   readonly #log: FolderLog
   readonly #count: CopyCount
   readonly #audit: Audit
+  readonly #active: () => readonly PeerId[]
 
   constructor(parts: MemberParts, own: FolderCopyParts) {
     const { index, world, cards } = parts
     this.#parts = parts
     this.#handle = own.handle
     this.#log = own.log
+    this.#active = own.active
     const changed = (): void => {
       this.absence.refute()
       this.layout.wake()
@@ -247,6 +252,27 @@ export class FolderCopies {
     return (entry) => {
       const { copies, zones, holders } = view.of(entry)
       return repairRank({ copies, zones, isSteady: holders.some((peer) => steady.has(peer)) })
+    }
+  }
+
+  /** Which of the hosts that can be reached are to hold a block and do not say that they do, this node always among them. */
+  lackers(): Lackers {
+    const { index, network } = this.#parts
+    const { self } = network
+    const active = this.#active()
+    const hosts = this.#log.members.filter(({ peer, role }) => role === 'host' && active.includes(peer)).map(({ peer }) => peer)
+    const view = this.#view()
+    let entry: EntryRow | undefined // the blocks of one come one after the other
+    return {
+      hosts: hosts.toSorted().join(' '),
+      of: ({ id, entryRow }) => {
+        if (entry?.rowSeq !== entryRow) entry = index.entries.byRow(entryRow)
+        const holders = this.layout.holdersNow(id)
+        const others = hosts.filter((peer) => holders.includes(peer))
+        if (entry === undefined || others.length === 0) return [self]
+        const sayTheyDo = view.holdersOf(entry, id)
+        return [self, ...others.filter((peer) => !sayTheyDo.includes(peer))]
+      },
     }
   }
 

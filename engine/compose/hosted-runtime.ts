@@ -24,7 +24,7 @@ export class HostedRuntime implements MemberRuntime {
   readonly #repair: Repair
 
   constructor(parts: MemberParts, record: HostedRecord) {
-    const { world, index, identity, store } = parts
+    const { world, index, identity, network, store } = parts
     this.#parts = parts
     this.#record = record
     this.handle = openHostedHandle(record, identity)
@@ -38,6 +38,8 @@ export class HostedRuntime implements MemberRuntime {
       clock: world.clock,
       log: logger,
       holding: () => this.#holding(),
+      self: network.self,
+      lackers: () => copies.lackers(),
       ranks: () => copies.ranks(),
       claims: () => copies.ownClaims(),
       link: () => ({ isMetered: world.isMetered === true, isPersonWaiting: parts.isPersonWaiting() }),

@@ -85,6 +85,7 @@ export class MemberWork {
       tell: () => this.#news.ring(),
       changed: () => parts.events.changed(),
       connected: () => this.connected,
+      active: () => this.connected.filter((peer) => !this.exchange.isPausedAt(peer)),
       fetcher: this.fetcher,
       held: flows.held,
       problems: this.problems,

@@ -90,6 +90,13 @@ export class CopyView {
     return copies
   }
 
+  /** Members that say they hold this block of the entry. */
+  holdersOf(row: EntryRow, block: BlockId): readonly PeerId[] {
+    return this.#covering(row)
+      .filter((one) => one.view.receipt.keep === 'all' || this.#holds(one, block))
+      .map(({ view }) => view.receipt.peer)
+  }
+
   #covering(row: EntryRow): readonly Covering[] {
     return this.#views.flatMap((view) => {
       const parts = view.parts.filter((part) => isCovered(part, row, row.entry.entryId))

@@ -6,40 +6,35 @@ import type { Clock } from '../base/clock.ts'
 import { errorCodeOf, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { throwIfAborted, waitAtMost, Wakeup } from '../base/queue.ts'
-import type { BlockStore, StoredBlock } from '../blocks/store.ts'
-import { blockIdOf } from '../crypto/seal.ts'
-import type { BlockNeed } from '../index/block-need-table.ts'
+import type { BlockStore } from '../blocks/store.ts'
 import type { EntryRow, StoredEntry } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
 import { decodeEntry } from '../model/entry.ts'
-import type { BlockId, FolderId } from '../model/ids.ts'
+import type { BlockId, FolderId, PeerId } from '../model/ids.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
 import type { Holding } from './holding.ts'
-import { copiesOfRank, linkShare, pauseAfterMs, retryAfterMs, type LinkUse } from './repair-order.ts'
+import { RepairFetch, type Lackers, type RepairProgress } from './repair-fetch.ts'
+import type { LinkUse } from './repair-order.ts'
 
 export interface RepairParts {
   readonly index: Index
   readonly store: BlockStore
   readonly folder: { readonly row: number; readonly id: FolderId }
   readonly fetcher: Fetcher
+  readonly self: PeerId
   readonly clock: Clock
   readonly log: Log
   /** What this node is to hold, as it is now. */
   readonly holding: () => Holding
   /** Blocks of an entry that this node has said it holds, by whichever placement. */
   readonly claims: () => (entry: EntryRow) => readonly BlockId[]
+  /** Which hosts lack what, as they say. */
+  readonly lackers: () => Lackers
   /** `repairRank` of entries as they are held now. */
   readonly ranks: () => (entry: EntryRow) => number
   /** What else there is to know of the link. */
   readonly link: () => Omit<LinkUse, 'copies'>
   readonly events: RepairEvents
-}
-
-/** Since the last time nothing was missing. */
-export interface RepairProgress {
-  readonly startedMs: number
-  readonly blocks: number
-  readonly bytes: number
 }
 
 export interface RepairEvents {
@@ -60,8 +55,6 @@ interface Looker {
 /** A page of entries is looked at in one go, some milliseconds. */
 const lookEntries = 100
 const lookBlocksMax = 5000
-const fetchBlocksMax = 256
-const fetchBytesTarget = 8 * 1024 * 1024
 /** Everything is looked through again so long after the last time at the earliest: when others ask for what is not here, anybody may do that … */
 const askedLookMs = 60_000
 /** … and when this node found a loss itself. */
@@ -80,14 +73,13 @@ export class Repair {
   #lookAtMs = Number.POSITIVE_INFINITY
   /** A block is known to be gone, and not yet which entries are without it. */
   #hasLoss = false
-  /** Needs that nobody had when they were last asked for. */
-  #isWaiting = false
-  /** Rounds in a row in which nothing came of what is missing. */
-  #vainRounds = 0
-  #progress: RepairProgress | undefined
+  readonly #fetch: RepairFetch
+  /** Goes up with every need. */
+  #needsAdded = 0
 
   constructor(parts: RepairParts) {
     this.#parts = parts
+    this.#fetch = new RepairFetch(parts)
   }
 
   /** Entries came, somebody has more blocks, or what is to be held changed. */
@@ -97,7 +89,7 @@ export class Repair {
 
   /** As `wake`; and what nobody had is asked for as often again as at first. */
   retryNow(): void {
-    this.#vainRounds = 0
+    this.#fetch.retryNow()
     this.#wakeup.wake()
   }
 
@@ -107,12 +99,12 @@ export class Repair {
 
   /** What is missing could be had from nobody who is reachable. */
   get isWaiting(): boolean {
-    return this.#isWaiting
+    return this.#fetch.isWaiting
   }
 
   /** undefined while nothing is missing. */
   get progress(): RepairProgress | undefined {
-    return this.#progress
+    return this.#fetch.progress
   }
 
   /** Something that was held is not: nothing is known of what earlier placements gave to this node. */
@@ -176,12 +168,13 @@ export class Repair {
     this.#wakeup.wake()
     for (;;) {
       const untilLookMs = this.#lookAtMs - this.#parts.clock.monotonicMs()
-      await waitAtMost(this.#wakeup, this.#parts.clock, Math.max(dueLookMs, Math.min(retryAfterMs(this.#vainRounds), untilLookMs)), signal)
+      const waitMs = Math.max(dueLookMs, Math.min(untilLookMs, this.#fetch.nextRunMs))
+      await waitAtMost(this.#wakeup, this.#parts.clock, waitMs, signal)
       this.#isBusy = true
       try {
         this.#beginDueLook()
         await this.#look(signal)
-        await this.#fetchAll(signal)
+        await this.#fetch.run(this.#needsAdded, signal)
         this.#parts.events.trouble(undefined)
       } catch (error) {
         if (signal.aborted) throw error
@@ -241,92 +234,9 @@ export class Repair {
     for (const { id, storedBytes } of entry.blocks) {
       if (!isMine(id) || store.has(folder.id, id)) continue
       rank ??= rankOf({ ...row, entry })
+      this.#needsAdded++
       index.blockNeeds.put(folder.row, { rank, id, entryRow: row.rowSeq, storedBytes })
     }
     return entry.blocks.length
-  }
-
-  /** Once through the needs. What nobody has stays for the next time. */
-  async #fetchAll(signal: AbortSignal): Promise<void> {
-    const { index, folder, events, clock, fetcher } = this.#parts
-    let last: BlockNeed | undefined
-    let [missing, came] = [0, 0]
-    if (this.#parts.link().isMetered) {
-      this.#isWaiting = false
-      return
-    }
-    for (;;) {
-      const page = this.#page(last)
-      last = page.at(-1)
-      if (last === undefined) break
-      await clock.sleep(0, signal) // other work of this thread gets its turn between pages
-      const wanted = this.#stillWanted(page)
-      if (wanted.length === 0) continue
-      if (!fetcher.hasPeers) {
-        missing += wanted.length
-        break
-      }
-      const startedMs = clock.monotonicMs()
-      const fetched = await this.#fetch(wanted, signal)
-      came += fetched
-      missing += wanted.length - fetched
-      events.changed()
-      const share = linkShare({ ...this.#parts.link(), copies: copiesOfRank(last.rank) })
-      const pauseMs = fetched === 0 ? 0 : pauseAfterMs(clock.monotonicMs() - startedMs, share)
-      if (pauseMs > 0) await clock.sleep(pauseMs, signal)
-    }
-    const { blocks } = index.blockNeeds.totals(folder.row)
-    this.#isWaiting = missing > 0 && blocks > 0
-    this.#vainRounds = came > 0 || blocks === 0 ? 0 : this.#vainRounds + 1
-    if (blocks === 0) this.#progress = undefined
-  }
-
-  #count(good: readonly StoredBlock[]): void {
-    const { startedMs, blocks, bytes } = this.#progress ?? { startedMs: this.#parts.clock.monotonicMs(), blocks: 0, bytes: 0 }
-    const more = good.reduce((total, block) => total + block.bytes.length, 0)
-    this.#progress = { startedMs, blocks: blocks + good.length, bytes: bytes + more }
-  }
-
-  #page(last: BlockNeed | undefined): readonly BlockNeed[] {
-    const { index, folder } = this.#parts
-    const needs = index.blockNeeds.after(folder.row, last, fetchBlocksMax)
-    let bytes = 0
-    const end = needs.findIndex((need) => (bytes += need.storedBytes) > fetchBytesTarget)
-    return end <= 0 ? needs.slice(0, end === 0 ? 1 : undefined) : needs.slice(0, end)
-  }
-
-  /** One need a block; those whose entry was superseded, or whose block came meanwhile, are let go of. */
-  #stillWanted(page: readonly BlockNeed[]): readonly BlockNeed[] {
-    const { index, store, folder } = this.#parts
-    const wanted: BlockNeed[] = []
-    index.transact(() => {
-      for (const need of page) {
-        if (store.has(folder.id, need.id)) index.blockNeeds.clear(folder.row, need.id)
-        else if (!index.entries.isCurrent(need.entryRow)) index.blockNeeds.clearEntry(folder.row, need)
-        else if (!wanted.some(({ id }) => equalBytes(id, need.id))) wanted.push(need)
-      }
-    })
-    return wanted
-  }
-
-  /** Gives how many came. */
-  async #fetch(wanted: readonly BlockNeed[], signal: AbortSignal): Promise<number> {
-    const { index, store, folder, fetcher, events } = this.#parts
-    const fetched = await fetcher.fetch(wanted, signal)
-    const good: StoredBlock[] = []
-    for (const [at, block] of fetched.entries()) {
-      const need = wanted[at]
-      if (block === undefined || need === undefined) continue
-      if (equalBytes(blockIdOf(block.bytes), need.id)) good.push({ folder: folder.id, id: need.id, bytes: block.bytes })
-      else fetcher.distrust(block.from)
-    }
-    if (good.length === 0) return 0
-    await store.put(good)
-    this.#count(good)
-    index.transact(() => {
-      for (const { id } of good) index.blockNeeds.clear(folder.row, id)
-    })
-    events.stored()
-    return good.length
   }
 }

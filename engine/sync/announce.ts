@@ -60,8 +60,10 @@ export interface Announcement {
 /** Sends until the channel closes or `signal` aborts. `subscribe` is the peer's word for what it has. */
 export async function announceTo(channel: Channel, announcement: Announcement, subscribe: Subscribe, signal: AbortSignal): Promise<void> {
   const { index, folderRow, clock, news, others, self } = announcement
-  const isOurs = equalBytes(subscribe.indexId, index.indexId)
-  let cursor = isOurs ? Math.min(Number(subscribe.cursor), index.entries.lastRowSeq) : 0
+  // A cursor beyond the last row is of an index that was rolled back since: rows up to it may be others now. Heads keep what is known from
+  // being sent again.
+  const isOurs = equalBytes(subscribe.indexId, index.indexId) && Number(subscribe.cursor) <= index.entries.lastRowSeq
+  let cursor = isOurs ? Number(subscribe.cursor) : 0
   const heads = new Map(headsOf(subscribe.heads).map((head) => [bytesKey(head.author), head]))
   let sentHave = -1
   let caughtUpAt = -1

@@ -80,10 +80,10 @@ export class BlockSource {
 
   /**
    * The sealed bytes of each block, undefined where the peer does not have it. The bytes have the length that was asked for and
-   * are not checked otherwise. Throws when the peer is gone or misbehaves; then the source is of no more use.
+   * are not checked otherwise. `isGuess`: nobody said that it has them. Throws when the peer is gone or misbehaves; then the source is of no more use.
    */
-  async get(blocks: readonly BlockRef[], signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[]> {
-    return await this.#request(blocks, { ids: concatBytes(blocks.map((block) => block.id)) }, signal)
+  async get(blocks: readonly BlockRef[], isGuess: boolean, signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[]> {
+    return await this.#request(blocks, { ids: concatBytes(blocks.map((block) => block.id)), isGuess }, signal)
   }
 
   /** As `get`, of proofs that the peer has the blocks: each is the hash of one, keyed with the nonce of 32 bytes. */
@@ -100,7 +100,7 @@ export class BlockSource {
 
   async #request(
     blocks: readonly BlockRef[],
-    wanted: { readonly ids: Uint8Array; readonly nonce?: Uint8Array },
+    wanted: { readonly ids: Uint8Array; readonly nonce?: Uint8Array; readonly isGuess?: boolean },
     signal: AbortSignal,
     kind: 'getMany' | 'keepWanted' = 'getMany',
   ): Promise<readonly (Uint8Array | undefined)[]> {

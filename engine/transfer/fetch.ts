@@ -18,8 +18,12 @@ const distrusted = { firstMs: 60_000, longestMs: 6 * 3_600_000 }
 /** One that broke off, unless its connection was what broke: a new one is a new start. */
 const rested = { firstMs: 2000, longestMs: 300_000 }
 
-/** Which of those that could be asked for a block may be. */
-export type MayAsk = (peer: PeerId, block: BlockRef) => boolean
+export interface FetchOptions {
+  /** Which of those that could be asked for a block may be: all without it. The block is one of those given. */
+  readonly mayAsk?: (peer: PeerId, block: BlockRef) => boolean
+  /** Nobody said that the blocks are there: that they are not says nothing about who is asked. */
+  readonly isGuess?: boolean
+}
 
 export class Fetcher {
   readonly #parts: BlockSourceParts
@@ -74,7 +78,7 @@ export class Fetcher {
   async fetch(
     blocks: readonly BlockRef[],
     signal: AbortSignal,
-    mayAsk: MayAsk = () => true,
+    { mayAsk = () => true, isGuess = false }: FetchOptions = {},
   ): Promise<readonly (FetchedBlock | undefined)[]> {
     return await fetchRound(
       blocks,
@@ -82,7 +86,7 @@ export class Fetcher {
         clock: this.#parts.clock,
         candidates: (block) => this.#candidates(block).filter((peer) => mayAsk(peer, block)),
         known: () => new Map(this.#peers.map((peer) => [peer, this.#candidateOf(peer)])),
-        ask: async (peer, wanted, both) => await this.#ask(peer, wanted, both),
+        ask: async (peer, wanted, both) => await this.#ask(peer, wanted, isGuess, both),
       },
       signal,
     )
@@ -136,6 +140,11 @@ export class Fetcher {
     }
   }
 
+  /** The peer lacked something since it last said that it has more. */
+  hasLacked(peer: PeerId): boolean {
+    return (this.#lacking.get(peer)?.size ?? 0) > 0
+  }
+
   /** Somebody can be asked. */
   get hasPeers(): boolean {
     return this.#peers.length > 0
@@ -175,11 +184,16 @@ export class Fetcher {
   }
 
   /** undefined when the member is of no use now. */
-  async #ask(peer: PeerId, wanted: readonly BlockRef[], signal: AbortSignal): Promise<readonly (Uint8Array | undefined)[] | undefined> {
+  async #ask(
+    peer: PeerId,
+    wanted: readonly BlockRef[],
+    isGuess: boolean,
+    signal: AbortSignal,
+  ): Promise<readonly (Uint8Array | undefined)[] | undefined> {
     const source = this.#source(peer)
     const hasMore = this.#hasMore.get(peer)
     try {
-      const answers = await source.get(wanted, signal)
+      const answers = await source.get(wanted, isGuess, signal)
       this.#rests.get(peer)?.didWell()
       if (this.#hasMore.get(peer) === hasMore) {
         for (const [at, block] of wanted.entries()) if (answers[at] === undefined) this.#noteLacking(peer, block)

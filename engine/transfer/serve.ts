@@ -65,8 +65,10 @@ interface Taker {
 }
 
 async function answer({ channel, clock, size }: Taker, parts: HeldParts, request: GetMany, signal: AbortSignal): Promise<void> {
-  const { nonce } = request
-  for await (const part of readHeld(parts, parseIds(request.ids, channel), signal, size)) {
+  const { nonce, isGuess } = request
+  const { onAbsent, ...quiet } = parts
+  const asked = isGuess || onAbsent === undefined ? quiet : parts
+  for await (const part of readHeld(asked, parseIds(request.ids, channel), signal, size)) {
     const startedMs = clock.monotonicMs()
     await sendBlocksPart(channel, { request: request.request, ...(nonce.length === proofBytes ? proofOf(part, nonce) : part) }, signal)
     size.took(clock.monotonicMs() - startedMs)

@@ -2,6 +2,7 @@
 // that two nodes in different ones can meet only through what stands in between. Needs root; tests skip without.
 
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import type { DaemonOptions } from './daemon.ts'
 
@@ -59,6 +60,10 @@ export interface Cable {
   /** Pulled: nothing passes, and nobody is told. */
   pull(): void
   plug(): void
+  /** What comes from inside goes no faster from now on. */
+  slowDown(bitsPerSecond: number): void
+  /** That came from inside, with all that the wire adds. */
+  sentBytes(): number
 }
 
 /** Networks on one switch, whose cables can be pulled one by one. They go with the test. */
@@ -85,6 +90,26 @@ export function openSwitch(test: TestContext, labels: readonly string[]): readon
       daemon: { listen: [`/ip4/${inside}/tcp/0`], through: ['ip', 'netns', 'exec', name] },
       pull: () => ip('link', 'set', name, 'down'),
       plug: () => ip('link', 'set', name, 'up'),
+      slowDown: (bitsPerSecond) =>
+        ip(
+          'netns',
+          'exec',
+          name,
+          'tc',
+          'qdisc',
+          'add',
+          'dev',
+          'inside',
+          'root',
+          'tbf',
+          'rate',
+          `${bitsPerSecond}bit`,
+          'burst',
+          '64kb',
+          'latency',
+          '400ms',
+        ),
+      sentBytes: () => Number(readFileSync(`/sys/class/net/${name}/statistics/rx_bytes`, 'utf8')),
     }
   })
 }

@@ -17,7 +17,7 @@ import type { FetchedBlock } from '../../engine/transfer/fetch-round.ts'
 import type { Fetcher } from '../../engine/transfer/fetch.ts'
 import { stillClock } from '../support/blocks.ts'
 import { IndexNode } from '../support/index-world.ts'
-import { firstIdentity } from '../support/model-values.ts'
+import { firstIdentity, secondIdentity } from '../support/model-values.ts'
 
 class Stage implements Disposable {
   readonly node = new IndexNode(1)
@@ -44,6 +44,7 @@ class Stage implements Disposable {
     const fetcher = {
       hasPeers: true,
       fetch: async (blocks: readonly BlockRef[]) => await this.#fetch(blocks),
+      hasLacked: () => false,
       distrust: (peer: string) => this.distrusted.push(peer),
     }
     this.repair = new Repair({
@@ -62,6 +63,8 @@ class Stage implements Disposable {
       log: silentLog,
       holding: () => this.holding,
       claims: () => (entry) => (this.isClaimed ? entry.entry.blocks.map(({ id }) => id) : []),
+      self: secondIdentity.peerId,
+      lackers: () => ({ hosts: '', of: () => [secondIdentity.peerId] }),
       ranks: () => (entry: EntryRow) => this.ranks.get(entry.seq) ?? 0,
       link: () => this.link,
       events: { stored: () => undefined, changed: () => undefined, trouble: () => undefined },

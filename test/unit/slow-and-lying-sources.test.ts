@@ -22,7 +22,7 @@ import { Pace } from '../../engine/transfer/pace.ts'
 import { PartSize } from '../../engine/transfer/part-size.ts'
 import { never, testBytes, testRandom } from '../support/blocks.ts'
 import { accessKey, honest, networkOf, openServer, welcome } from '../support/block-server.ts'
-import { firstIdentity } from '../support/model-values.ts'
+import { firstIdentity, secondIdentity } from '../support/model-values.ts'
 import { IndexNode } from '../support/index-world.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import { Scheduler, SimClock, WallClock } from '../sim/scheduler.ts'
@@ -303,6 +303,8 @@ describe('scenario T30: a peer sends wrong bytes, oversized, an endless stream: 
       holding: () => holdsAll,
       claims: () => () => [],
       link: () => ({ isMetered: false, isPersonWaiting: false }),
+      self: secondIdentity.peerId,
+      lackers: () => ({ hosts: '', of: () => [secondIdentity.peerId] }),
       ranks: () => () => 0,
       events: { stored: () => undefined, changed: () => undefined, trouble: () => undefined },
     })
