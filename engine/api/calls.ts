@@ -9,7 +9,6 @@ import type {
   FolderState,
   FolderStatus,
   History,
-  Keep,
   MemberStatus,
   NodeIdentity,
   NodeStatus,
@@ -23,6 +22,7 @@ import type {
   StoreRebuilt,
   StoreStatus,
 } from './controls.ts'
+import type { FetchedFiles, FileList, FreedFiles, Keep, KeptFiles } from './elsewhere.ts'
 
 export type Empty = Readonly<Record<string, never>>
 
@@ -62,7 +62,7 @@ export interface Calls {
   rebuildStore: { input: Empty; output: StoreRebuilt }
   share: { input: { readonly folder: string; readonly role?: Role }; output: { readonly link: string; readonly id: string } }
   join: {
-    input: { readonly link: string; readonly path?: string; readonly keep?: Keep }
+    input: { readonly link: string; readonly path?: string; readonly keep?: Keep; readonly patterns?: readonly string[] }
     output: { readonly folder: { readonly id: string; readonly name: string; readonly path: string }; readonly state: 'joined' }
   }
   history: { input: { readonly folder: string; readonly path?: string; readonly limit?: number }; output: History }
@@ -86,6 +86,19 @@ export interface Calls {
     output: CopiesList
   }
   retry: { input: { readonly folder?: string }; output: Empty }
+  keepFolder: {
+    input: { readonly folder: string; readonly keep?: Keep; readonly patterns?: readonly string[] }
+    output: KeptFiles
+  }
+  freeFiles: {
+    input: { readonly folder: string; readonly paths: readonly string[]; readonly minCopies?: number }
+    output: FreedFiles
+  }
+  fetchFiles: {
+    input: { readonly folder: string; readonly paths: readonly string[]; readonly wait?: boolean; readonly timeoutMs?: number }
+    output: FetchedFiles
+  }
+  files: { input: { readonly folder: string; readonly path?: string; readonly limit?: number }; output: FileList }
   waitCopies: { input: { readonly folder?: string; readonly copies: number; readonly timeoutMs?: number }; output: Empty }
   waitSynced: { input: { readonly folder?: string; readonly timeoutMs?: number }; output: { readonly paused: readonly string[] } }
 }
@@ -141,6 +154,18 @@ export const callRoutes: { readonly [Name in CallName]: CallRoute } = {
   retireMember: { method: 'POST', path: '/members/retire', summary: 'Take a member out of the count that is switched off for good' },
   copies: { method: 'POST', path: '/copies', summary: 'Files with how many copies there are, and who holds them' },
   retry: { method: 'POST', path: '/retry', summary: 'Try now what waits for its next try' },
+  keepFolder: {
+    method: 'POST',
+    path: '/folders/keep',
+    summary: 'Which files of a folder this node keeps: what fits is fetched, the rest freed; without `keep` only says it',
+  },
+  freeFiles: {
+    method: 'POST',
+    path: '/files/free',
+    summary: 'Remove files from this disk that enough other members have proven to hold just now',
+  },
+  fetchFiles: { method: 'POST', path: '/files/fetch', summary: 'Bring files to this disk again; with `wait` answers once they are here' },
+  files: { method: 'POST', path: '/files/list', summary: 'Every file of a folder, also those that are not here, with whereabouts' },
   waitCopies: { method: 'POST', path: '/wait/copies', summary: 'Answer when everything has so many copies, or with TIMED_OUT' },
   waitSynced: { method: 'POST', path: '/wait', summary: 'Answer when the folders are in step, or with TIMED_OUT' },
 }

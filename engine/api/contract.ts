@@ -31,6 +31,9 @@ const count = z.number().int().nonnegative()
 const role = z.enum(['owner', 'write', 'read', 'host'])
 const folderState = z.enum(['scanning', 'syncing', 'idle', 'paused', 'stopped', 'held', 'waiting'])
 
+const keep = z.enum(['all', 'share', 'selected', 'none'])
+const elsewhere = z.object({ files: count, bytes: count })
+
 const progress = z
   .object({
     activity: z.enum(['scan', 'transfer']),
@@ -62,6 +65,8 @@ const folderStatus = z
     held: z.object({ deleted: count, rewritten: count, files: count, sinceMs: z.number(), examples: z.array(z.string()) }).exactOptional(),
     stored: z.object({ bytes: count }).exactOptional(),
     pausedAt: z.array(z.string()).exactOptional(),
+    keep: keep.exactOptional(),
+    elsewhere: elsewhere.exactOptional(),
     progress: progress.exactOptional(),
   })
   .openapi('FolderStatus')
@@ -170,11 +175,24 @@ const memberStatus = z.object({
   lastSeenMs: z.number().exactOptional(),
 })
 
+const fileCopies = { path: z.string(), bytes: count, copies: count, verified: count, zones: count, holders: z.array(z.string()) }
+
 const copiesList = z.object({
   targetCopies: count,
-  files: z.array(z.object({ path: z.string(), bytes: count, copies: count, verified: count, zones: count, holders: z.array(z.string()) })),
+  files: z.array(z.object(fileCopies)),
   total: count,
 })
+
+const freed = {
+  freed: count,
+  freedBytes: count,
+  refused: z.array(z.object({ path: z.string(), reason: z.string(), copies: count, text: z.string() })),
+  refusedCount: count,
+  neededCopies: count,
+}
+const fetched = { fetching: count, fetchingBytes: count }
+const patterns = z.array(z.string().min(1).max(settingCharactersMax)).max(listedMax)
+const paths = z.array(path).min(1).max(listedMax)
 
 const storeUse = { blocks: count, payloadBytes: count, usedBytes: count }
 
@@ -249,7 +267,8 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
     input: z.strictObject({
       link: z.string().max(linkCharactersMax), // an empty one is told as any other that is none
       path: path.exactOptional(),
-      keep: z.enum(['all', 'share']).exactOptional(),
+      keep: keep.exactOptional(),
+      patterns: patterns.exactOptional(),
     }),
     output: z.object({ folder: z.object({ id: z.string(), name: z.string(), path: z.string() }), state: z.literal('joined') }),
   },
@@ -283,6 +302,31 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
       limit: z.number().int().min(1).max(listedMax).exactOptional(),
     }),
     output: copiesList,
+  },
+  keepFolder: {
+    input: z.strictObject({ folder: folderName, keep: keep.exactOptional(), patterns: patterns.exactOptional() }),
+    output: z.object({ keep, patterns: z.array(z.string()), ...fetched, ...freed }),
+  },
+  freeFiles: {
+    input: z.strictObject({ folder: folderName, paths, minCopies: z.number().int().min(1).max(targetCopiesMax).exactOptional() }),
+    output: z.object(freed),
+  },
+  fetchFiles: {
+    input: z.strictObject({
+      folder: folderName,
+      paths,
+      wait: z.boolean().exactOptional(),
+      timeoutMs: z.number().int().positive().max(waitMsMax).exactOptional(),
+    }),
+    output: z.object(fetched),
+  },
+  files: {
+    input: z.strictObject({ folder: folderName, path: path.exactOptional(), limit: listLimit.exactOptional() }),
+    output: z.object({
+      files: z.array(z.object({ ...fileCopies, state: z.enum(['here', 'elsewhere', 'coming']) })),
+      total: count,
+      elsewhere,
+    }),
   },
   waitCopies: {
     input: z.strictObject({

@@ -2,9 +2,9 @@
 // Plain readonly data in, plain readonly data out; refusals are EngineErrors whose message is for the person.
 // Split by subject so that each consumer takes the slice it uses.
 
+import type { ElsewhereControls, Keep } from './elsewhere.ts'
+
 export type Role = 'owner' | 'write' | 'read' | 'host'
-/** What a member holds of a folder. */
-export type Keep = 'all' | 'share'
 export type NodeClass = 'always-on' | 'daily' | 'occasional'
 
 export type FolderState =
@@ -92,6 +92,10 @@ export interface FolderStatus {
   readonly pausedAt?: readonly string[]
   /** Of a folder that is stored here without being read: sealed bytes. Then `needFiles` counts blocks. */
   readonly stored?: { readonly bytes: number }
+  /** What this node keeps of the folder, where that is not all of it. */
+  readonly keep?: Keep
+  /** Files that are not here because they are not kept here; absent where there are none. */
+  readonly elsewhere?: { readonly files: number; readonly bytes: number }
   readonly progress?: Progress
 }
 
@@ -234,10 +238,10 @@ export interface SharingControls {
   share(request: { readonly folder: string; readonly role?: Role }): Promise<{ link: string; id: string }>
   /**
    * `path` is absolute; made when it does not exist (its parent must). A link for a host comes without: nothing is laid out here. `keep` is
-   * for hosts: the share that placement gives it otherwise. Throws `BAD_ARGUMENT` where path or keep do not fit the link.
+   * `all` or `share` for hosts, `share` otherwise; `all`, `selected` with `patterns`, or `none` for others, `all` otherwise. Throws `BAD_ARGUMENT` where path or keep do not fit the link.
    */
   join(
-    request: { readonly link: string; readonly path?: string; readonly keep?: Keep },
+    request: { readonly link: string; readonly path?: string; readonly keep?: Keep; readonly patterns?: readonly string[] },
     signal: AbortSignal,
   ): Promise<{ folder: { id: string; name: string; path: string }; state: 'joined' }>
 }
@@ -417,4 +421,13 @@ export interface ConflictControls {
 }
 
 export interface Controls
-  extends NodeControls, FolderControls, StoreControls, SharingControls, HistoryControls, ConflictControls, CopyControls, MemberControls {}
+  extends
+    NodeControls,
+    FolderControls,
+    StoreControls,
+    SharingControls,
+    HistoryControls,
+    ConflictControls,
+    CopyControls,
+    MemberControls,
+    ElsewhereControls {}

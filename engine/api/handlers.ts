@@ -47,6 +47,14 @@ export const handlers: { readonly [Name in CallName]: Handler<Name> } = {
   retry: ({ folder }, { controls }) => done(controls.retry(folder)),
   retireMember: ({ folder, peer }, { controls }) => done(controls.retireMember(folder, peer)),
   copies: ({ limit, ...wanted }, { controls, signal }) => controls.copies({ ...wanted, limit: limit ?? copiesDefault }, signal),
+  keepFolder: (input, { controls, signal }) => controls.keepFolder(input, signal),
+  freeFiles: (input, { controls, signal }) => controls.freeFiles(input, signal),
+  fetchFiles: ({ timeoutMs, wait = false, ...wanted }, context) => {
+    const late = (): string =>
+      'some of the files are not here yet; they are still asked for: see "holdfast needs", or wait longer with --timeout'
+    return inTime(context, timeoutMs, late, (signal) => context.controls.fetchFiles({ ...wanted, wait }, signal))
+  },
+  files: ({ limit, ...wanted }, { controls, signal }) => controls.files({ ...wanted, limit: limit ?? copiesDefault }, signal),
   waitCopies: ({ folder, copies, timeoutMs }, context) => {
     const late = (): string =>
       `${theFolders(folder, 'has', 'have')} less than ${copies} copies of something still; see "holdfast copies FOLDER --worst", or wait longer with --timeout`

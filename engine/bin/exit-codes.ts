@@ -6,6 +6,7 @@ export const exitOk = 0
 export const exitFailed = 1
 export const exitUsage = 2
 export const exitDegraded = 4
+export const exitRefused = 5
 
 export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5 | 6
 

@@ -8,6 +8,7 @@ import { addConflictCommands } from './commands/conflicts.ts'
 import { addDecideCommands } from './commands/decide.ts'
 import { addDoctorCommand } from './commands/doctor.ts'
 import { addFolderCommands } from './commands/folder.ts'
+import { addElsewhereCommands } from './commands/elsewhere.ts'
 import { addHistoryCommand } from './commands/history.ts'
 import { addIdCommand } from './commands/id.ts'
 import { addJoinCommand } from './commands/join.ts'
@@ -55,6 +56,7 @@ export function buildProgram(cli: Cli): Command {
   addFolderCommands(program, cli)
   addNeedsCommand(program, cli)
   addCopiesCommand(program, cli)
+  addElsewhereCommands(program, cli)
   addMembersCommand(program, cli)
   addMemberCommand(program, cli)
   addRetryCommand(program, cli)

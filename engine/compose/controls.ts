@@ -1,6 +1,7 @@
 // What the API can ask of this node, put together from its parts.
 
-import type { Controls, FolderStatus, Keep, NodeStatus, PeerStatus, Problem } from '../api/controls.ts'
+import type { Controls, FolderStatus, NodeStatus, PeerStatus, Problem } from '../api/controls.ts'
+import type { Keep } from '../api/elsewhere.ts'
 import { EngineError } from '../base/errors.ts'
 import { Broadcast } from '../base/queue.ts'
 import type { SegmentStore } from '../blocks/segment-store.ts'
@@ -11,11 +12,13 @@ import type { Inviter } from '../share/invite.ts'
 import { askToJoinInTime, type Joined } from '../share/join.ts'
 import { parseLink, type Link } from '../share/link.ts'
 import { decideConflict, describeConflicts } from './conflict-desk.ts'
+import { elsewhereControls } from './elsewhere-desk.ts'
 import { createFolder, enterFolder, enterHosted, type BirthParts } from './folder-birth.ts'
 import type { Traffic } from '../net/network.ts'
 import { accept, reject } from './decide.ts'
 import { refusePaused, stoppedError } from './folder-readiness.ts'
 import { storeControls } from './store-desk.ts'
+import { parseKeepRule } from './folder-elsewhere.ts'
 import type { FolderRegistry } from './folder-registry.ts'
 import { listOutOfStep } from './folder-needs.ts'
 import type { FolderRuntime } from './folder-runtime.ts'
@@ -96,6 +99,7 @@ export function makeControls(parts: ControlParts): Controls {
     },
     resolveConflict: async ({ folder, path, keep }) => decideConflict(parts, folders.find(folder), path, keep),
     ...storeControls(parts),
+    ...elsewhereControls(parts),
     share: async ({ folder, role }) => parts.inviter.makeLink(folders.find(folder), role ?? 'write'),
     join: (request, signal) => join(parts, request, signal),
   }
@@ -103,12 +107,13 @@ export function makeControls(parts: ControlParts): Controls {
 
 async function join(
   parts: ControlParts,
-  { link: text, path, keep }: Parameters<Controls['join']>[0],
+  { link: text, path, keep, patterns = [] }: Parameters<Controls['join']>[0],
   signal: AbortSignal,
 ): ReturnType<Controls['join']> {
   const { world, network, folders } = parts
   const link = parseLink(text)
   refuseMisfit(link, path, keep, world.capacityBytes)
+  const rule = link.role === 'host' ? undefined : parseKeepRule(keep ?? 'all', patterns)
   const revived = path === undefined ? undefined : folders.revivedAt(path)
   const place = path === undefined || revived !== undefined ? undefined : await folders.checkPlace(path, true)
   const both = AbortSignal.any([signal, parts.signal])
@@ -120,9 +125,9 @@ async function join(
   }
   const known = folders.members().find(({ record }) => folderIdText(record.id) === folderIdText(joined.folder))
   if (known !== undefined) throw knownFolderError(known, joined)
-  if (joined.role === 'host') return { folder: enterHosted(parts, joined, link, keep ?? 'share'), state: 'joined' }
+  if (joined.role === 'host') return { folder: enterHosted(parts, joined, link, keep === 'all' ? 'all' : 'share'), state: 'joined' }
   if (path === undefined) throw new EngineError('BAD_ARGUMENT', `${joined.folderName} is to be read here: give the directory for its files`)
-  return { folder: await enterFolder(parts, joined, link, place ?? (await folders.checkPlace(path, true))), state: 'joined' }
+  return { folder: await enterFolder(parts, joined, link, place ?? (await folders.checkPlace(path, true)), rule), state: 'joined' }
 }
 
 /** Before anybody is asked: a link that was used is used up. */
@@ -139,8 +144,8 @@ function refuseMisfit(link: Link, path: string | undefined, keep: Keep | undefin
   if (link.role !== 'host' && path === undefined) {
     throw new EngineError('BAD_ARGUMENT', `the link is for ${link.folderName} with its files: give the directory they are to come to`)
   }
-  if (link.role !== 'host' && keep !== undefined && keep !== 'all') {
-    throw new EngineError('BAD_ARGUMENT', 'a node with the files of a folder keeps all of it: leave --keep out')
+  if (link.role === 'host' && (keep === 'selected' || keep === 'none')) {
+    throw new EngineError('BAD_ARGUMENT', `a host cannot read names: it keeps all of a folder, or its share; not ${keep}`)
   }
 }
 

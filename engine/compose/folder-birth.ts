@@ -5,7 +5,7 @@ import { EngineError } from '../base/errors.ts'
 import { nameOf } from '../model/item.ts'
 import { incarnationBytes, targetCopiesMax } from '../model/limits.ts'
 import { folderIdText } from '../model/ids.ts'
-import type { FolderRecord, HostedRecord, Keep } from '../model/folder.ts'
+import type { FolderRecord, HostedRecord, HostKeep, KeepRule } from '../model/folder.ts'
 import { folderIdOf, signEntry } from '../share/admin-log.ts'
 import { encodeEntry } from '../share/folder-log.ts'
 import type { Joined, JoinedHost, JoinedReader } from '../share/join.ts'
@@ -77,6 +77,7 @@ export async function enterFolder(
   joined: JoinedReader,
   link: Link,
   place: { readonly path: string; readonly isMissing: boolean },
+  keep: KeepRule | undefined,
 ): Promise<{ id: string; name: string; path: string }> {
   const { world, index, network, folders, cards } = parts
   if (place.isMissing) await world.jobs.run('makePlace', { path: place.path }, { signal: parts.signal })
@@ -89,7 +90,9 @@ export async function enterFolder(
   const { folder: id, secrets, targetCopies } = joined
   const incarnation = world.random.bytes(incarnationBytes)
   const runtime = folders.add((): FolderRecord => {
-    const record = index.folders.insert({ id, name, path: place.path, secrets, incarnation, createdMs: joined.createdMs, targetCopies })
+    const { createdMs } = joined
+    const kept = keep === undefined || keep.kind === 'all' ? {} : { keep }
+    const record = index.folders.insert({ id, name, path: place.path, secrets, incarnation, createdMs, targetCopies, ...kept })
     writeJoined(index, record.row, joined, link)
     return record
   })
@@ -99,7 +102,7 @@ export async function enterFolder(
 }
 
 /** As `enterFolder`, for a folder that is only stored here. */
-export function enterHosted(parts: BirthParts, joined: JoinedHost, link: Link, keep: Keep): { id: string; name: string; path: string } {
+export function enterHosted(parts: BirthParts, joined: JoinedHost, link: Link, keep: HostKeep): { id: string; name: string; path: string } {
   const { world, index, network, folders, cards } = parts
   const name = folders.freeName(joined.folderName)
   const { folder: id, secrets, targetCopies, createdMs } = joined

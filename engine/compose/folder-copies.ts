@@ -24,7 +24,7 @@ import { readHeld, type HeldParts } from '../transfer/held-blocks.ts'
 import { absenceProblems } from './absence-problems.ts'
 import { FolderAbsence } from './folder-absence.ts'
 import { FolderLayout } from './folder-layout.ts'
-import { claimedBlocks, claimedCounts, type MemberClaims } from './member-claims.ts'
+import { claimedBlocks, claimedCounts, isClaimed, type MemberClaims } from './member-claims.ts'
 import { openReceiptBook, type FolderReceiptParts } from './folder-receipts.ts'
 import type { MemberParts } from './member-parts.ts'
 
@@ -41,7 +41,7 @@ export interface FolderCopyParts extends Omit<FolderReceiptParts, 'changed' | 'a
   readonly held: HeldParts
   readonly problems: FolderProblems
   /** What this node holds of the folder. */
-  readonly keep: Keep
+  readonly keep: () => Keep
   /** Which blocks are whose changed. */
   readonly layoutChanged: () => void
 }
@@ -157,6 +157,13 @@ export class FolderCopies {
   ownClaims(): (entry: EntryRow) => readonly BlockId[] {
     const claims = this.#claims(this.#parts.network.self)
     return (entry) => claimedBlocks(claims, entry)
+  }
+
+  /** The blocks of an entry that a member says it holds; undefined when its word, or what is thought of it, leaves the entry out. */
+  claimedBy(peer: PeerId): (entry: EntryRow) => readonly BlockId[] | undefined {
+    const claims = this.#claims(peer)
+    const isBelieved = this.#believed().some((receipt) => receipt.peer === peer)
+    return (entry) => (isBelieved && isClaimed(claims, entry) ? claimedBlocks(claims, entry) : undefined)
   }
 
   #claims(peer: PeerId): MemberClaims {

@@ -151,9 +151,10 @@ export function parseKept(text: string): KeptFolder | undefined {
   return { folder, isPaused: value['isPaused'] === true, log: entries, peers }
 }
 
-function treeFields({ path, secrets }: FolderRecord): object {
+function treeFields({ path, secrets, keep }: FolderRecord): object {
   return {
     path,
+    ...(keep === undefined ? {} : { files: keep }),
     accessSecret: toHex(secrets.accessSecret),
     folderSecret: toHex(secrets.folderSecret),
     epochs: secrets.epochs.map(({ epoch, secret }) => ({ epoch, secret: toHex(secret) })),
@@ -162,7 +163,7 @@ function treeFields({ path, secrets }: FolderRecord): object {
 
 type Fields = Readonly<Record<string, unknown>>
 
-function parseTree(value: Fields): Pick<FolderRecord, 'path' | 'secrets'> | undefined {
+function parseTree(value: Fields): Pick<FolderRecord, 'path' | 'secrets' | 'keep'> | undefined {
   const [accessSecret, folderSecret] = [hexOf(value['accessSecret']), hexOf(value['folderSecret'])]
   const { path } = value
   const epochs = arrayOf(value['epochs']).flatMap((item) => {
@@ -171,7 +172,14 @@ function parseTree(value: Fields): Pick<FolderRecord, 'path' | 'secrets'> | unde
     return typeof epoch === 'number' && bytes !== undefined ? [{ epoch, secret: bytes }] : []
   })
   if (accessSecret === undefined || folderSecret === undefined || typeof path !== 'string' || epochs.length === 0) return undefined
-  return { path, secrets: { accessSecret, folderSecret, epochs } }
+  return { path, secrets: { accessSecret, folderSecret, epochs }, ...parseKeep(value['files']) }
+}
+
+/** Nothing where all is kept, and where it cannot be understood: whoever has too much has lost nothing. */
+function parseKeep(value: unknown): Pick<FolderRecord, 'keep'> {
+  const { kind, patterns } = recordOf(value)
+  const texts = arrayOf(patterns).filter((pattern) => typeof pattern === 'string')
+  return kind === 'selected' || kind === 'none' ? { keep: { kind, patterns: texts } } : {}
 }
 
 function parseHosted(value: Fields): Pick<HostedRecord, 'keep' | 'accessSecret'> | undefined {

@@ -27,7 +27,7 @@ export interface FolderLayoutParts {
   readonly signer: Signer
   readonly folder: Pick<MemberRecord, 'id' | 'row'>
   readonly log: Pick<FolderLog, 'members' | 'state' | 'roleOf'>
-  readonly ownKeep: Keep
+  readonly ownKeep: () => Keep
   /** As the member's receipt says; undefined until one came. */
   readonly keepOf: (peer: PeerId) => Keep | undefined
   /** Members that are overdue or lost. */
@@ -183,9 +183,9 @@ export class FolderLayout {
   /** Nothing for a host of which no card is known: what it offers is not known. */
   #memberOf(peer: PeerId, isHost: boolean): readonly PlacementMember[] {
     const { world, cards, self, ownKeep, keepOf } = this.#parts
-    if (peer === self) return [{ peer, zone: world.zone, class: world.class, capacityBytes: world.capacityBytes, keep: ownKeep }]
+    if (peer === self) return [{ peer, zone: world.zone, class: world.class, capacityBytes: world.capacityBytes, keep: ownKeep() }]
     const card = cards.cardOf(peer)
-    if (!isHost) return [{ peer, zone: card?.zone ?? '', class: card?.class ?? 'daily', capacityBytes: 0, keep: 'all' }]
+    if (!isHost) return [{ peer, zone: card?.zone ?? '', class: card?.class ?? 'daily', capacityBytes: 0, keep: keepOf(peer) ?? 'all' }]
     if (card === undefined) return []
     return [{ peer, zone: card.zone, class: card.class, capacityBytes: card.capacityBytes, keep: keepOf(peer) ?? 'share' }]
   }

@@ -2,6 +2,7 @@
 
 import { bytesKey, bytesOfKey, equalBytes } from '../base/bytes.ts'
 import type { EntryRow } from '../index/entry-table.ts'
+import type { ElsewhereRow } from '../index/elsewhere-table.ts'
 import type { Index } from '../index/index-store.ts'
 import type { Need } from '../index/need-table.ts'
 import { parseEntryId } from '../model/ids.ts'
@@ -79,6 +80,18 @@ export function* entriesOfNeeds(index: Index, folderRow: number): Generator<read
     last = needs.at(-1)
     if (last === undefined) return
     yield needs.flatMap(({ pathKey }) => index.entries.siblingsByKey(folderRow, pathKey))
+  }
+}
+
+/** Of paths whose content is still to come, or is elsewhere. */
+export function* entriesNotHere(index: Index, folderRow: number): Generator<readonly EntryRow[]> {
+  yield* entriesOfNeeds(index, folderRow)
+  let last: ElsewhereRow | undefined
+  for (;;) {
+    const rows = index.elsewhere.page(folderRow, last, pageMax)
+    last = rows.at(-1)
+    if (last === undefined) return
+    yield rows.flatMap(({ entryId }) => index.entries.siblings(folderRow, entryId))
   }
 }
 

@@ -3,8 +3,8 @@
 
 import type { FolderStatus, Problem } from '../api/controls.ts'
 import { abortable } from '../base/queue.ts'
-import type { FolderRecord } from '../model/folder.ts'
-import type { Platform } from '../model/path.ts'
+import type { FolderRecord, Keep } from '../model/folder.ts'
+import type { Platform, RelativePath } from '../model/path.ts'
 import type { FolderLog } from '../share/folder-log.ts'
 import { AppendMerge } from '../sync/append-merge.ts'
 import { ChangeGuard } from '../sync/change-guard.ts'
@@ -17,11 +17,11 @@ import { LargeTidy } from '../sync/large-tidy.ts'
 import type { HistoryStore } from '../sync/history-care.ts'
 import { Pull } from '../sync/pull.ts'
 import { Verifier } from '../sync/verify.ts'
-import type { PlannedChange } from '../sync/pull-plan.ts'
 import type { Lanes } from '../transfer/lanes.ts'
 import type { HeldParts } from '../transfer/held-blocks.ts'
+import { FolderElsewhere } from './folder-elsewhere.ts'
 import { FolderHistory } from './folder-history.ts'
-import { entriesOfNeeds } from './folder-receipts.ts'
+import { entriesNotHere } from './folder-receipts.ts'
 import { FolderPast } from './folder-past.ts'
 import { refuseUnwritable } from './folder-readiness.ts'
 import { FolderSelf, meetMembers } from './folder-self.ts'
@@ -62,6 +62,7 @@ export class FolderRuntime implements MemberRuntime {
   readonly appends: AppendMerge
   readonly history: FolderHistory
   readonly past: FolderPast
+  readonly elsewhere: FolderElsewhere
   readonly #parts: RuntimeParts
   #isAnew: boolean
   #names: Platform = 'linux'
@@ -102,7 +103,15 @@ export class FolderRuntime implements MemberRuntime {
       lanes: largeLanes,
       random,
       names: () => this.#names,
+      isKept: (path) => this.elsewhere.isKept(path),
       events: this.#pullEvents(),
+    })
+    this.elsewhere = new FolderElsewhere({
+      ...parts,
+      handle,
+      work: this.work,
+      folder: this,
+      events: { ...parts.events, ...this.#elsewhereEvents() },
     })
     this.appends = new AppendMerge({ ...shared, jobs, store, events: this.#appendEvents() })
     this.verifier = new Verifier({
@@ -117,7 +126,9 @@ export class FolderRuntime implements MemberRuntime {
   }
 
   get record(): FolderRecord {
-    return { ...this.handle.record, isPaused: this.work.isPaused }
+    const { keep: _, ...record } = this.handle.record
+    const { rule } = this.elsewhere
+    return { ...record, isPaused: this.work.isPaused, ...(rule.kind === 'all' ? {} : { keep: rule }) }
   }
 
   get isPaused(): boolean {
@@ -135,6 +146,7 @@ export class FolderRuntime implements MemberRuntime {
       watcher: this.#watch.method,
       historyBytes: this.history.bytes,
       copies: this.work.copies.status,
+      keep: this.#keep,
       connected: this.work.connected,
       self: this.#parts.network.self,
       nowMs: this.#parts.world.clock.monotonicMs(),
@@ -160,6 +172,10 @@ export class FolderRuntime implements MemberRuntime {
     return this.#needs() === 0 && this.work.isLevel(true)
   }
 
+  get #keep(): Keep {
+    return this.elsewhere.rule.kind
+  }
+
   #needs(): number {
     return this.#parts.index.needs.count(this.handle.row)
   }
@@ -173,10 +189,10 @@ export class FolderRuntime implements MemberRuntime {
       haveIntervalMs,
       copies: {
         canSay: () => (this.guard.isHeld ? 'no' : this.ingest.hasWalked ? 'yes' : 'unknown'),
-        missing: () => entriesOfNeeds(index, handle.row),
-        missingCount: () => this.#needs(),
-        keep: 'all',
-        kept: () => ({ keep: 'all', layout: new Uint8Array(0), isOldHeld: false }),
+        missing: () => entriesNotHere(index, handle.row),
+        missingCount: () => this.#needs() + index.elsewhere.totals(handle.row).rows,
+        keep: () => this.#keep,
+        kept: () => ({ keep: this.#keep, layout: new Uint8Array(0), isOldHeld: false }),
         layoutChanged: () => undefined,
       },
       needs: () => this.#needs(),
@@ -257,7 +273,7 @@ export class FolderRuntime implements MemberRuntime {
 
   #ingestEvents(): ConstructorParameters<typeof Ingest>[0]['events'] {
     return {
-      isBeingApplied: (path) => this.pull.isBeingApplied(path),
+      isBeingApplied: (path) => this.pull.isBeingApplied(path) || this.elsewhere.isAtWork(path),
       committed: (outcome) => {
         this.verifier.settle()
         if (outcome.written > 0) this.#parts.events.written()
@@ -289,10 +305,30 @@ export class FolderRuntime implements MemberRuntime {
       isEveryMemberHere: () => this.work.peers.every((peer) => this.exchange.isCaughtUpWith(peer)),
       stale: (paths) => this.ingest.hint(paths),
       diskFull: () => this.history.noteFull(),
-      keepParked: (change, parked) => void this.#keepParked(change, parked),
+      keepParked: (change, parked) => void this.#keepParked(change.path, parked),
       parkedInDoubt: (parked) => void this.history.adoptStray(parked, this.work.whileActive()),
       changed: () => {
         this.appends.wake()
+        this.exchange.needsChanged()
+        this.work.noteChange()
+      },
+    }
+  }
+
+  #elsewhereEvents(): Pick<ConstructorParameters<typeof FolderElsewhere>[0]['events'], 'free' | 'wanted'> {
+    return {
+      free: {
+        isBeingApplied: (path) => this.pull.isBeingApplied(path),
+        changed: () => {
+          this.pull.wake()
+          this.work.tellHave()
+          this.work.noteChange()
+        },
+        stale: (paths) => this.ingest.hint(paths),
+        keepParked: (path, parked) => void this.#keepParked(path, parked),
+      },
+      wanted: () => {
+        this.pull.wake()
         this.exchange.needsChanged()
         this.work.noteChange()
       },
@@ -328,10 +364,10 @@ export class FolderRuntime implements MemberRuntime {
     }
   }
 
-  async #keepParked(change: PlannedChange, parked: string): Promise<void> {
+  async #keepParked(path: RelativePath, parked: string): Promise<void> {
     const { clock, jobs } = this.#parts.world
     const { handle, problems } = this
-    const kept = await keepParked({ jobs, clock, handle, problems }, change.path, parked, this.work.ended)
+    const kept = await keepParked({ jobs, clock, handle, problems }, path, parked, this.work.ended)
     if (kept !== undefined) this.ingest.hint([kept])
   }
 }

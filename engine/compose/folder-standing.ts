@@ -76,6 +76,7 @@ function noteSession({ world, index, handle }: StandingParts, judgement: Judgeme
     index.folders.setStanding(row, JSON.stringify(standing))
     if (isOfOtherTime(judgement)) index.folders.setIncarnation(row, world.random.bytes(incarnationBytes))
     if (judgement === 'indexIsOlder') index.renewId(world.random)
-    if (judgement === 'folderIsOlder') index.items.doubtAll(row)
+    // Whichever is older, what is missing on disk may never have been deleted: files may have been freed since the index was saved.
+    if (isOfOtherTime(judgement)) index.items.doubtAll(row)
   })
 }

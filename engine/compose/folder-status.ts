@@ -1,6 +1,7 @@
 // A folder's status as people and programs see it, from rows and from what its flows are at.
 
 import type { FolderState, FolderStatus, Progress } from '../api/controls.ts'
+import type { Keep } from '../api/elsewhere.ts'
 import type { Index } from '../index/index-store.ts'
 import { folderIdText, type PeerId } from '../model/ids.ts'
 import type { Member } from '../model/folder.ts'
@@ -29,6 +30,7 @@ export interface RuntimeFacts {
   readonly watcher: string
   readonly historyBytes: number
   readonly copies: FolderStatus['copies']
+  readonly keep: Keep
   readonly connected: readonly PeerId[]
   readonly self: PeerId
   /** Monotonic. */
@@ -43,6 +45,7 @@ export function describeFolder(index: Index, flows: FolderFlows, facts: RuntimeF
   const { record } = handle
   const totals = index.items.totals(handle.row)
   const needs = index.needs.totals(handle.row)
+  const elsewhere = index.elsewhere.totals(handle.row)
   const progress = progressOf(flows, needs, facts.nowMs)
   return {
     id: folderIdText(record.id),
@@ -61,6 +64,8 @@ export function describeFolder(index: Index, flows: FolderFlows, facts: RuntimeF
     reasons: countReasons(index, flows, flows.pull.isBusy && needs.paths > quickNeedsMin),
     ...(flows.guard.hold === undefined ? {} : { held: flows.guard.hold }),
     ...pausedField(flows, facts.connected),
+    ...(facts.keep === 'all' ? {} : { keep: facts.keep }),
+    ...(elsewhere.files === 0 ? {} : { elsewhere: { files: elsewhere.files, bytes: elsewhere.bytes } }),
     ...(progress === undefined ? {} : { progress }),
   }
 }

@@ -133,7 +133,7 @@ export class HostedRuntime implements MemberRuntime {
         canSay: () => (this.#knowsNeeds && store.health().state !== 'offline' ? 'yes' : 'unknown'),
         missing: () => entriesOfBlockNeeds(index, row),
         missingCount: () => this.#needs().blocks,
-        keep,
+        keep: () => keep,
         kept: () => ({
           keep,
           layout: keep === 'all' ? new Uint8Array(0) : this.#holding().layout,

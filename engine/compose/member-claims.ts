@@ -30,15 +30,20 @@ function countOf(claims: MemberClaims, row: StoredEntry): number {
   const glance = glanceAtEntry(row.bytes)
   const entryId = parseEntryId(glance.entryId)
   if (entryId === undefined || glance.blocks === 0 || coveringParts(claims, row, entryId).length === 0) return 0
-  return claims.receipt?.keep === 'all' ? glance.blocks : claimedBlocks(claims, decodedRow(row)).length
+  return claims.receipt?.keep !== 'share' ? glance.blocks : claimedBlocks(claims, decodedRow(row)).length
 }
 
 export function claimedBlocks(claims: MemberClaims, row: EntryRow): readonly BlockId[] {
   const parts = coveringParts(claims, row, row.entry.entryId)
   if (parts.length === 0) return []
   const ids = row.entry.blocks.map(({ id }) => id)
-  if (claims.receipt?.keep === 'all') return ids
+  if (claims.receipt?.keep !== 'share') return ids
   return ids.filter((id) => parts.some(({ layout }) => claims.isHolder(layout, id)))
+}
+
+/** Whether the member's word speaks of the entry. */
+export function isClaimed(claims: MemberClaims, row: EntryRow): boolean {
+  return coveringParts(claims, row, row.entry.entryId).length > 0
 }
 
 function coveringParts(

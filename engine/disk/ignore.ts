@@ -71,6 +71,20 @@ export function parseIgnoreRules(text: string | undefined): ParsedIgnoreRules {
   return { kind: 'ok', rules: new MatchedRules(matcher) }
 }
 
+export type ParsedSelection =
+  | { readonly kind: 'ok'; readonly matches: (path: string) => boolean }
+  /** `problem` is for people. */
+  | { readonly kind: 'refused'; readonly problem: string }
+
+/** Files that patterns name, in the syntax of the ignore file: a directory stands for all below it, `!` takes out again. */
+export function parseSelection(patterns: readonly string[]): ParsedSelection {
+  if (patterns.some((pattern) => /[\n\r\0]/.test(pattern))) return { kind: 'refused', problem: 'a pattern has no line breaks' }
+  const problem = problemOf(patterns.join('\n'), patterns)
+  if (problem !== undefined) return { kind: 'refused', problem }
+  const rules = new MatchedRules(ignore({ ignorecase: false }).add([...patterns].map((pattern) => pattern.normalize('NFC'))))
+  return { kind: 'ok', matches: (path) => rules.isIgnored(path.normalize('NFC'), false) }
+}
+
 function problemOf(text: string, lines: readonly string[]): string | undefined {
   const bytes = utf8(text).length
   if (bytes > ignoreFileBytesMax) return `it has ${bytes} bytes, at most ${ignoreFileBytesMax} are read: use fewer, wider rules`

@@ -3,7 +3,17 @@
 import type { StatementSync } from 'node:sqlite'
 import { assert } from '../base/assert.ts'
 import { concatBytes } from '../base/bytes.ts'
-import type { EpochSecret, FolderRecord, FolderSecrets, HostedRecord, Keep, MemberRecord, Role } from '../model/folder.ts'
+import {
+  keepsAll,
+  type EpochSecret,
+  type FolderRecord,
+  type FolderSecrets,
+  type HostedRecord,
+  type Keep,
+  type KeepRule,
+  type MemberRecord,
+  type Role,
+} from '../model/folder.ts'
 import { parseFolderId, type FolderId, type PeerId } from '../model/ids.ts'
 import { bytesOf, numberOf, optionalTextOf, textOf } from './columns.ts'
 import type { Database, Row } from './database.ts'
@@ -24,6 +34,7 @@ export class FolderTable {
   readonly #trees: StatementSync
   readonly #hosted: StatementSync
   readonly #setPaused: StatementSync
+  readonly #setKeep: StatementSync
   readonly #caution: StatementSync
   readonly #setCaution: StatementSync
   readonly #seqs: StatementSync
@@ -51,6 +62,7 @@ export class FolderTable {
     this.#trees = database.prepare("select * from folder where path <> '' order by id")
     this.#hosted = database.prepare("select * from folder where path = '' order by id")
     this.#setPaused = database.prepare('update folder set is_paused = ? where id = ?')
+    this.#setKeep = database.prepare('update folder set keep = ?, keep_patterns = ? where id = ?')
     this.#caution = database.prepare('select caution from folder where id = ?')
     this.#setCaution = database.prepare('update folder set caution = ? where id = ?')
     this.#standing = database.prepare('select standing from folder where id = ?')
@@ -75,7 +87,10 @@ export class FolderTable {
 
   /** Its row number is the result's `row`. */
   insert(folder: Omit<FolderRecord, 'row' | 'isPaused'>): FolderRecord {
-    return { ...folder, row: this.#insertRow(folder, folder.path, folder.secrets, 'all'), isPaused: false }
+    const { kind } = folder.keep ?? keepsAll
+    const row = this.#insertRow(folder, folder.path, folder.secrets, kind)
+    if (folder.keep !== undefined) this.setKeep(row, folder.keep)
+    return { ...folder, row, isPaused: false }
   }
 
   /** As `insert`, for a folder that is stored here without its keys. */
@@ -104,6 +119,11 @@ export class FolderTable {
 
   setPaused(row: number, isPaused: boolean): void {
     this.#setPaused.run(isPaused ? 1 : 0, row)
+  }
+
+  /** Which files of a folder with a tree are kept here. */
+  setKeep(row: number, { kind, patterns }: KeepRule): void {
+    this.#setKeep.run(kind, patterns.join('\n'), row)
   }
 
   /** The sequence number that is given out next. */
@@ -242,13 +262,20 @@ function parseMember(row: Row): MemberRecord {
   }
 }
 
+const keptKinds: readonly KeepRule['kind'][] = ['all', 'selected', 'none']
+
 function parseFolder(row: Row): FolderRecord {
   const secrets = {
     accessSecret: bytesOf(row, 'access_secret'),
     folderSecret: bytesOf(row, 'folder_secret'),
     epochs: parseEpochs(bytesOf(row, 'epochs')),
   }
-  return { ...parseMember(row), path: textOf(row, 'path'), secrets }
+  const text = textOf(row, 'keep')
+  const kind = keptKinds.find((known) => known === text)
+  assert(kind !== undefined, 'a stored rule for what is kept is one')
+  const patterns = textOf(row, 'keep_patterns').split('\n')
+  const keep: Pick<FolderRecord, 'keep'> = kind === 'all' ? {} : { keep: { kind, patterns: patterns.filter((pattern) => pattern !== '') } }
+  return { ...parseMember(row), path: textOf(row, 'path'), secrets, ...keep }
 }
 
 function parseHosted(row: Row): HostedRecord {

@@ -6,6 +6,7 @@ import { AbsenceTable } from './absence-table.ts'
 import { AuditTable } from './audit-table.ts'
 import { BlockNeedTable } from './block-need-table.ts'
 import { openDatabase, type Database } from './database.ts'
+import { ElsewhereTable } from './elsewhere-table.ts'
 import { EntryTable } from './entry-table.ts'
 import { FolderTable } from './folder-table.ts'
 import { HistoryTable } from './history-table.ts'
@@ -24,6 +25,7 @@ export interface Index extends Disposable {
   readonly folders: FolderTable
   readonly entries: EntryTable
   readonly items: ItemTable
+  readonly elsewhere: ElsewhereTable
   readonly needs: NeedTable
   readonly blockNeeds: BlockNeedTable
   readonly peers: PeerTable
@@ -62,13 +64,15 @@ export function openIndex(path: string, random: Random, { onFlushed, makeRoom }:
   const needs = new NeedTable(database)
   const blockNeeds = new BlockNeedTable(database)
   const audits = new AuditTable(database)
-  const items = new ItemTable(database)
+  const elsewhere = new ElsewhereTable(database)
+  const items = new ItemTable(database, elsewhere)
   const forgetCaches = (): void => {
     entries.forgetCaches()
     needs.forgetCaches()
     blockNeeds.forgetCaches()
     audits.forgetCaches()
     items.forgetCaches()
+    elsewhere.forgetCaches()
   }
   const attempt = <T>(work: () => T): T => {
     try {
@@ -91,6 +95,7 @@ export function openIndex(path: string, random: Random, { onFlushed, makeRoom }:
     folders: new FolderTable(database),
     entries,
     items,
+    elsewhere,
     needs,
     blockNeeds,
     peers: new PeerTable(database),

@@ -10,6 +10,7 @@ import { directoryOf, childPath, nameOf, type ContentOrigin, type Item } from '.
 import { normalisePath, parseRelativePath, type RelativePath } from '../model/path.ts'
 import { bytesOf, kindNumbers, kindOf, numberOf, shortKeyOf, textOf } from './columns.ts'
 import type { Database, Row } from './database.ts'
+import type { ElsewhereTable } from './elsewhere-table.ts'
 
 export interface ItemRow extends Item {
   readonly row: number
@@ -45,6 +46,7 @@ export class ItemTable {
   readonly #children: StatementSync
   readonly #below: StatementSync
   readonly #nextDirectory: StatementSync
+  readonly #filePaths: StatementSync
   readonly #byInode: StatementSync
   readonly #page: StatementSync
   readonly #totals: StatementSync
@@ -62,8 +64,10 @@ export class ItemTable {
   readonly #soundFile: StatementSync
   /** By folder, counted once and kept: `status` asks often, and a count over a million rows takes a tenth of a second. */
   readonly #counted = new Map<number, ItemTotals>()
+  readonly #elsewhere: ElsewhereTable
 
-  constructor(database: Database) {
+  constructor(database: Database, elsewhere: ElsewhereTable) {
+    this.#elsewhere = elsewhere
     this.#insert = database.prepare(
       `insert into item (folder, path_key, directory, name, kind, size_bytes, mtime_us, ctime_us, inode, mode, chunk_class, is_leftover, vector, content_vector, origin, is_rotten, is_doubted, blocks, since_ms)
        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -79,6 +83,9 @@ export class ItemTable {
     this.#children = database.prepare('select * from item where folder = ? and directory = ?')
     this.#below = database.prepare(
       `select * from item where folder = ? and (directory = ? or (directory >= ? and directory < ?)) order by directory, name`,
+    )
+    this.#filePaths = database.prepare(
+      'select directory, name from item where folder = ? and kind = 1 and (directory = ? or (directory >= ? and directory < ?)) order by directory, name',
     )
     this.#nextDirectory = database.prepare('select directory from item where folder = ? and directory > ? order by directory limit 1')
     this.#page = database.prepare('select * from item where id > ? and +folder = ? order by id limit ?')
@@ -139,6 +146,12 @@ export class ItemTable {
   below(folderRow: number, directory: string): readonly ItemRow[] {
     const [from, to] = rangeBelow(directory)
     return this.#below.all(folderRow, directory, from, to).map(parseItem)
+  }
+
+  /** The paths of the files below a directory ('' = the root). */
+  filePathsBelow(folderRow: number, directory: string): readonly RelativePath[] {
+    const [from, to] = rangeBelow(directory)
+    return this.#filePaths.all(folderRow, directory, from, to).map(pathOf)
   }
 
   /** The next path after `after`, in order, that items have as their directory; undefined when there is none. */
@@ -209,7 +222,7 @@ export class ItemTable {
     })
   }
 
-  /** Makes or replaces the item of a path; `previous` is what `byPath` gave. Inside a transaction. */
+  /** Makes or replaces the item of a path, which is not elsewhere any more; `previous` is what `byPath` gave. Inside a transaction. */
   put(folderRow: number, entryId: EntryId, item: Item, previous: ItemRow | undefined): void {
     const blocks = item.kind === 'symlink' ? utf8(item.linkTarget ?? '') : item.blocks.bytes
     const shared = [
@@ -232,6 +245,7 @@ export class ItemTable {
     if (previous !== undefined) this.#count(folderRow, previous, -1)
     this.#count(folderRow, item, 1)
     if (previous === undefined) {
+      this.#elsewhere.remove(folderRow, entryId) // it is here now
       const done = this.#insert.run(folderRow, shortKeyOf(entryId), directoryOf(item.path), nameOf(item.path), ...shared)
       this.#addHomes(Number(done.lastInsertRowid), item.blocks)
       return
@@ -315,10 +329,15 @@ function rangeBelow(directory: string): readonly [string, string] {
   return directory === '' ? ['', '\u{10FFFF}'] : [`${directory}/`, `${directory}0`]
 }
 
-function parseItem(row: Row): ItemRow {
-  const kind = kindOf(row)
+function pathOf(row: Row): RelativePath {
   const path = parseRelativePath(childPath(textOf(row, 'directory'), textOf(row, 'name')))
   assert(path !== undefined, 'a stored path is one')
+  return path
+}
+
+function parseItem(row: Row): ItemRow {
+  const kind = kindOf(row)
+  const path = pathOf(row)
   const blocks = bytesOf(row, 'blocks')
   const contentVector = row['content_vector']
   const origin = row['origin']

@@ -317,4 +317,21 @@ export const migrations: readonly string[] = [
     ms integer not null
   );
   `,
+  /* 15 */ `
+  -- Files that are not on this disk because this node does not keep them. A path has a row here or an item, never both.
+  create table elsewhere (
+    folder integer not null references folder(id) on delete cascade,
+    path_key integer not null,
+    entry_id blob not null,
+    path text not null,
+    size_bytes integer not null,
+    content blob not null,         -- digest of its blocks' ids: knows it again under another name
+    is_wanted integer not null,    -- 1 = asked for, and on its way: a need has it
+    primary key (folder, path_key, entry_id)
+  ) without rowid;
+  create index elsewhere_path on elsewhere (folder, path);
+  create index elsewhere_content on elsewhere (folder, content);
+  -- With keep 'selected', which paths: patterns, one a line.
+  alter table folder add column keep_patterns text not null default '';
+  `,
 ]

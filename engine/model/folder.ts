@@ -43,8 +43,20 @@ export interface FolderSecrets {
   readonly epochs: readonly EpochSecret[]
 }
 
-/** What a member holds of a folder: all of it, or the share that placement gives it. */
-export type Keep = 'all' | 'share'
+/** What a member holds of a folder: all of it, the share that placement gives it, the files that it selected, or none. */
+export type Keep = 'all' | 'share' | 'selected' | 'none'
+
+/** What a host holds. */
+export type HostKeep = Extract<Keep, 'all' | 'share'>
+
+/** Which files of a folder a node that reads it keeps. */
+export interface KeepRule {
+  readonly kind: Exclude<Keep, 'share'>
+  /** In the syntax of .holdfastignore; used with 'selected' only. */
+  readonly patterns: readonly string[]
+}
+
+export const keepsAll: KeepRule = { kind: 'all', patterns: [] }
 
 /** A folder as this node has it, whatever its role. */
 export interface MemberRecord {
@@ -64,10 +76,12 @@ export interface FolderRecord extends MemberRecord {
   /** Absolute path of the tree. */
   readonly path: string
   readonly secrets: FolderSecrets
+  /** Absent: all. */
+  readonly keep?: KeepRule
 }
 
 /** A folder whose blocks this node stores without being able to read them. */
 export interface HostedRecord extends MemberRecord {
-  readonly keep: Keep
+  readonly keep: HostKeep
   readonly accessSecret: Uint8Array
 }

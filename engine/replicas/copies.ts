@@ -69,8 +69,8 @@ export class CopyView {
   /** Of a current entry. What has no blocks is held by whoever has the entry. */
   of(row: EntryRow): Copies {
     const covering = this.#covering(row)
-    const all = covering.filter(({ view }) => view.receipt.keep === 'all').map(({ view }) => view)
-    const shares = covering.filter(({ view }) => view.receipt.keep !== 'all')
+    const all = covering.filter(({ view }) => view.receipt.keep !== 'share').map(({ view }) => view)
+    const shares = covering.filter(({ view }) => view.receipt.keep === 'share')
     const { blocks } = row.entry
     if (shares.length > 0 && blocks.length > 0) return this.#fewest(blocks, all, shares)
     const holders = covering.map(({ view }) => view)
@@ -84,7 +84,7 @@ export class CopyView {
     let copies = 0
     for (const { receipt, parts } of this.#views) {
       if (!parts.some((part) => isCovered(part, row, entryId))) continue
-      if (receipt.keep !== 'all' && blocks > 0) return this.of(decodedRow(row)).copies
+      if (receipt.keep === 'share' && blocks > 0) return this.of(decodedRow(row)).copies
       copies++
     }
     return copies

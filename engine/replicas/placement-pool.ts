@@ -12,7 +12,7 @@ export interface PlacementMember {
   /** What it offers. Compared with the others': which bytes they are of, and how full, does not matter. 0 takes no share. */
   readonly capacityBytes: number
   /** Only `all` and `share` count: what keeps some paths, or nothing, is no copy that others can reckon with. */
-  readonly keep: Keep | 'selected' | 'none'
+  readonly keep: Keep
 }
 
 export interface Pool {

@@ -60,8 +60,8 @@ const headsMax = 4096
 export const partsMax = 4
 const layoutBytesMax = 64
 const nodeKeyBytes = 32
-const keepNumbers: Readonly<Record<Keep, number>> = { all: 1, share: 2 }
-const keepNames: readonly (Keep | undefined)[] = [undefined, 'all', 'share']
+const keepNumbers: Readonly<Record<Keep, number>> = { all: 1, share: 2, selected: 3, none: 4 }
+const keepNames: readonly (Keep | undefined)[] = [undefined, 'all', 'share', 'selected', 'none']
 
 /** The encoded signed receipt. */
 export function signReceipt(

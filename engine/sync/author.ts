@@ -62,6 +62,7 @@ function writeChangeSet(index: Index, handle: FolderHandle, drafts: readonly Ent
     hashes.push(blake3(bytes))
     const concurrent = replaceSiblings(index, entry, index.entries.siblings(handle.row, entry.entryId))
     index.entries.insert(handle.row, entry, bytes, author.row, seq)
+    if (!draft.deleted) keepHere(index, handle.row, entry.entryId)
     return { vector, concurrent }
   })
   const unsigned = { nodeKey: identity.publicKey, incarnation: record.incarnation, firstSeq, timeMs, hashes: concatBytes(hashes) }
@@ -69,6 +70,12 @@ function writeChangeSet(index: Index, handle: FolderHandle, drafts: readonly Ent
   index.entries.insertChangeSet(author.row, firstSeq, drafts.length, encodeChangeSet({ ...unsigned, signature }))
   index.entries.learn(handle.row, author, { seq: firstSeq + drafts.length - 1 })
   return written
+}
+
+/** Whoever writes a version has its content, perhaps alone: one that was elsewhere comes here, until it is freed with proof. */
+function keepHere(index: Index, folderRow: number, entryId: EntryId): void {
+  const elsewhere = index.elsewhere.get(folderRow, entryId)
+  if (elsewhere !== undefined) index.elsewhere.put(folderRow, entryId, { ...elsewhere, isWanted: true })
 }
 
 /** Removes the siblings that `entry` has seen and gives the ones it has not. */

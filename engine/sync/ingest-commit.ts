@@ -239,11 +239,12 @@ export function twinOf(index: Index, handle: FolderHandle, found: FoundPath): It
 }
 
 /**
- * What a new path has seen: the deletion that is applied here, if there was one. A version that is known but not applied yet
- * has not been seen by whoever made this file: the two are concurrent.
+ * What a new path has seen: the deletion that is applied here, if there was one. A version that is known but not applied yet, or whose
+ * content is elsewhere, has not been seen by whoever made this file: the two are concurrent.
  */
 function seenByUnknown(index: Index, handle: FolderHandle, entryId: EntryId, siblings: readonly OpenedVersion[]): readonly OpenedVersion[] {
-  return siblings.length === 0 || index.needs.has(handle.row, shortKeyOf(entryId)) ? [] : siblings
+  if (siblings.length === 0 || index.needs.has(handle.row, shortKeyOf(entryId))) return []
+  return index.elsewhere.has(handle.row, entryId) ? [] : siblings
 }
 
 function planRemoval(index: Index, handle: FolderHandle, found: FoundPath, entryId: EntryId): Plan | undefined {

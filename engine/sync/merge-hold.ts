@@ -51,6 +51,9 @@ export function withoutLost(
   versions: readonly OpenedVersion[],
 ): readonly OpenedVersion[] | undefined {
   const { authorId, identity, row } = parts.handle
+  const [first] = versions
+  // What this node let go of while others proved to have it is not lost for nobody giving it now.
+  if (first !== undefined && parts.index.elsewhere.has(row, first.row.entry.entryId)) return undefined
   // An author that this node was before it lost its index counts: nobody else can say what became of its contents.
   const isOwn = (editor: AuthorId): boolean => {
     const author = parts.index.entries.author(row, editor)

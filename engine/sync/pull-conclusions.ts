@@ -10,6 +10,7 @@ import type { Index } from '../index/index-store.ts'
 import type { ItemRow } from '../index/item-table.ts'
 import { removalRank, type Need } from '../index/need-table.ts'
 import type { RelativePath } from '../model/path.ts'
+import { settleElsewhere } from './elsewhere.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
 import { reviveDirectory, writeLoss, type MergeGroup } from './merge.ts'
 import { withoutLost } from './merge-hold.ts'
@@ -81,7 +82,13 @@ export class PullConclusions {
     switch (plan.kind) {
       case 'settled':
         if (plan.path !== undefined) this.#parts.problems.clear('APPLY_FAILED', plan.path)
-        return index.transact(() => index.needs.clear(handle.row, need.pathKey))
+        return index.transact(() => {
+          if (plan.gone !== undefined) index.elsewhere.remove(handle.row, plan.gone)
+          index.needs.clear(handle.row, need.pathKey)
+        })
+      case 'elsewhere':
+        this.#parts.problems.clear('APPLY_FAILED', plan.path)
+        return index.transact(() => settleElsewhere(index, handle, plan.staying))
       case 'record':
         return index.transact(() => recordVersion(index, handle, plan.item, plan.version, false))
       case 'needsParent':

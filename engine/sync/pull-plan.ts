@@ -6,8 +6,10 @@ import type { Index } from '../index/index-store.ts'
 import type { ItemRow } from '../index/item-table.ts'
 import { shortKeyOf } from '../index/columns.ts'
 import { bytesKey } from '../base/bytes.ts'
+import type { EntryId } from '../model/ids.ts'
 import { parentOf, type RelativePath } from '../model/path.ts'
 import { compareVectors } from '../model/vector.ts'
+import { stayingElsewhere, type IsKept, type StayingElsewhere } from './elsewhere.ts'
 import { entryIdOfPath, localPath, type FolderHandle } from './folder-handle.ts'
 import { hasSameAttributes } from './ingest-commit.ts'
 import { resolveVersions, isSameContent, type PathState, type Version } from './reconcile.ts'
@@ -35,8 +37,10 @@ export interface PlannedChange {
 }
 
 export type PathPlan =
-  /** The disk is as it should be. */
-  | { readonly kind: 'settled'; readonly path?: RelativePath }
+  /** The disk is as it should be. `gone`: nothing is to be there, and nothing is. */
+  | { readonly kind: 'settled'; readonly path?: RelativePath; readonly gone?: EntryId }
+  /** The file is not here, and is not to come. */
+  | { readonly kind: 'elsewhere'; readonly path: RelativePath; readonly staying: StayingElsewhere }
   /** Concurrent versions are to be brought together first. */
   | { readonly kind: 'merge'; readonly versions: readonly OpenedVersion[] }
   | { readonly kind: 'change'; readonly change: PlannedChange }
@@ -56,13 +60,15 @@ export class PullPlanner {
   readonly #index: Index
   readonly #handle: FolderHandle
   readonly #names: PlanNames
+  readonly #isKept: IsKept
   /** Directories that are there or planned, for one page: most of its paths share a few parents. */
   readonly #goodParents = new Set<string>()
 
-  constructor(index: Index, handle: FolderHandle, names: PlanNames) {
+  constructor(index: Index, handle: FolderHandle, names: PlanNames, isKept: IsKept = () => true) {
     this.#index = index
     this.#handle = handle
     this.#names = names
+    this.#isKept = isKept
   }
 
   /** Rows may have changed since the last page. */
@@ -86,16 +92,20 @@ export class PullPlanner {
     const versions = openVersions(this.#handle.reading.metaKeys, siblings)
     const [version] = versions
     if (version === undefined) return { kind: 'settled' }
-    if (versions.length > 1) return { kind: 'merge', versions }
     const path = localPath(this.#index, this.#handle, version.meta.path)
     const item = this.#index.items.byPath(this.#handle.row, path)
+    const staying = item === undefined ? stayingElsewhere(this.#index, this.#handle, this.#isKept, versions) : undefined
+    if (staying !== undefined) return { kind: 'elsewhere', path, staying } // whoever has it brings its versions together
+    if (versions.length > 1) return { kind: 'merge', versions }
     if (item !== undefined) {
       const order = compareVectors(item.vector, version.vector)
       const repair = order === 'after' ? undefined : this.#planRepair(version, item)
       if (repair !== undefined) return repair
       if (order === 'after' || (order === 'equal' && isAsVersion(item, version))) return { kind: 'settled', path }
     }
-    if (version.state === undefined) return item === undefined ? { kind: 'settled', path } : this.#planRemoval(version, item)
+    if (version.state === undefined) {
+      return item === undefined ? { kind: 'settled', path, gone: version.row.entry.entryId } : this.#planRemoval(version, item)
+    }
     return this.#planPresence(version, { ...version.state, path }, item)
   }
 

@@ -13,6 +13,7 @@ import type { Index } from '../index/index-store.ts'
 import { removalRank, type Need } from '../index/need-table.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
 import type { sealRanges } from '../transfer/seal-ranges-job.ts'
+import type { IsKept } from './elsewhere.ts'
 import type { FolderHandle } from './folder-handle.ts'
 import { largeFileBytesMin } from './ingest-job.ts'
 import { writeMerges, type MergeGroup } from './merge.ts'
@@ -40,6 +41,8 @@ export interface PullParts {
   readonly problems: FolderProblems
   readonly events: PullListener
   readonly names?: () => Platform
+  /** Absent: everything is kept. */
+  readonly isKept?: IsKept
 }
 
 export interface TransferProgress {
@@ -75,10 +78,11 @@ export class Pull {
 
   constructor(parts: PullParts) {
     this.#parts = parts
-    this.#planner = new PullPlanner(parts.index, parts.handle, {
+    const names = {
       temporary: () => `small-${this.#temporaries++}`, // what an earlier process left was cleared when the folder started
       parked: () => toHex(parts.random.bytes(8)),
-    })
+    }
+    this.#planner = new PullPlanner(parts.index, parts.handle, names, parts.isKept)
     this.#conclusions = new PullConclusions({
       ...parts,
       wake: () => this.#wakeup.wake(),

@@ -125,6 +125,11 @@ export const scenarios: readonly Scenario[] = [
     deeds: [{ do: 'edit', path: 'large', offset: 1_200_000, content: content(1000, 'edit') }],
   },
   {
+    name: 'file that is freed',
+    before: [{ do: 'write', path: 'a/one', content: old }],
+    deeds: [{ do: 'free', path: 'a/one', minCopies: 1, on: 'B' }],
+  },
+  {
     name: 'new tree',
     before: [],
     deeds: ['a/one', 'a/b/two', 'a/b/c/three', 'd/four', 'five'].map((path, at) => ({

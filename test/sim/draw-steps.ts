@@ -79,6 +79,16 @@ export class StepSource {
       }
       case 'ignored':
         return [{ do: 'write', path: `${drawPath(this.#random).slice(0, 200)}.ignored`, content: drawContent(this.#random) }]
+      case 'free': {
+        const path = this.#pickFile(person)
+        return path === undefined ? [] : [{ do: name, path }]
+      }
+      case 'fetch': {
+        const path = this.#random.pick(
+          this.#people.flatMap((other) => other.paths('file')).filter((one) => person.kindAt(one) === undefined),
+        )
+        return path === undefined ? [] : [{ do: name, path }]
+      }
       case 'mkdir':
         return [{ do: 'mkdir', path: drawDirectory(this.#random) }]
       case 'symlink': {

@@ -16,8 +16,8 @@ import type { World } from './world.ts'
 
 const limits = { durationMs: 600_000, stepsMax: 2_000_000 }
 const { signal } = new AbortController()
-/** After these a node may rightly have less history: it is of another age, there is no room for it, or it was in what is gone. */
-const shortensHistory: ReadonlySet<string> = new Set(['clock', 'room', 'loseDatabase', 'restore'])
+/** After these a node may rightly have less history: it is of another age, there is no room for it, it was in what is gone, or in a file that was freed. */
+const shortensHistory: ReadonlySet<string> = new Set(['clock', 'room', 'loseDatabase', 'restore', 'free'])
 
 const joinAttemptsMax = 5
 /** How many copies are looked at while time passes between two steps. */
@@ -148,6 +148,9 @@ export class Performer {
       case 'killInCall':
       case 'crashInCall':
         return this.#strikeInCall(node, step.do === 'killInCall' ? 'kill' : 'crash', step.calls)
+      case 'free':
+      case 'fetch':
+        return await this.#freeOrFetch(node, step)
       case 'join':
         return this.#joinLate(node)
       case 'loseDatabase':
@@ -219,6 +222,23 @@ export class Performer {
     const outcome = await this.#settle(Promise.race([work.then(() => 'done' as const, refusalOf), node.died()]), name)
     if (outcome instanceof Error) this.#world.scheduler.note(`${node.name} could not ${name}: ${outcome.message}`)
     return outcome === 'done'
+  }
+
+  /** Whether a file left the drive, or is on its way to it. */
+  async #freeOrFetch(node: SimNode, step: Extract<Step, { readonly do: 'free' | 'fetch' }>): Promise<boolean> {
+    const { controls } = node
+    const folder = controls?.folders()[0]
+    if (controls === undefined || folder === undefined || this.#busy.has(node)) return false
+    const wanted = { folder: folder.id, paths: [step.path] }
+    const work =
+      step.do === 'fetch'
+        ? controls.fetchFiles({ ...wanted, wait: false }, signal).then(({ fetching }) => fetching > 0)
+        : controls
+            .freeFiles({ ...wanted, ...(step.minCopies === undefined ? {} : { minCopies: step.minCopies }) }, signal)
+            .then(({ freed }) => freed > 0)
+    const outcome = await this.#settle(Promise.race([work.catch(refusalOf), node.died()]), step.do)
+    if (outcome instanceof Error) this.#world.scheduler.note(`${node.name} could not ${step.do}: ${outcome.message}`)
+    return outcome === true
   }
 
   /** Not waited for: it may be killed again on the way. */

@@ -66,6 +66,7 @@ export async function awaitAgreement({ scheduler }: Pick<World, 'scheduler'>, or
   for (;;) {
     await scheduler.runFor(lookEveryMs, limits.stepsMax)
     await acceptHeld(scheduler, oracle)
+    await bringBack(scheduler, oracle)
     const disagreements = oracle.disagreements()
     if (disagreements.length === 0) {
       const before = oracle.engineChanges
@@ -75,6 +76,19 @@ export async function awaitAgreement({ scheduler }: Pick<World, 'scheduler'>, or
     if (scheduler.nowUs < endUs) continue
     const why = disagreements.length > 0 ? `nodes still disagree:\n  ${disagreements.join('\n  ')}` : 'nodes agree but files keep changing'
     throw new OracleViolation(`no rest within ${agreeWithinMs / 1000} s: ${why}`)
+  }
+}
+
+/** What is elsewhere is asked for again: only so can be seen that nothing of it is lost. */
+async function bringBack(scheduler: Scheduler, oracle: Oracle): Promise<void> {
+  const { signal } = new AbortController()
+  for (const { node } of oracle.members) {
+    for (const { id, state, elsewhere } of node.controls?.folders() ?? []) {
+      if (elsewhere === undefined || state === 'held' || state === 'paused' || state === 'stopped') continue
+      scheduler.note(`* ${node.name}: asks for what is elsewhere`)
+      const kept = node.controls?.keepFolder({ folder: id, keep: 'all' }, signal) ?? Promise.resolve()
+      await scheduler.settle(Promise.race([kept, node.died()]), limits, `keeping all on ${node.name}`)
+    }
   }
 }
 

@@ -39,6 +39,9 @@ type NodeDeed =
   /** How much more fits on the drive from now on; absent: as much as one likes. */
   | { readonly do: 'room'; readonly bytes?: number; readonly inodes?: number }
   | { readonly do: 'clock'; readonly byMs: number }
+  /** A file is to leave this drive; to come again. All of them come again at rest. */
+  | { readonly do: 'free'; readonly path: string; readonly minCopies?: number }
+  | { readonly do: 'fetch'; readonly path: string }
 
 /** What happens to hosts, and to copies. */
 type CopiesDeed =

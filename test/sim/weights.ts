@@ -46,6 +46,8 @@ type NodeActionName =
   | 'backUp'
   | 'restore'
   | 'rot'
+  | 'free'
+  | 'fetch'
 
 /** On hosts, drawn from those that there are. */
 export type HostActionName =
@@ -121,6 +123,8 @@ export const accidentWeights: Weights = {
 /** Calls on the folder that fail a few times, and drives that fill up. */
 export const troubleWeights: Weights = { trouble: 2, room: 2 }
 export const allWeights: Weights = { ...fileWeights, ...treeWeights, ...accidentWeights, ...troubleWeights }
+/** Nodes that do not keep everything; not drawn by themselves, so that what seeds draw stays as it was. */
+export const elsewhereWeights: Weights = { ...allWeights, free: 24, fetch: 6 }
 
 const hostWeights: Weights = {
   plant: 6,

@@ -20,6 +20,7 @@ import type {
   StoreRebuilt,
   StoreStatus,
 } from '../../engine/api/controls.ts'
+import type { FetchedFiles, FileList, FreedFiles, Keep, KeptFiles } from '../../engine/api/elsewhere.ts'
 import { abortable, Broadcast } from '../../engine/base/queue.ts'
 
 export const fakePeerId = '12D3KooWFakeFakeFakeFakeFakeFakeFakeFakeFakeFakeFake'
@@ -208,6 +209,37 @@ export class FakeControls implements Controls {
     this.asked.push(`copies ${JSON.stringify(request)}`)
     const file = { path: 'a.jpg', bytes: 5, copies: 1, verified: 1, zones: 1, holders: [fakePeerId] }
     return { targetCopies: 2, files: [file], total: 9 }
+  }
+
+  async keepFolder(request: { readonly folder: string; readonly keep?: Keep; readonly patterns?: readonly string[] }): Promise<KeptFiles> {
+    this.asked.push(`keepFolder ${JSON.stringify(request)}`)
+    const { keep = 'all', patterns = [] } = request
+    return { keep, patterns, fetching: 2, fetchingBytes: 30, ...this.#freed() }
+  }
+
+  async freeFiles(request: {
+    readonly folder: string
+    readonly paths: readonly string[]
+    readonly minCopies?: number
+  }): Promise<FreedFiles> {
+    this.asked.push(`freeFiles ${JSON.stringify(request)}`)
+    return this.#freed()
+  }
+
+  async fetchFiles(request: { readonly folder: string; readonly paths: readonly string[]; readonly wait: boolean }): Promise<FetchedFiles> {
+    this.asked.push(`fetchFiles ${JSON.stringify(request)}`)
+    return { fetching: 1, fetchingBytes: 5 }
+  }
+
+  async files(request: { readonly folder: string; readonly path?: string | undefined }): Promise<FileList> {
+    this.asked.push(`files ${JSON.stringify(request)}`)
+    const file = { path: 'a.jpg', bytes: 5, copies: 2, verified: 1, zones: 1, holders: [fakePeerId], state: 'elsewhere' as const }
+    return { files: [file], total: 9, elsewhere: { files: 1, bytes: 5 } }
+  }
+
+  #freed(): FreedFiles {
+    const refused = [{ path: 'b.jpg', reason: 'NOT_PROVEN', copies: 1, text: '1 copy at other members could be proven now, 2 are needed' }]
+    return { freed: 3, freedBytes: 1500, refused, refusedCount: 1, neededCopies: 2 }
   }
 
   async waitCopies(folder: string | undefined, copies: number, signal: AbortSignal): Promise<void> {

@@ -77,7 +77,7 @@ export class LayoutWorld implements AsyncDisposable {
         },
         roleOf: (peer) => members().find((member) => member.peer === peer)?.role,
       },
-      ownKeep: role === 'host' ? 'share' : 'all',
+      ownKeep: () => (role === 'host' ? 'share' : 'all'),
       keepOf: () => undefined,
       absent: () => own().absent,
       changed: () => undefined,

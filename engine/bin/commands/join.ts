@@ -2,7 +2,7 @@
 
 import { Option } from 'commander'
 import type { Command } from 'commander'
-import type { Keep } from '../../api/controls.ts'
+import type { Keep } from '../../api/elsewhere.ts'
 import { openSession, typedCommand, withExamples } from '../cli.ts'
 import type { Cli } from '../cli.ts'
 import { absolutePath } from '../paths.ts'
@@ -11,6 +11,7 @@ import { printable } from '../text.ts'
 
 interface JoinOptions {
   readonly keep?: Keep
+  readonly select?: readonly string[]
 }
 
 export function addJoinCommand(program: Command, cli: Cli): void {
@@ -20,16 +21,23 @@ export function addJoinCommand(program: Command, cli: Cli): void {
     .argument('<link>', 'what "holdfast share" printed')
     .argument('[path]', 'a directory; made when it does not exist')
     .addOption(
-      new Option('--keep <what>', 'as a host: all of the folder, or the share that falls to it (share otherwise)').choices([
-        'all',
-        'share',
-      ]),
+      new Option(
+        '--keep <what>',
+        'which files come here: all, none or selected (all otherwise); as a host: all of the folder, or the share that falls to it (share otherwise)',
+      ).choices(['all', 'share', 'selected', 'none']),
     )
-  const examples = ['join LINK ~/Photos', 'join LINK /srv/photos --json', 'join LINK --keep all']
-  withExamples(command, examples).action(async (link: string, path: string | undefined, { keep }: JoinOptions) => {
+    .option('--select <pattern...>', 'with --keep selected: which, as in .holdfastignore')
+  const examples = [
+    'join LINK ~/Photos',
+    'join LINK /srv/photos --json',
+    'join LINK ~/Photos --keep selected --select "summer/"',
+    'join LINK --keep all',
+  ]
+  withExamples(command, examples).action(async (link: string, path: string | undefined, { keep, select }: JoinOptions) => {
     const session = openSession(cli, command)
     const place = path === undefined ? {} : { path: absolutePath(path, cli) }
-    const joined = await session.client.call('join', { link: link.trim(), ...place, ...(keep === undefined ? {} : { keep }) })
+    const kept = { ...(keep === undefined ? {} : { keep }), ...(select === undefined ? {} : { patterns: select }) }
+    const joined = await session.client.call('join', { link: link.trim(), ...place, ...kept })
     const name = printable(joined.folder.name)
     const isHost = path === undefined
     session.print(

@@ -584,7 +584,7 @@ export type ReceiptBody = Message<"holdfast.v1.ReceiptBody"> & {
   logLength: bigint;
 
   /**
-   * 1 all, 2 share
+   * 1 all, 2 share, 3 selected, 4 none
    *
    * @generated from field: uint32 keep = 6;
    */

@@ -1,0 +1,85 @@
+// Nodes that do not keep every file: what is freed is lost to nobody, whatever happens meanwhile. At rest everything is fetched again, and
+// the oracle looks for all that people wrote.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { openEngineNode } from './engine-node.ts'
+import { Stage } from './scenario.ts'
+import { simulate } from './simulate.ts'
+import { elsewhereWeights } from './weights.ts'
+
+const seeds = [1, 2, 3]
+/** For receipts to be told, and proof to be asked for. */
+const settleMs = 5000
+
+/** Three that share a folder; C has freed `paths`. */
+async function openFreed(before: Readonly<Record<string, string>>, ...paths: readonly string[]): Promise<Stage> {
+  const stage = await Stage.open({ nodes: ['A', 'B', 'C'], before })
+  await stage.pass(settleMs)
+  for (const path of paths) await stage.do('C', { do: 'free', path })
+  return stage
+}
+
+describe('nodes that free and fetch files under random work and accidents', () => {
+  for (const seed of seeds) {
+    it(`agree at rest and lose nothing: seed ${seed}`, async () => {
+      const { failure } = await simulate({ seed, open: openEngineNode, weights: elsewhereWeights })
+      assert.equal(failure, undefined)
+    })
+  }
+})
+
+describe('a file that is elsewhere', () => {
+  it('is gone from one disk only, and stays so over walks and restarts', async () => {
+    using stage = await openFreed({ 'd/one': 'one', two: 'two' }, 'd/one')
+    assert.deepEqual(stage.tree('C'), { d: '/', two: 'two' })
+    await stage.do('C', { do: 'restart' })
+    await stage.pass(settleMs)
+    await stage.settle(stage.controls('C').rescanFolder('Folder', new AbortController().signal))
+    await stage.pass(settleMs)
+    assert.deepEqual(stage.tree('C'), { d: '/', two: 'two' })
+    for (const name of ['A', 'B']) assert.deepEqual(stage.tree(name), { d: '/', 'd/one': 'one', two: 'two' })
+    await stage.rest()
+    assert.equal(stage.tree('C')['d/one'], 'one')
+  })
+
+  it('outlives its directory, which somebody deletes on the disk that it is not on', async () => {
+    using stage = await openFreed({ 'd/one': 'one', 'd/two': 'two' }, 'd/one')
+    await stage.remove('C', 'd')
+    await stage.pass(settleMs)
+    assert.deepEqual(stage.tree('A'), { d: '/', 'd/one': 'one' })
+    await stage.rest()
+    assert.deepEqual(stage.tree('C'), { d: '/', 'd/one': 'one' })
+  })
+
+  it('becomes a directory where others make one of it', async () => {
+    using stage = await openFreed({ one: 'one', two: 'two' }, 'one')
+    await stage.remove('A', 'one')
+    await stage.write('A', 'one/inside', 'inside')
+    await stage.pass(settleMs)
+    assert.deepEqual(stage.tree('C'), { one: '/', 'one/inside': 'inside', two: 'two' })
+  })
+
+  it('is edited by two others apart, who bring their versions together without the node that does not have it', async () => {
+    using stage = await openFreed({ one: 'one', two: 'two' }, 'one')
+    await stage.apart()
+    await stage.write('A', 'one', 'by A')
+    await stage.write('B', 'one', 'by B')
+    await stage.together()
+    assert.deepEqual(stage.texts('C'), ['by A', 'by B', 'two'])
+  })
+
+  it('cannot be freed by two at once, if then too few had it', async () => {
+    using stage = await Stage.open({ nodes: ['A', 'B', 'C'], before: { one: 'one' } })
+    await stage.pass(settleMs)
+    const { signal } = new AbortController()
+    const freed = await stage.settle(
+      Promise.all(['A', 'B', 'C'].map((name) => stage.controls(name).freeFiles({ folder: 'Folder', paths: ['one'] }, signal))),
+    )
+    assert.ok(freed.reduce((total, { freed: files }) => total + files, 0) <= 1)
+    const have = ['A', 'B', 'C'].filter((name) => 'one' in stage.tree(name))
+    assert.ok(have.length >= 2, `${have.join()} have it`)
+    await stage.rest()
+  })
+})
