@@ -80,7 +80,7 @@ export interface FolderStatus {
   /** Paths this node still has to apply, and the content bytes among them. */
   readonly needFiles: number
   readonly needBytes: number
-  /** Counted from receipts. `below`: entries with fewer than the target, `single`: held by one member alone, or none. */
+  /** Counted from receipts. `below`: entries with fewer than the target, `single`: held by one member alone or none, those that are overdue left out. */
   readonly copies: { readonly target: number; readonly min: number; readonly below: number; readonly single: number }
   readonly watcher: string
   /** Bytes kept for this folder beside its files: past versions above all. */

@@ -110,6 +110,7 @@ export class FolderCopies {
       clock: world.clock,
       edition: () => `${this.receipts.edition}/${parts.cards.factsEdition}/${own.log.length}/${this.absence.edition}`,
       view: () => this.#view(),
+      presentView: () => (this.absence.agreed.size === 0 ? undefined : this.#view(this.#present)),
       targetCopies: () => own.log.state.targetCopies,
       changed: own.changed,
     })
@@ -252,7 +253,7 @@ export class FolderCopies {
   /** In which order entries are repaired, as things are now. Who is overdue is no help to anybody. */
   ranks(): (entry: EntryRow) => number {
     const { cards, presence, network, world } = this.#parts
-    const view = this.#view(this.#believed().filter(({ peer }) => !this.absence.agreed.has(peer)))
+    const view = this.#view(this.#present)
     const isSteady = (peer: PeerId): boolean =>
       peer === network.self ? world.class === 'always-on' : presence.degreeOf(peer) === 'here' && cards.cardOf(peer)?.class === 'always-on'
     const steady = new Set(this.#log.members.flatMap(({ peer }) => (isSteady(peer) ? peer : [])))
@@ -293,6 +294,11 @@ export class FolderCopies {
     const gone = new Set(this.#log.members.filter(({ isRetired }) => isRetired).map(({ peer }) => peer))
     for (const [peer, degree] of this.absence.agreed) if (degree === 'lost') gone.add(peer)
     return this.receipts.all().filter(({ peer }) => !gone.has(peer) && this.isBelieved(peer))
+  }
+
+  /** … and who is overdue is no help now. */
+  get #present(): readonly Receipt[] {
+    return this.#believed().filter(({ peer }) => !this.absence.agreed.has(peer))
   }
 
   /** It has not failed to prove its word. */

@@ -12,6 +12,8 @@ export interface CopyCountParts {
   /** Changes with whatever copies are counted from, entries left out. */
   readonly edition: () => string
   readonly view: () => CopyView
+  /** As `view`, without members that are overdue; undefined while none is. */
+  readonly presentView: () => CopyView | undefined
   readonly targetCopies: () => number
   readonly changed: () => void
 }
@@ -21,7 +23,7 @@ export interface CopySummary {
   readonly min: number
   /** Entries with content that have fewer than the target. */
   readonly below: number
-  /** … that are held by one member alone, or by none. */
+  /** … that are held by one member alone, or by none, those that are overdue left out. */
   readonly single: number
 }
 
@@ -97,9 +99,9 @@ export class CopyCount {
   }
 
   async #count(signal: AbortSignal): Promise<void> {
-    const { index, folderRow, clock, view: viewNow, targetCopies } = this.#parts
+    const { index, folderRow, clock, view: viewNow, presentView, targetCopies } = this.#parts
     const countedFor = this.#stateNow()
-    const [view, target] = [viewNow(), targetCopies()]
+    const [view, present, target] = [viewNow(), presentView(), targetCopies()]
     let [min, below, single] = [Number.POSITIVE_INFINITY, 0, 0]
     let after = 0
     for (;;) {
@@ -109,7 +111,7 @@ export class CopyCount {
         if (copies === undefined) continue
         min = Math.min(min, copies)
         if (copies < target) below++
-        if (copies < 2) single++
+        if (copies < 2 || (present?.countOf(row) ?? copies) < 2) single++
       }
       after = rows.at(-1)?.rowSeq ?? after
       if (rows.length < pageEntries) break

@@ -151,4 +151,25 @@ export const mutants: readonly Mutant[] = [
     put: '',
     tests: ['unit/segment'],
   },
+  {
+    what: 'a node that is cut off finds everybody else lost',
+    file: 'engine/replicas/absence.ts',
+    find: '    return together > here\n',
+    put: '    return together < 0\n',
+    tests: ['unit/absence', 'sim/asleep'],
+  },
+  {
+    what: 'who comes back is lost until others take that back',
+    file: 'engine/replicas/absence-marks.ts',
+    find: ' && one.cardEdition === edition)',
+    put: ')',
+    tests: ['unit/absence', 'unit/presence'],
+  },
+  {
+    what: 'a machine that slept for days has seen everybody be away for days',
+    file: 'engine/replicas/absence.ts',
+    find: 'Math.min(Math.max(0, round.elapsedMs), roundMsMax)',
+    put: 'round.elapsedMs',
+    tests: ['unit/absence', 'unit/presence'],
+  },
 ]

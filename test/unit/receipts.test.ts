@@ -7,6 +7,7 @@ import { present } from '../../engine/base/assert.ts'
 import { bytesKey } from '../../engine/base/bytes.ts'
 import { createIdentity, type Identity } from '../../engine/crypto/identity.ts'
 import { parseEntryId, type EntryId } from '../../engine/model/ids.ts'
+import type { AbsenceMark } from '../../engine/replicas/absence-marks.ts'
 import { CopyView, type IsHolder, type MemberFacts } from '../../engine/replicas/copies.ts'
 import { claimOf } from '../../engine/replicas/claim.ts'
 import { ReceiptBook } from '../../engine/replicas/receipt-book.ts'
@@ -55,6 +56,19 @@ describe('a receipt', () => {
     assert.equal(covers(part, { author, seq: 7, entryId: entryIdOf(4) }), true)
     assert.equal(covers(part, { author, seq: 8, entryId: entryIdOf(4) }), false)
     assert.equal(covers(part, { author, seq: 7, entryId: entryIdOf(3) }), false)
+  })
+
+  it('names whom its member finds overdue or lost, at most a thousand of them', () => {
+    const marks: readonly AbsenceMark[] = [
+      { peer: ben.peerId, cardEdition: 17, degree: 'lost' },
+      { peer: eve.peerId, cardEdition: 0, degree: 'overdue' },
+    ]
+    const signedWith = (absent: readonly AbsenceMark[]): Uint8Array =>
+      signReceipt(ada, folder, claimWith(), { edition: 1, logLength: 1, timeMs: 5, absent })
+    assert.deepEqual(parseReceipt(signedWith(marks), folder)?.absent, marks)
+    assert.deepEqual(parseReceipt(signed(ada, claimWith()), folder)?.absent, [])
+    const many = Array.from({ length: 1500 }, (_, at): AbsenceMark => ({ peer: ben.peerId, cardEdition: at, degree: 'lost' }))
+    assert.equal(parseReceipt(signedWith(many), folder)?.absent.length, 1000)
   })
 
   it('of another folder is none', () => assert.equal(parseReceipt(signed(ada, claimWith()), testFolder(8)), undefined))
