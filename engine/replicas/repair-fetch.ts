@@ -100,14 +100,14 @@ export class RepairFetch {
       return
     }
     const before = this.#progress?.blocks ?? 0
-    while (await this.#round(edition, signal)); // each gives up a host at least
+    while (await this.#round(edition, signal)); // after each something is left to fewer hosts
     const { blocks } = index.blockNeeds.totals(folder.row)
     if (blocks === 0) this.#isWaiting = false
     this.#vainRounds = blocks === 0 || (this.#progress?.blocks ?? 0) > before ? 0 : this.#vainRounds + 1
     if (blocks === 0) this.#progress = undefined
   }
 
-  /** True when another host was waited for in vain: what was left to it is to be fetched otherwise. */
+  /** True when what was left to another host is to be fetched otherwise: it was waited for in vain, or says by now that it has everything. */
   async #round(edition: number, signal: AbortSignal): Promise<boolean> {
     const { clock, lackers } = this.#parts
     const key = `${edition}/${lackers().hosts}`
@@ -117,10 +117,11 @@ export class RepairFetch {
       this.#passed = missing === 0 ? { key, atMs: clock.monotonicMs() } : undefined
       this.#isWaiting = missing > 0
     }
-    await this.#sweep(Number.POSITIVE_INFINITY, signal)
+    const hasOwn = await this.#sweep(Number.POSITIVE_INFINITY, signal)
     const givenUp = this.#spread.waitsFor(this.#awaited, this.#pageMs, clock.monotonicMs())
-    if (givenUp.length > 0) this.#passed = undefined
-    return givenUp.length > 0
+    const isOther = givenUp.length > 0 || (isPassed && hasOwn)
+    if (isOther) this.#passed = undefined
+    return isOther
   }
 
   /** Fetches what no other host is to fetch first; gives how many of these could not be had. */
@@ -178,21 +179,24 @@ export class RepairFetch {
     else if (tookMs < pageShortMs) this.#pageBytes = Math.min(pageBytesMax, this.#pageBytes * 2)
   }
 
-  /** Takes from other hosts what they were to fetch first, as far as they have it. */
-  async #sweep(pagesMax: number, signal: AbortSignal): Promise<void> {
+  /** Takes from other hosts what they were to fetch first, as far as they have it. True when it came upon what is left to nobody. */
+  async #sweep(pagesMax: number, signal: AbortSignal): Promise<boolean> {
     const { clock, fetcher, lackers } = this.#parts
     const seen = lackers()
     const awaited = new Set<PeerId>()
     let last: BlockNeed | undefined
     /** Who gave something of the last page that it was asked for. */
     const isReady = new Map<PeerId, boolean>()
+    let hasOwn = false
     let inVain = 0
     for (let pages = 0; pages < pagesMax && inVain < sweepNeedsMax; pages++) {
       const page = this.#page(last)
       last = page.at(-1)
       if (last === undefined) break
       await clock.sleep(0, signal)
-      const relays = new Map<object, PeerId>(this.#stillWanted(page).flatMap((need) => this.#relayed(need, seen)))
+      const missing = this.#stillWanted(page)
+      const relays = new Map<object, PeerId>(missing.flatMap((need) => this.#relayed(need, seen)))
+      if (relays.size < missing.length) hasOwn = true
       const wanted = page.filter((need) => {
         const relay = relays.get(need)
         return relay !== undefined && (isReady.get(relay) ?? !fetcher.hasLacked(relay))
@@ -207,6 +211,7 @@ export class RepairFetch {
       inVain = came.length > 0 ? 0 : inVain + page.length
     }
     this.#awaited = awaited
+    return hasOwn
   }
 
   #relayed(need: BlockNeed, seen: Lackers): readonly (readonly [BlockNeed, PeerId])[] {

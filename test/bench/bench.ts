@@ -16,6 +16,7 @@ import { measureMicro } from './micro.ts'
 import { parseOptions, setNames, toolNames, usage, UsageError, type Options, type SetName, type ToolName } from './options.ts'
 import type { Pair, PairPaths } from './pair.ts'
 import { placementTable } from './placement.ts'
+import { measureRepair } from './repair.ts'
 import { jsonReport, markdownTable, missedAims, peopleTable, type Report } from './report.ts'
 import { tableRows } from './rows.ts'
 import { measureStore } from './store.ts'
@@ -89,6 +90,7 @@ async function runIn(directory: string, options: Options, patience: Patience): P
 
   if (options.parts.has('micro')) await measureMicro(bench.figures, join(directory, 'micro'), patience, say)
   if (options.parts.has('store')) await measureStore(bench.figures, join(directory, 'store'), options.isQuick, patience, say)
+  if (options.parts.has('repair')) await measureRepair(bench.figures, join(directory, 'repair'), options.isQuick, patience, say)
   const sets = setNamesNeeded.map((name) => {
     say(`making the data set ${name}`)
     return makeDataSet(join(directory, 'data'), name, options.isQuick)

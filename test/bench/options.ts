@@ -3,7 +3,7 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
-export const partNames = ['scan', 'first-sync', 'append', 'insert', 'rename', 'latency', 'micro', 'placement', 'store'] as const
+export const partNames = ['scan', 'first-sync', 'append', 'insert', 'rename', 'latency', 'micro', 'placement', 'store', 'repair'] as const
 export type PartName = (typeof partNames)[number]
 
 export const setNames = ['big', 'small', 'tiny'] as const

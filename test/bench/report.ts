@@ -165,6 +165,8 @@ function formatFigure(value: number, unit: Unit): string {
       return `${Math.round(value).toLocaleString('en')} /s`
     case 'bytesPerSecond':
       return scaled(value, 1000, decimalSteps)
+    case 'times':
+      return `${value.toFixed(2)} ×`
   }
 }
 

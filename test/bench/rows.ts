@@ -2,7 +2,7 @@
 
 import { setNames, type SetName, type ToolName } from './options.ts'
 
-export type Unit = 'seconds' | 'cpuSeconds' | 'milliseconds' | 'bytes' | 'count' | 'perSecond' | 'bytesPerSecond'
+export type Unit = 'seconds' | 'cpuSeconds' | 'milliseconds' | 'bytes' | 'count' | 'perSecond' | 'bytesPerSecond' | 'times'
 
 export type Aim =
   /** At most `max` times what `of` took in the same run. */
@@ -64,6 +64,8 @@ const aims: Readonly<Record<string, readonly Aim[]>> = {
   'store/open': [atMost(2000, '≤ 2 s')],
   'store/lookup-p99': [atMost(5, '≤ 5 ms')],
   'store/miss-p99': [atMost(5, '≤ 5 ms')],
+  'repair/upstream': [atMost(1.1, '≤ 1.1')],
+  'repair/ratio': [atMost(1.1, '≤ 1.1')],
   'store/memory': [atMost(300 * megabyte, '≤ 300 MB')],
 }
 
@@ -121,6 +123,14 @@ const microRows: readonly Row[] = [
   row('micro/decode', 'decode entries', 'perSecond'),
 ]
 
+const repairRows: readonly Row[] = [
+  row('repair/first-copies', 'new files to three copies, two of them on hosts', 'seconds'),
+  row('repair/upstream', '– sent by their machine, times the content', 'times', true),
+  row('repair/time', 'a lost host: three copies again after', 'seconds', true),
+  row('repair/bytes', '– received by the others', 'bytes'),
+  row('repair/ratio', '– times what it held, which is the least', 'times', true),
+]
+
 const storeRows: readonly Row[] = [
   row('store/put-4k', 'block store: blocks of 4 KiB, durable', 'perSecond', true),
   row('store/put-1m', 'block store: blocks of 1 MiB, durable', 'bytesPerSecond', true),
@@ -137,5 +147,5 @@ const storeRows: readonly Row[] = [
 
 /** All rows in the order of the table. `titles` says how large each set was in this run. */
 export function tableRows(titles: Readonly<Record<SetName, string>>): readonly Row[] {
-  return [...setNames.flatMap((set) => setRows(set, titles[set])), ...microRows, ...storeRows]
+  return [...setNames.flatMap((set) => setRows(set, titles[set])), ...microRows, ...storeRows, ...repairRows]
 }

@@ -115,11 +115,15 @@ class SpreadWorld implements AsyncDisposable {
   readonly #running: Promise<unknown>[] = []
   #uplinkFreeMs = 0
   contentBytes = 0
+  readonly contents: ReturnType<typeof sealBlock>[] = []
+  /** Whose receipts say so. */
+  readonly sayTheyHaveAll = new Set<PeerId>()
 
   async open(count: number, files: number): Promise<void> {
     const texts = Array.from({ length: files }, (_, at) => `${at} `.repeat(fileBytes / 4).slice(0, fileBytes))
     for (const text of texts) {
-      const { id, sealed } = sealBlock(this.#origin.handle.jobKeys.sealKey, utf8(text))
+      const { id, sealed, key } = sealBlock(this.#origin.handle.jobKeys.sealKey, utf8(text))
+      this.contents.push({ id, sealed, key })
       await this.#originStore.put([{ folder: this.#origin.handle.record.id, id, bytes: sealed }])
       this.contentBytes += sealed.length
     }
@@ -167,7 +171,10 @@ class SpreadWorld implements AsyncDisposable {
       log: silentLog,
       holding: () => holdsAll,
       claims: () => () => [],
-      lackers: () => ({ hosts: 'all', of: () => this.hosts.map((host) => host.peer) }),
+      lackers: () => ({
+        hosts: 'all',
+        of: () => this.hosts.filter((host) => !this.sayTheyHaveAll.has(host.peer)).map((host) => host.peer),
+      }),
       link: () => ({ isMetered: false, isPersonWaiting: false }),
       ranks: () => () => 0,
       events: { stored: () => have.ring(), changed: () => undefined, trouble: () => undefined },
@@ -244,6 +251,24 @@ test('a host that stores nothing, though it is connected, holds the others up fo
   assert.ok(world.scheduler.nowUs / 1000 < 1.5 * leastMs + 60_000, `${world.scheduler.nowUs / 1000} ms`)
   assert.ok((world.sent.get(world.originPeer) ?? 0) <= 1.2 * world.contentBytes)
   assert.equal(stuck.store.list(stuck.node.handle.record.id, undefined, 10).length, 0)
+})
+
+test('what a host was waited for is fetched at once when its receipt says that it has everything before it says that there is more', async () => {
+  await using world = new SpreadWorld()
+  await world.open(2, 40)
+  const [waiting, relay] = world.hosts
+  assert.ok(waiting !== undefined && relay !== undefined)
+  world.start([waiting])
+  // It has fetched its own part, and waits for the other.
+  await world.scheduler.runFor(15_000)
+  assert.equal(world.isComplete(waiting), false)
+  for (const [at, { id }] of world.contents.entries()) {
+    await relay.store.put([{ folder: relay.node.handle.record.id, id, bytes: world.contents[at]?.sealed ?? new Uint8Array(0) }])
+  }
+  world.sayTheyHaveAll.add(relay.peer)
+  relay.have.ring()
+  await world.scheduler.runFor(3000)
+  assert.equal(world.isComplete(waiting), true)
 })
 
 test('a host that comes when the others have everything takes nothing from the slow line that they can give', async () => {
