@@ -111,7 +111,15 @@ function start(
     store,
     cards,
     lanes,
-    presence: { degreeOf: (peer) => presence.degreeOf(peer) },
+    presence: {
+      degreeOf: (peer) => presence.degreeOf(peer),
+      get awakeMs() {
+        return presence.awakeMs
+      },
+      get doubted() {
+        return presence.doubted
+      },
+    },
     isPersonWaiting: () => folders.all().some(({ pull }) => pull.isBusy),
     events: {
       changed: () => changed.ring(),

@@ -106,6 +106,13 @@ export class FolderLayout {
     return this.#current === undefined ? [] : holdersOf(this.#current, block)
   }
 
+  /** Which partitions are this node's own to hold; undefined while that is not known. */
+  get ownPartitions(): ((partition: number) => boolean) | undefined {
+    const { self } = this.#parts
+    const layout = this.#current
+    return layout === undefined ? undefined : (partition) => layout.holders[partition]?.includes(self) === true
+  }
+
   /** undefined for a layout that is not known here. */
   isHolder(digest: Uint8Array, peer: PeerId, block: BlockId): boolean | undefined {
     const layout = this.shelf.of(digest)

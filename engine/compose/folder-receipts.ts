@@ -56,7 +56,8 @@ export function openReceiptBook({ index, network, identity, world }: MemberParts
         say === 'no' ? holdsNothing : await claimOf({ index, folderRow: handle.row, clock, missing, missingCount }, known, signal)
       const old = say === 'no' || !isOldHeld ? [] : (last?.parts ?? []).filter((part) => part !== known)
       const claimed = [{ layout, ...held }, ...old.map((part) => asClaimed(index, handle.row, part))]
-      return { keep, parts: claimed.slice(0, partsMax) }
+      const released = new Set(index.retiring.surplus(handle.row).flatMap(({ partition, isReleased }) => (isReleased ? [partition] : [])))
+      return { keep, parts: claimed.slice(0, partsMax), released }
     },
   })
 }

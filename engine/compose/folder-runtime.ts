@@ -14,7 +14,6 @@ import { Ingest } from '../sync/ingest.ts'
 import { largeTemporaryPrefix } from '../sync/large-file-job.ts'
 import type { FolderProblems } from '../sync/problems.ts'
 import { LargeTidy } from '../sync/large-tidy.ts'
-import type { HistoryStore } from '../sync/history-care.ts'
 import { Pull } from '../sync/pull.ts'
 import { Verifier } from '../sync/verify.ts'
 import type { Lanes } from '../transfer/lanes.ts'
@@ -34,7 +33,6 @@ import type { MemberRuntime } from './member-runtime.ts'
 import { MemberWork, type MemberFlows } from './member-work.ts'
 
 export interface RuntimeParts extends MemberParts {
-  readonly store: HistoryStore
   /** Of the world's lane thread; absent where it has none. */
   readonly lanes: Lanes | undefined
   readonly events: RuntimeListener

@@ -4,11 +4,14 @@ import type { FolderState, FolderStatus, Problem, Progress } from '../api/contro
 import type { HostedRecord } from '../model/folder.ts'
 import { folderIdText } from '../model/ids.ts'
 import { holdsAll, type Holding } from '../replicas/holding.ts'
+import { Outgoing } from '../replicas/outgoing.ts'
 import { Repair } from '../replicas/repair.ts'
+import type { Retire } from '../replicas/retire.ts'
 import type { FolderLog } from '../share/folder-log.ts'
 import { openHostedHandle, type MemberHandle } from '../sync/folder-handle.ts'
 import type { NeedReason } from '../sync/reasons.ts'
 import { entriesOfBlockNeeds } from './folder-receipts.ts'
+import { openRetire } from './folder-retire.ts'
 import { pausedField } from './folder-status.ts'
 import type { MemberParts } from './member-parts.ts'
 import type { MemberRuntime } from './member-runtime.ts'
@@ -22,17 +25,20 @@ export class HostedRuntime implements MemberRuntime {
   readonly #record: HostedRecord
   readonly #parts: MemberParts
   readonly #repair: Repair
+  readonly #retire: Retire
+  readonly #outgoing: Outgoing
 
   constructor(parts: MemberParts, record: HostedRecord) {
     const { world, index, identity, network, store } = parts
     this.#parts = parts
     this.#record = record
     this.handle = openHostedHandle(record, identity)
+    this.#outgoing = new Outgoing(store, record.id)
     this.work = new MemberWork(parts, this.handle, this.#flows())
     const { copies, fetcher, logger } = this.work
     this.#repair = new Repair({
       index,
-      store,
+      store: this.#outgoing.view,
       folder: record,
       fetcher,
       clock: world.clock,
@@ -45,6 +51,9 @@ export class HostedRuntime implements MemberRuntime {
       link: () => ({ isMetered: world.isMetered === true, isPersonWaiting: parts.isPersonWaiting() }),
       events: this.#repairEvents(),
     })
+    const { work } = this
+    const isComplete = (): boolean => this.#knowsNeeds && this.#needs().blocks === 0
+    this.#retire = openRetire(parts, { record, work, outgoing: this.#outgoing, isComplete })
   }
 
   get record(): HostedRecord {
@@ -122,10 +131,10 @@ export class HostedRuntime implements MemberRuntime {
   }
 
   #flows(): MemberFlows {
-    const { index, store } = this.#parts
+    const { index } = this.#parts
     const { row, keep } = this.#record
     return {
-      held: { index, store, folder: this.#record, tree: undefined, onAbsent: (id) => this.#repair.missed(id) },
+      held: { index, store: this.#outgoing.view, folder: this.#record, tree: undefined, onAbsent: (id) => this.#repair.missed(id) },
       lanes: undefined,
       haveIntervalMs,
       copies: {
@@ -139,17 +148,23 @@ export class HostedRuntime implements MemberRuntime {
           layout: keep === 'all' ? new Uint8Array(0) : this.#holding().layout,
           isOldHeld: !this.#repair.hasMissed,
         }),
-        layoutChanged: () => this.#repair.wake(),
+        layoutChanged: () => {
+          this.#repair.wake()
+          this.#retire.placementChanged()
+        },
       },
       // What was not looked at yet may be missing too.
       needs: () => Math.max(this.#needs().blocks, this.#knowsNeeds ? 0 : 1),
       ownPastFound: () => undefined, // a host writes no entries
       run: async (signal, onRunning) => {
         onRunning()
-        await this.work.runWithCopies(signal, [(both) => this.#repair.run(both)])
+        await this.work.runWithCopies(signal, [(both) => this.#repair.run(both), (both) => this.#retire.run(both)])
       },
       received: () => undefined, // repair looks at them once they are flushed
-      flushed: () => this.#repair.wake(),
+      flushed: () => {
+        this.#repair.wake()
+        this.#retire.wake()
+      },
       blocksLost: () => this.#repair.lost(),
       sourcesChanged: () => this.#repair.wake(),
     }

@@ -5,6 +5,7 @@ import type { Index } from '../index/index-store.ts'
 import { glanceAtEntry } from '../model/entry.ts'
 import { parseEntryId, type AuthorId, type BlockId, type EntryId } from '../model/ids.ts'
 import { covers, type Receipt, type ReceiptPart } from '../replicas/receipt.ts'
+import { isReleased, nothingReleased } from '../replicas/released.ts'
 import type { ClaimedCount } from '../scrub/audit.ts'
 
 export interface MemberClaims {
@@ -38,7 +39,8 @@ export function claimedBlocks(claims: MemberClaims, row: EntryRow): readonly Blo
   if (parts.length === 0) return []
   const ids = row.entry.blocks.map(({ id }) => id)
   if (claims.receipt?.keep !== 'share') return ids
-  return ids.filter((id) => parts.some(({ layout }) => claims.isHolder(layout, id)))
+  const released = claims.receipt?.released ?? nothingReleased
+  return ids.filter((id) => !isReleased(released, id) && parts.some(({ layout }) => claims.isHolder(layout, id)))
 }
 
 /** Whether the member's word speaks of the entry. */

@@ -1,9 +1,9 @@
 // What the work on any folder of this node is put together from.
 
-import type { BlockStore } from '../blocks/store.ts'
 import type { Identity } from '../crypto/identity.ts'
 import type { Index } from '../index/index-store.ts'
 import type { Network } from '../net/network.ts'
+import type { HistoryStore } from '../sync/history-care.ts'
 import type { CardShelf } from './card-box.ts'
 import type { EngineWorld } from './parts.ts'
 import type { Presence } from './presence.ts'
@@ -13,9 +13,9 @@ export interface MemberParts {
   readonly index: Index
   readonly network: Network
   readonly identity: Identity
-  readonly store: BlockStore
+  readonly store: HistoryStore
   readonly cards: CardShelf
-  readonly presence: Pick<Presence, 'degreeOf'>
+  readonly presence: Pick<Presence, 'degreeOf' | 'awakeMs' | 'doubted'>
   /** Content is on its way to a folder that a person uses on this node. */
   readonly isPersonWaiting: () => boolean
   readonly events: MemberListener

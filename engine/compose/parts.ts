@@ -11,6 +11,7 @@ import type { OpenWatcher } from '../disk/watch.ts'
 import type { EngineJobs } from '../job-table.ts'
 import type { LaneTable } from '../lane-table.ts'
 import type { DatabaseCare } from './flusher.ts'
+import type { RetirePace } from '../replicas/retire.ts'
 import type { Network } from '../net/network.ts'
 
 /** A file system that may lose what was flushed. */
@@ -57,5 +58,7 @@ export interface EngineWorld {
   readonly capacityBytes: number
   /** Every byte over the network costs: nothing is fetched for others' sake. */
   readonly isMetered?: boolean
+  /** For tests: how soon blocks are let go of; otherwise as retire.ts says. */
+  readonly retirePace?: RetirePace
   readonly version: string
 }

@@ -57,6 +57,11 @@ export class Presence {
     this.#signedMs = this.#ledger.awakeMs
   }
 
+  /** How long this node has been awake in all. */
+  get awakeMs(): number {
+    return this.#ledger.awakeMs
+  }
+
   /** As this node alone sees it. */
   degreeOf(peer: PeerId): Degree {
     const card = this.#parts.cards.cardOf(peer)

@@ -26,10 +26,12 @@ export class RetireTable {
   readonly #putGarbage: StatementSync
   readonly #dropGarbage: StatementSync
   readonly #hasGarbage: StatementSync
+  readonly #anyGarbage: StatementSync
   readonly #countGarbage: StatementSync
   readonly #surplus: StatementSync
   readonly #putSurplus: StatementSync
   readonly #release: StatementSync
+  readonly #renewSurplus: StatementSync
   readonly #dropSurplus: StatementSync
 
   constructor(database: Database) {
@@ -39,10 +41,12 @@ export class RetireTable {
     this.#putGarbage = database.prepare('insert or ignore into garbage (folder, block_id, since_ms) values (?, ?, ?)')
     this.#dropGarbage = database.prepare('delete from garbage where folder = ? and block_id = ?')
     this.#hasGarbage = database.prepare('select 1 from garbage where folder = ? and block_id = ?')
+    this.#anyGarbage = database.prepare('select 1 from garbage where folder = ? limit 1')
     this.#countGarbage = database.prepare('select count(*) as blocks from garbage where folder = ?')
     this.#surplus = database.prepare('select partition, since_ms, is_released from surplus where folder = ? order by partition')
     this.#putSurplus = database.prepare('insert or ignore into surplus (folder, partition, since_ms, is_released) values (?, ?, ?, 0)')
     this.#release = database.prepare('update surplus set is_released = 1 where folder = ? and partition = ?')
+    this.#renewSurplus = database.prepare('update surplus set since_ms = ? where folder = ? and partition = ?')
     this.#dropSurplus = database.prepare('delete from surplus where folder = ? and partition = ?')
   }
 
@@ -65,11 +69,16 @@ export class RetireTable {
     return this.#hasGarbage.get(folderRow, id) !== undefined
   }
 
+  hasGarbage(folderRow: number): boolean {
+    return this.#anyGarbage.get(folderRow) !== undefined
+  }
+
   /** Something refers to the block again, or it is gone. */
   dropGarbage(folderRow: number, id: BlockId): void {
     this.#dropGarbage.run(folderRow, id)
   }
 
+  /** Reads all rows. */
   garbageCount(folderRow: number): number {
     return numberOf(present(this.#countGarbage.get(folderRow), 'an aggregate gives a row'), 'blocks')
   }
@@ -89,6 +98,11 @@ export class RetireTable {
 
   release(folderRow: number, partition: number): void {
     this.#release.run(folderRow, partition)
+  }
+
+  /** It was this node's to hold until now. */
+  renewSurplus(folderRow: number, partition: number, sinceMs: number): void {
+    this.#renewSurplus.run(sinceMs, folderRow, partition)
   }
 
   dropSurplus(folderRow: number, partition: number): void {

@@ -78,6 +78,12 @@ export function knownUpTo(known: Known, last: number): Known {
   return knownOf(ranges.map((range) => ({ first: range.first, last: Math.min(range.last, last) })))
 }
 
+/** Whether everything of `inner` is known to `outer` too. */
+export function coversKnown(outer: Known, inner: Known): boolean {
+  const ranges = rangesOf(outer)
+  return rangesOf(inner).every(({ first, last }) => ranges.some((range) => range.first <= first && last <= range.last))
+}
+
 function rangesOf({ seq, above }: Known): readonly SeqRange[] {
   return [...(seq > 0 ? [{ first: 1, last: seq }] : []), ...(above ?? [])]
 }

@@ -6,6 +6,7 @@ import { glanceAtEntry, type BlockRef } from '../model/entry.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import { isKnown, nothingKnown, type Known } from '../model/known.ts'
 import type { Receipt } from './receipt.ts'
+import { isReleased } from './released.ts'
 
 /** What is known of a member beside its receipt. */
 export interface MemberFacts {
@@ -119,6 +120,7 @@ export class CopyView {
   }
 
   #holds({ view, parts }: Covering, block: BlockId): boolean {
+    if (isReleased(view.receipt.released, block)) return false
     return parts.some(({ layout }) => this.#isHolder(layout, view.receipt.peer, block) === true)
   }
 }

@@ -9,6 +9,7 @@ import type { Index } from '../index/index-store.ts'
 import type { FolderId, PeerId } from '../model/ids.ts'
 import { encodeAbove } from '../model/known.ts'
 import type { AbsenceMark } from './absence-marks.ts'
+import { nothingReleased } from './released.ts'
 import { parseReceipt, signReceipt, type Claim, type Receipt } from './receipt.ts'
 
 export interface ReceiptBookParts {
@@ -136,11 +137,11 @@ export class ReceiptBook {
   }
 }
 
-function textOf({ keep, parts }: Claim): string {
+function textOf({ keep, parts, released = nothingReleased }: Claim): string {
   const texts = parts.map(({ layout, heads, lacking }) => [
     bytesKey(layout),
     heads.map(({ author, ...known }) => `${bytesKey(author)}:${known.seq}:${bytesKey(encodeAbove(known))}`).toSorted(),
     lacking.map(bytesKey).toSorted(),
   ])
-  return JSON.stringify([keep, texts])
+  return JSON.stringify([keep, texts, [...released].toSorted((left, right) => left - right)])
 }

@@ -10,12 +10,15 @@ import { parseAuthorId, parseEntryId, type AuthorId, type EntryId, type FolderId
 import { decodeKnown, encodeAbove, isKnown, type Known } from '../model/known.ts'
 import { ReceiptBodySchema, ReceiptSchema, type HeldPart, type ReceiptBody } from '../model/wire/exchange_pb.ts'
 import { marksMax, type AbsenceMark } from './absence-marks.ts'
+import { decodeReleased, encodeReleased, nothingReleased, type Released } from './released.ts'
 
 /** What a member says that it holds. */
 export interface Claim {
   readonly keep: Keep
   /** What any of them says is held. */
   readonly parts: readonly ClaimPart[]
+  /** … but for blocks of these partitions, where a placement gave them; absent = none. */
+  readonly released?: Released
 }
 
 export interface ClaimPart extends Held {
@@ -44,6 +47,8 @@ export interface Receipt {
   readonly edition: number
   readonly keep: Keep
   readonly parts: readonly ReceiptPart[]
+  /** Partitions of which no part claims anything, where a placement gave them. */
+  readonly released: Released
   /** By the member's clock, milliseconds since 1970. */
   readonly timeMs: number
   /** Members that this one has not seen for longer than is normal for them. */
@@ -86,6 +91,7 @@ export function signReceipt(
       })),
       timeMs: BigInt(at.timeMs),
       absent: (at.absent ?? []).slice(0, marksMax).flatMap(markMessage),
+      released: encodeReleased(claim.released ?? nothingReleased),
     }),
   )
   return toBinary(ReceiptSchema, create(ReceiptSchema, { body, signature: signer.sign(receiptContext, body) }))
@@ -113,7 +119,9 @@ function checkBody(body: ReceiptBody, folder: FolderId): Receipt | undefined {
   const parts = body.parts.flatMap((part) => checkPart(part) ?? [])
   if (parts.length < body.parts.length) return undefined
   const absent = checkMarks(body.absent)
-  return absent === undefined ? undefined : { peer: peerIdOf(body.nodeKey), edition, keep, parts, timeMs, absent }
+  const released = decodeReleased(body.released)
+  if (absent === undefined || released === undefined) return undefined
+  return { peer: peerIdOf(body.nodeKey), edition, keep, parts, released, timeMs, absent }
 }
 
 function markMessage({ peer, cardEdition, degree }: AbsenceMark): readonly { nodeKey: Uint8Array; cardEdition: bigint; lost: boolean }[] {

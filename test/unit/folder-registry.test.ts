@@ -104,7 +104,7 @@ test('a folder that is being removed is neither written down again nor opened ag
     identity,
     store,
     cards,
-    presence: { degreeOf: () => 'here' },
+    presence: { degreeOf: () => 'here', awakeMs: 0, doubted: [] },
     isPersonWaiting: () => false,
     events,
   })

@@ -10,6 +10,7 @@ import { parseEntryId, type EntryId } from '../../engine/model/ids.ts'
 import type { AbsenceMark } from '../../engine/replicas/absence-marks.ts'
 import { CopyView, type IsHolder, type MemberFacts } from '../../engine/replicas/copies.ts'
 import { claimOf } from '../../engine/replicas/claim.ts'
+import { decodeReleased } from '../../engine/replicas/released.ts'
 import { ReceiptBook } from '../../engine/replicas/receipt-book.ts'
 import {
   covers,
@@ -69,6 +70,11 @@ describe('a receipt', () => {
     assert.deepEqual(parseReceipt(signed(ada, claimWith()), folder)?.absent, [])
     const many = Array.from({ length: 1500 }, (_, at): AbsenceMark => ({ peer: ben.peerId, cardEdition: at, degree: 'lost' }))
     assert.equal(parseReceipt(signedWith(many), folder)?.absent.length, 1000)
+  it('says of which partitions nothing is claimed any more', () => {
+    const claim = { ...claimWith({ keep: 'share' }), released: new Set([0, 7, 8, 4095]) }
+    assert.deepEqual(parseReceipt(signed(ada, claim), folder)?.released, new Set([0, 7, 8, 4095]))
+    assert.deepEqual(parseReceipt(signed(ada, claimWith()), folder)?.released, new Set())
+    assert.equal(decodeReleased(new Uint8Array(511)), undefined)
   })
 
   it('of another folder is none', () => assert.equal(parseReceipt(signed(ada, claimWith()), testFolder(8)), undefined))

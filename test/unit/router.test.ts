@@ -105,7 +105,7 @@ function openDoor(): Door {
     identity,
     store,
     cards,
-    presence: { degreeOf: () => 'here' },
+    presence: { degreeOf: () => 'here', awakeMs: 0, doubted: [] },
     isPersonWaiting: () => false,
     events,
   })

@@ -1,0 +1,162 @@
+// Surplus: blocks that placement no longer gives to this node. After some days they go, a partition at a time: first one block is asked for, to
+// see whether enough others keep them; then this node stops saying that it holds the partition; then its blocks go by keep leases.
+
+import { present } from '../base/assert.ts'
+import type { Clock } from '../base/clock.ts'
+import type { BlockStore } from '../blocks/store.ts'
+import type { Index } from '../index/index-store.ts'
+import { hashIdBytes, idVersion, parseBlockId, type BlockId, type FolderId } from '../model/ids.ts'
+import { partitionCount, partitionOf } from './layout.ts'
+import { letGoBlocksMax, type LetGo } from './let-go.ts'
+import type { Outgoing } from './outgoing.ts'
+
+export interface SurplusParts {
+  readonly index: Index
+  readonly folder: { readonly row: number; readonly id: FolderId }
+  readonly store: Pick<BlockStore, 'list' | 'sizeOf'>
+  readonly outgoing: Outgoing
+  readonly leases: Pick<LetGo, 'letGo'>
+  readonly clock: Clock
+  readonly awakeMs: () => number
+  readonly graceMs: number
+  /** Whether a partition is this node's to hold now; undefined while that is not known. */
+  readonly ownership: () => ((partition: number) => boolean) | undefined
+  /** All that is this node's to hold is here. */
+  readonly isComplete: () => boolean
+  /** True once this node's receipt claims nothing of these partitions any more, and members had a moment to hear it. */
+  readonly released: (partitions: readonly number[], signal: AbortSignal) => Promise<boolean>
+}
+
+/** Asked for together: their bytes are in memory while members are asked. */
+const batchBytesMax = 8 * 1024 * 1024
+/** Released by one receipt. */
+const partitionsAtOnce = 64
+const pageBlocks = 256
+/** Letting go takes at most the fifth part of the time. */
+const restShare = 4
+
+export class Surplus {
+  readonly #parts: SurplusParts
+
+  constructor(parts: SurplusParts) {
+    this.#parts = parts
+  }
+
+  /** Notes since when what is not this node's to hold. To be called whenever placement may have changed. */
+  note(): void {
+    const { index, folder, awakeMs, ownership, isComplete } = this.#parts
+    const isMine = ownership()
+    if (isMine === undefined) return
+    const nowMs = awakeMs()
+    const known = new Map(index.retiring.surplus(folder.row).map((row) => [row.partition, row]))
+    const isAllHere = isComplete()
+    index.transact(() => {
+      for (let partition = 0; partition < partitionCount; partition++) {
+        const row = known.get(partition)
+        if (!isMine(partition)) {
+          if (row === undefined) index.retiring.noteSurplus(folder.row, partition, nowMs)
+        } else if (row !== undefined) {
+          // What was let go of is claimed again once it is here again.
+          if (!row.isReleased || isAllHere) index.retiring.dropSurplus(folder.row, partition)
+          else if (row.sinceMs !== nowMs) index.retiring.renewSurplus(folder.row, partition, nowMs)
+        }
+      }
+    })
+  }
+
+  /** Lets go of what is due and kept by enough others; gives how many blocks went. Throws what the store and the index throw. */
+  async trim(signal: AbortSignal): Promise<number> {
+    const { index, folder, awakeMs, graceMs, ownership } = this.#parts
+    this.note()
+    if (ownership() === undefined) return 0
+    const nowMs = awakeMs()
+    const due = index.retiring
+      .surplus(folder.row)
+      .filter((row) => nowMs - row.sinceMs >= graceMs && this.#firstOf(row.partition) !== undefined)
+    let gone = 0
+    for (let from = 0; from < due.length; from += partitionsAtOnce) {
+      gone += await this.#trimSome(
+        due.slice(from, from + partitionsAtOnce).map(({ partition }) => partition),
+        signal,
+      )
+    }
+    return gone
+  }
+
+  async #trimSome(partitions: readonly number[], signal: AbortSignal): Promise<number> {
+    const { released } = this.#parts
+    const kept: number[] = []
+    for (const partition of partitions) {
+      const first = this.#firstOf(partition)
+      if (first !== undefined && (await this.#tryOne(first, signal))) kept.push(partition)
+    }
+    if (kept.length === 0 || !(await released(kept, signal))) return 0
+    let gone = 0
+    for (const partition of kept) gone += await this.#empty(partition, signal)
+    return gone
+  }
+
+  /** Whether enough others keep a block, which stays. */
+  async #tryOne(id: BlockId, signal: AbortSignal): Promise<boolean> {
+    const kept = await this.#unhurried(() => this.#parts.leases.letGo([id], () => Promise.resolve(), signal), signal)
+    return kept.length > 0
+  }
+
+  async #empty(partition: number, signal: AbortSignal): Promise<number> {
+    const { leases, outgoing, ownership } = this.#parts
+    let gone = 0
+    for (let after = beforePartition(partition); ;) {
+      const batch = this.#batch(partition, after)
+      const last = batch.at(-1)
+      if (last === undefined) return gone
+      after = last
+      await this.#unhurried(
+        () =>
+          leases.letGo(
+            batch,
+            async (ids) => {
+              // Placement may have changed while members were asked.
+              if (ownership()?.(partition) !== false) return
+              await outgoing.remove(ids)
+              gone += ids.length
+            },
+            signal,
+          ),
+        signal,
+      )
+      if (ownership()?.(partition) !== false) return gone
+    }
+  }
+
+  async #unhurried<Result>(work: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+    const { clock } = this.#parts
+    const startedMs = clock.monotonicMs()
+    const result = await work()
+    await clock.sleep(restShare * (clock.monotonicMs() - startedMs), signal)
+    return result
+  }
+
+  #firstOf(partition: number): BlockId | undefined {
+    return this.#batch(partition, beforePartition(partition))[0]
+  }
+
+  #batch(partition: number, after: BlockId): readonly BlockId[] {
+    const { store, folder } = this.#parts
+    const page = store.list(folder.id, after, Math.min(pageBlocks, letGoBlocksMax))
+    const batch: BlockId[] = []
+    let bytes = 0
+    for (const id of page) {
+      bytes += store.sizeOf(folder.id, id) ?? 0
+      if (partitionOf(id) !== partition || (batch.length > 0 && bytes > batchBytesMax)) break
+      batch.push(id)
+    }
+    return batch
+  }
+}
+
+/** The id before the first one of the partition: no hash has that many zeros. */
+function beforePartition(partition: number): BlockId {
+  const bytes = new Uint8Array(hashIdBytes)
+  bytes.set([idVersion, partition >>> 4, (partition & 0xf) << 4])
+  return present(parseBlockId(bytes), 'these bytes are an id')
+}
