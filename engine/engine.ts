@@ -20,7 +20,7 @@ import type { EngineWorld } from './compose/parts.ts'
 import { describeNodeProblems } from './compose/node-problems.ts'
 import { OwnCard } from './compose/own-card.ts'
 import { PeerKeeper } from './compose/peer-keeper.ts'
-import { Presence } from './compose/presence.ts'
+import { lateView, Presence } from './compose/presence.ts'
 import { routeChannels } from './compose/router.ts'
 import { createIdentity, type Identity } from './crypto/identity.ts'
 import { lockHome } from './index/home-lock.ts'
@@ -111,15 +111,7 @@ function start(
     store,
     cards,
     lanes,
-    presence: {
-      degreeOf: (peer) => presence.degreeOf(peer),
-      get awakeMs() {
-        return presence.awakeMs
-      },
-      get doubted() {
-        return presence.doubted
-      },
-    },
+    presence: lateView(() => presence),
     isPersonWaiting: () => folders.all().some(({ pull }) => pull.isBusy),
     events: {
       changed: () => changed.ring(),

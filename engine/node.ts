@@ -20,6 +20,7 @@ import { errorCodeOf, messageOf } from './base/errors.ts'
 import type { Log } from './base/log.ts'
 import { openLibp2pNetwork } from './net/libp2p-network.ts'
 import type { Network } from './net/network.ts'
+import type { RetirePace } from './replicas/retire.ts'
 import { readPorts, rememberPorts, withPorts } from './platform/listen-memory.ts'
 
 /**
@@ -35,8 +36,11 @@ const homeReserveBytes = 2 * 1024 * 1024
 /** They wait for the network most of the time. */
 const laneJobsMax = 64
 
-/** Throws what `openEngine` throws. The home has been prepared; `log` stays the caller's and must outlive the node. */
-export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal): Promise<Engine> {
+/**
+ * Throws what `openEngine` throws. The home has been prepared; `log` stays the caller's and must outlive the node. `pace` is for tests, which
+ * cannot wait for weeks: nothing that a person can say gives it.
+ */
+export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal, pace?: RetirePace): Promise<Engine> {
   await using stack = new AsyncDisposableStack()
   const paths = homePaths(config.home)
   const jobs = stack.use(openThreadJobs<EngineJobs>({ script: new URL('./worker.ts', import.meta.url), width: workerThreads, log }))
@@ -73,6 +77,7 @@ export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal
         capacityBytes: config.capacityBytes ?? 0,
         isMetered: config.metered,
         version: readVersion(),
+        ...(pace === undefined ? {} : { retirePace: pace }),
       },
       signal,
     ),

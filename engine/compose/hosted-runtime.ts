@@ -131,7 +131,7 @@ export class HostedRuntime implements MemberRuntime {
   }
 
   #flows(): MemberFlows {
-    const { index } = this.#parts
+    const { index, store } = this.#parts
     const { row, keep } = this.#record
     return {
       held: { index, store: this.#outgoing.view, folder: this.#record, tree: undefined, onAbsent: (id) => this.#repair.missed(id) },

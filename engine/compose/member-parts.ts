@@ -6,7 +6,7 @@ import type { Network } from '../net/network.ts'
 import type { HistoryStore } from '../sync/history-care.ts'
 import type { CardShelf } from './card-box.ts'
 import type { EngineWorld } from './parts.ts'
-import type { Presence } from './presence.ts'
+import type { PresenceView } from './presence.ts'
 
 export interface MemberParts {
   readonly world: EngineWorld
@@ -15,7 +15,7 @@ export interface MemberParts {
   readonly identity: Identity
   readonly store: HistoryStore
   readonly cards: CardShelf
-  readonly presence: Pick<Presence, 'degreeOf' | 'awakeMs' | 'doubted'>
+  readonly presence: PresenceView
   /** Content is on its way to a folder that a person uses on this node. */
   readonly isPersonWaiting: () => boolean
   readonly events: MemberListener

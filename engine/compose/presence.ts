@@ -41,6 +41,21 @@ const roundMs = 20_000
 /** What was counted since may be lost: then a member is waited for a little longer. */
 const saveMs = 30 * 60_000
 
+/** What folders see of it, which are opened before it is. */
+export type PresenceView = Pick<Presence, 'degreeOf' | 'awakeMs' | 'doubted'>
+
+export function lateView(presence: () => Presence): PresenceView {
+  return {
+    degreeOf: (peer) => presence().degreeOf(peer),
+    get awakeMs() {
+      return presence().awakeMs
+    },
+    get doubted() {
+      return presence().doubted
+    },
+  }
+}
+
 export class Presence {
   readonly #parts: PresenceParts
   #ledger: AbsenceLedger

@@ -115,6 +115,8 @@ export interface DaemonOptions {
   readonly listen?: readonly string[]
   /** A command that runs the daemon's, for another network namespace say. */
   readonly through?: readonly string[]
+  /** A program that stands for the launcher, absolute. */
+  readonly program?: string
   /** More words for `serve`. */
   readonly serve?: readonly string[]
 }
@@ -144,9 +146,9 @@ export class TestDaemon {
     if (this.isRunning) throw new Error(`${this.name} runs already`)
     this.#out = ''
     this.#err = ''
-    const { listen = [loopback], through = [], serve = [] } = this.#options
+    const { listen = [loopback], through = [], serve = [], program } = this.#options
     const listening = listen.flatMap((address) => ['--listen', address])
-    const child = launch(['serve', '--home', this.home, '--name', this.name, ...listening, '--no-discovery', ...serve], through)
+    const child = launch(['serve', '--home', this.home, '--name', this.name, ...listening, '--no-discovery', ...serve], through, program)
     this.#child = child
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#out += text))
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#err += text))
@@ -286,11 +288,11 @@ export async function connected(nodes: readonly TestDaemon[], timeoutMs = 60_000
   }
 }
 
-function launch(words: readonly string[], through: readonly string[] = []): ChildProcess {
+function launch(words: readonly string[], through: readonly string[] = [], program: string = launcher): ChildProcess {
   const env = { ...process.env }
   delete env['NODE_OPTIONS']
   delete env['NODE_TEST_CONTEXT'] // the child is not a test
-  const [command = process.execPath, ...rest] = [...through, process.execPath, launcher, ...words]
+  const [command = process.execPath, ...rest] = [...through, process.execPath, program, ...words]
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env })
   running.add(child)
   child.on('exit', () => running.delete(child))

@@ -18,7 +18,7 @@ import type { FetchedBlock } from '../../engine/transfer/fetch-round.ts'
 import type { Fetcher } from '../../engine/transfer/fetch.ts'
 import { never, stillClock, testBytes } from '../support/blocks.ts'
 import { IndexNode } from '../support/index-world.ts'
-import { firstIdentity } from '../support/model-values.ts'
+import { firstIdentity, secondIdentity } from '../support/model-values.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 
 /** Enough for whoever was called to do all that it can before the work goes on. */
@@ -131,6 +131,8 @@ class Stage implements Disposable {
       holding: () => holdsAll,
       claims: () => () => [],
       ranks: () => () => 0,
+      self: secondIdentity.peerId,
+      lackers: () => ({ hosts: '', of: () => [] }),
       link: () => ({ isMetered: false, isPersonWaiting: false }),
       events: { stored: () => undefined, changed: () => undefined, trouble: () => undefined },
     })

@@ -45,7 +45,7 @@ const broken: Readonly<Record<string, { readonly rules: Partial<LeaseRules>; rea
 
 describe('keep leases', () => {
   for (const [name, size] of Object.entries(sizes)) {
-    it(`never leave fewer than are needed, whatever is lost, late, twice or crashes: ${name}`, () => {
+    it(`scenario 99: never leave fewer than are needed, whatever is lost, late, twice or crashes: ${name}`, () => {
       const { fewest, violation, states } = explore(size)
       assert.equal(violation, undefined)
       assert.equal(fewest, size.needed, 'all that is too much can go')

@@ -63,7 +63,7 @@ describe('an index', () => {
   it('scenario T38: GC with a writer offline 60 d who references old blocks: not collected where it may not have them itself', () => {
     const selective = [receiptOf(writer, { seq: 5 }, 'share'), both[1]].flatMap((receipt) => receipt ?? [])
     const change = {
-      others: [...knowledge({ seq: 5 }, []).others.map((other) => ({ ...other, mayWrite: true }))],
+      others: knowledge({ seq: 5 }, []).others.map((other) => ({ ...other, mayWrite: true })),
       level: new Set([host.peerId]),
     }
     assert.equal(isWhole(knowledge({ seq: 6 }, selective, change)), false, 'it has not heard of what took their place')
