@@ -28,7 +28,8 @@ export function isWhole({ known, others, receiptOf, level, isCutOff }: Knowledge
     if (receipt === undefined || receipt.parts.length === 0) return false
     const theirs = receipt.parts.flatMap(({ heads }) => [...heads])
     if (!theirs.every(([author, heads]) => coversKnown(known.get(author) ?? nothingKnown, heads))) return false
-    if (!mayWrite || receipt.keep === 'all') return true
+    const hasAll = receipt.keep === 'all' && receipt.parts.every(({ lacking }) => lacking.size === 0)
+    if (!mayWrite || hasAll) return true
     return [...known].every(([author, ours]) => receipt.parts.some(({ heads }) => coversKnown(heads.get(author) ?? nothingKnown, ours)))
   })
 }
