@@ -70,6 +70,8 @@ describe('a receipt', () => {
     assert.deepEqual(parseReceipt(signed(ada, claimWith()), folder)?.absent, [])
     const many = Array.from({ length: 1500 }, (_, at): AbsenceMark => ({ peer: ben.peerId, cardEdition: at, degree: 'lost' }))
     assert.equal(parseReceipt(signedWith(many), folder)?.absent.length, 1000)
+  })
+
   it('says of which partitions nothing is claimed any more', () => {
     const claim = { ...claimWith({ keep: 'share' }), released: new Set([0, 7, 8, 4095]) }
     assert.deepEqual(parseReceipt(signed(ada, claim), folder)?.released, new Set([0, 7, 8, 4095]))
