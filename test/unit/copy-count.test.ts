@@ -18,7 +18,7 @@ it('counts an overdue member as a copy, and what only it and one other hold as b
   const heads = new Map(index.entries.authors(handle.row).map(({ authorId }) => [bytesKey(authorId), { seq: 100 }]))
   const receipts = [firstIdentity, secondIdentity].map(({ peerId }): Receipt => {
     const part = { layout: new Uint8Array(0), heads, lacking: new Set<string>() }
-    return { peer: peerId, edition: 1, keep: 'all', parts: [part], timeMs: 0, absent: [] }
+    return { peer: peerId, edition: 1, keep: 'all', parts: [part], timeMs: 0, absent: [], released: new Set() }
   })
   const viewOf = (some: readonly Receipt[]): CopyView =>
     new CopyView(
