@@ -2,6 +2,7 @@
 // or for a while.
 
 import { EngineError } from '../../engine/base/errors.ts'
+import { throwIfAborted } from '../../engine/base/queue.ts'
 import { ObjectsError, type ByteRange, type ObjectPage, type Objects } from '../../engine/base/objects.ts'
 
 export class MemoryObjects implements Objects {
@@ -17,14 +18,16 @@ export class MemoryObjects implements Objects {
     this.objects = objects
   }
 
-  async put(key: string, bytes: Uint8Array, isNew: boolean): Promise<void> {
+  async put(key: string, bytes: Uint8Array, isNew: boolean, signal: AbortSignal): Promise<void> {
+    throwIfAborted(signal)
     this.#call(() => {
       if (isNew && this.objects.has(key)) throw new ObjectsError('exists', 'put', key, 'it is there')
       this.objects.set(key, bytes.slice())
     })
   }
 
-  async get(key: string, range: ByteRange | undefined, bytesMax: number): Promise<Uint8Array | undefined> {
+  async get(key: string, range: ByteRange | undefined, bytesMax: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    throwIfAborted(signal)
     return this.#call(() => {
       const bytes = this.objects.get(key)
       const part = range === undefined ? bytes?.slice() : bytes?.slice(range.offset, range.offset + range.lengthBytes)
@@ -41,7 +44,8 @@ export class MemoryObjects implements Objects {
     })
   }
 
-  async delete(key: string): Promise<void> {
+  async delete(key: string, signal: AbortSignal): Promise<void> {
+    throwIfAborted(signal)
     this.#call(() => void this.objects.delete(key))
   }
 
