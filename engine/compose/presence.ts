@@ -85,12 +85,18 @@ export class Presence {
 
   /** Members that went together, more of them than are here: it may be this node that is cut off. */
   get doubted(): readonly PeerId[] {
-    return [...doubtedLink(this.#ledger.peers)]
+    const doubted = doubtedLink(this.#ledger.peers, this.#asleep)
+    return [...doubted].filter((peer) => !this.#asleep.has(peer))
   }
 
   /** How many members answer. */
   get here(): number {
     return [...this.#ledger.peers.values()].filter(({ isDown }) => !isDown).length
+  }
+
+  get #asleep(): ReadonlySet<PeerId> {
+    const { cards, members } = this.#parts
+    return new Set(members().filter((peer) => cards.cardOf(peer)?.asleepForMs !== undefined))
   }
 
   /** A sign of life of the peer came through others. */
@@ -117,7 +123,7 @@ export class Presence {
   round(elapsedMs: number): void {
     const { network, members, events } = this.#parts
     const answered = new Set(network.connectedPeers())
-    this.#ledger = afterRound(this.#ledger, { elapsedMs, known: members(), answered })
+    this.#ledger = afterRound(this.#ledger, { elapsedMs, known: members(), answered, asleep: this.#asleep })
     const { awakeMs } = this.#ledger
     if (awakeMs - this.#signedMs >= signOfLifeMs) {
       this.#signedMs = awakeMs

@@ -67,17 +67,24 @@ export const emptyLedger: AbsenceLedger = { awakeMs: 0, peers: new Map() }
 
 const arrived: PeerAbsence = { isDown: false, contraryRounds: 0, sinceMs: 0, awayMs: 0, past: [] }
 
-/** One more round: who of `known` answered in it. Others are forgotten. */
-export function afterRound(
-  ledger: AbsenceLedger,
-  round: { readonly elapsedMs: number; readonly known: readonly PeerId[]; readonly answered: ReadonlySet<PeerId> },
-): AbsenceLedger {
+export interface Round {
+  /** Since the round before. */
+  readonly elapsedMs: number
+  /** Others are forgotten. */
+  readonly known: readonly PeerId[]
+  readonly answered: ReadonlySet<PeerId>
+  /** Those who said that they go: nobody else's going is doubted for it. */
+  readonly asleep: ReadonlySet<PeerId>
+}
+
+/** One more round. */
+export function afterRound(ledger: AbsenceLedger, round: Round): AbsenceLedger {
   const elapsedMs = Math.min(Math.max(0, round.elapsedMs), roundMsMax)
   const awakeMs = ledger.awakeMs + elapsedMs
   const judged = new Map(
     round.known.map((peer) => [peer, judge(ledger.peers.get(peer) ?? arrived, round.answered.has(peer), ledger.awakeMs, awakeMs)]),
   )
-  const doubted = doubtedLink(judged)
+  const doubted = doubtedLink(judged, round.asleep)
   const peers = new Map(
     [...judged].map(([peer, absence]): [PeerId, PeerAbsence] => {
       const counts = absence.isDown && absence.contraryRounds === 0 && !doubted.has(peer)
@@ -117,11 +124,11 @@ export function afterSign(ledger: AbsenceLedger, peer: PeerId): AbsenceLedger {
  * Of whom it is not to be told whether they went or this node's own link did: more went together with them than are here. So of any two sides
  * of a broken network at most one, that with more than half of all, can come to take the other for lost.
  */
-export function doubtedLink(peers: ReadonlyMap<PeerId, PeerAbsence>): ReadonlySet<PeerId> {
+export function doubtedLink(peers: ReadonlyMap<PeerId, PeerAbsence>, asleep: ReadonlySet<PeerId>): ReadonlySet<PeerId> {
   const down = [...peers].filter(([, { isDown }]) => isDown)
   const here = peers.size - down.length
   const doubted = down.filter(([, { sinceMs }]) => {
-    const together = down.filter(([, other]) => Math.abs(other.sinceMs - sinceMs) <= togetherMs).length
+    const together = down.filter(([other, at]) => !asleep.has(other) && Math.abs(at.sinceMs - sinceMs) <= togetherMs).length
     return together > here
   })
   return new Set(doubted.map(([peer]) => peer))

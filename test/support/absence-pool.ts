@@ -41,6 +41,8 @@ interface NodeState {
 
 export type Reach = (from: string, to: string, timeMs: number) => boolean
 
+const asleep: ReadonlySet<PeerId> = new Set()
+
 export class AbsencePool {
   readonly #states: readonly NodeState[]
   readonly #members: readonly Member[]
@@ -79,7 +81,7 @@ export class AbsencePool {
     const known = this.#states.flatMap((other) => (other === state ? [] : other.peer))
     if (Math.floor(state.ledger.awakeMs / signOfLifeMs) < Math.floor((state.ledger.awakeMs + stepMs) / signOfLifeMs)) state.cardEdition++
     for (const other of met) this.#hear(state, other)
-    state.ledger = afterRound(state.ledger, { elapsedMs: stepMs, known, answered: new Set(met.map(({ peer }) => peer)) })
+    state.ledger = afterRound(state.ledger, { elapsedMs: stepMs, known, answered: new Set(met.map(({ peer }) => peer)), asleep })
     if (this.#timeMs % markMs !== 0) return
     const own = this.#states.flatMap((other): AbsenceMark[] => {
       const degree = other === state ? 'here' : this.#ownDegree(state, other)

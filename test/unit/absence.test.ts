@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import type { NodeClass } from '../../engine/model/folder.ts'
+import type { PeerId } from '../../engine/model/ids.ts'
 import {
   afterRound,
   degreeOf,
@@ -21,13 +22,15 @@ import { peerNamed } from '../support/placement-pools.ts'
 const peer = peerNamed('peer')
 const witness = peerNamed('witness')
 const known = [peer, witness]
+const nobody: ReadonlySet<PeerId> = new Set()
 const alwaysOn: Expectation = { class: 'always-on', sleepMs: undefined }
 
 /** Rounds for so long, in which `witness` answers and `peer` does so or not. */
 function pass(ledger: AbsenceLedger, durationMs: number, answers: boolean): AbsenceLedger {
   const answered = new Set(answers ? known : [witness])
   let next = ledger
-  for (let timeMs = 0; timeMs < durationMs; timeMs += roundMs) next = afterRound(next, { elapsedMs: roundMs, known, answered })
+  for (let timeMs = 0; timeMs < durationMs; timeMs += roundMs)
+    next = afterRound(next, { elapsedMs: roundMs, known, answered, asleep: nobody })
   return next
 }
 
@@ -114,19 +117,41 @@ describe('one node judges another', () => {
 
   it('scenario T31: a machine that slept for five days, or whose clock stands still, has seen nobody be away for that long', () => {
     const before = pass(pass(emptyLedger, hourMs, true), hourMs, false)
-    const woken = afterRound(before, { elapsedMs: 5 * dayMs, known, answered: new Set([witness]) })
+    const woken = afterRound(before, { elapsedMs: 5 * dayMs, known, answered: new Set([witness]), asleep: nobody })
     assert.equal(degreeOf(woken.peers.get(peer), alwaysOn), 'away')
     assert.ok(woken.awakeMs - before.awakeMs <= roundMs)
     let frozen = before
-    for (let round = 0; round < 10; round++) frozen = afterRound(frozen, { elapsedMs: 0, known, answered: new Set([witness]) })
+    for (let round = 0; round < 10; round++)
+      frozen = afterRound(frozen, { elapsedMs: 0, known, answered: new Set([witness]), asleep: nobody })
     assert.equal(frozen.peers.get(peer)?.awayMs, before.peers.get(peer)?.awayMs)
-    const back = afterRound(before, { elapsedMs: -365 * dayMs, known, answered: new Set([witness]) })
+    const back = afterRound(before, { elapsedMs: -365 * dayMs, known, answered: new Set([witness]), asleep: nobody })
     assert.equal(back.awakeMs, before.awakeMs)
   })
 
   it('forgets who is no member any more', () => {
-    const ledger = afterRound(pass(emptyLedger, hourMs, false), { elapsedMs: roundMs, known: [witness], answered: new Set() })
+    const ledger = afterRound(pass(emptyLedger, hourMs, false), {
+      elapsedMs: roundMs,
+      known: [witness],
+      answered: new Set(),
+      asleep: nobody,
+    })
     assert.deepEqual([...ledger.peers.keys()], [witness])
+  })
+
+  it('does not doubt its link for laptops that said goodbye in the evening, when a server dies a minute before', () => {
+    const laptops = ['a', 'b', 'c'].map(peerNamed)
+    const all = [...laptops, peer, witness]
+    const run = (asleep: ReadonlySet<PeerId>): Degree => {
+      let ledger = emptyLedger
+      for (let timeMs = 0; timeMs < dayMs; timeMs += roundMs) {
+        const isEvening = timeMs > 2 * hourMs
+        const gone = [...(isEvening ? [peer] : []), ...(timeMs > 2 * hourMs + roundMs ? laptops : [])]
+        ledger = afterRound(ledger, { elapsedMs: roundMs, known: all, answered: new Set(all.filter((one) => !gone.includes(one))), asleep })
+      }
+      return degreeOf(ledger.peers.get(peer), alwaysOn)
+    }
+    assert.equal(run(new Set(laptops)), 'overdue')
+    assert.equal(run(nobody), 'offline')
   })
 
   it('doubts its own link while more went together than are left, and does not count that time', () => {
@@ -134,14 +159,15 @@ describe('one node judges another', () => {
     const run = (ledger: AbsenceLedger, durationMs: number, answering: number): AbsenceLedger => {
       let next = ledger
       const answered = new Set(many.slice(0, answering))
-      for (let timeMs = 0; timeMs < durationMs; timeMs += roundMs) next = afterRound(next, { elapsedMs: roundMs, known: many, answered })
+      for (let timeMs = 0; timeMs < durationMs; timeMs += roundMs)
+        next = afterRound(next, { elapsedMs: roundMs, known: many, answered, asleep: nobody })
       return next
     }
     const alone = run(run(emptyLedger, hourMs, 5), 10 * dayMs, 2)
-    assert.equal(doubtedLink(alone.peers).size, 3)
+    assert.equal(doubtedLink(alone.peers, nobody).size, 3)
     assert.deepEqual(new Set(many.map((one) => degreeOf(alone.peers.get(one), alwaysOn))), new Set(['here', 'offline']))
     const one = run(alone, 13 * hourMs, 3)
-    assert.equal(doubtedLink(one.peers).size, 0)
+    assert.equal(doubtedLink(one.peers, nobody).size, 0)
     assert.equal(degreeOf(one.peers.get(peerNamed('e')), alwaysOn), 'overdue', 'once others are back it counts from there')
     const staggered = run(run(run(emptyLedger, hourMs, 5), dayMs, 3), dayMs, 2)
     assert.equal(degreeOf(staggered.peers.get(peerNamed('e')), alwaysOn), 'overdue', 'two went together, and one later')
