@@ -171,6 +171,8 @@ export const mutants: readonly Mutant[] = [
     find: 'Math.min(Math.max(0, round.elapsedMs), roundMsMax)',
     put: 'round.elapsedMs',
     tests: ['unit/absence', 'unit/presence'],
+  },
+  {
     what: 'what a failed put left in a bucket counts at the next start',
     file: 'engine/blocks/pack-recover.ts',
     find: '      const isVoid = next.header !== undefined && next.header.previousSegment < held.pack\n',
