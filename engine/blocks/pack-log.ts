@@ -58,6 +58,11 @@ export class PackLog {
     return this.#appended
   }
 
+  /** Another node has the store. */
+  get isLost(): boolean {
+    return this.#lost !== undefined
+  }
+
   /** Why nothing can be written or read, for good or for a while. */
   get offlineReason(): string | undefined {
     return (this.#lost ?? this.#absence ?? this.#parts.objects.failure)?.message

@@ -102,6 +102,7 @@ class OpenPackStore implements SegmentStore {
   #closed: Promise<void> | undefined
   #reindexing: Promise<void> | undefined
   #tidying: Promise<void> | undefined
+  #looking: Promise<void> | undefined
   #packsSaved: number
   #packsTidied: number
 
@@ -191,7 +192,21 @@ class OpenPackStore implements SegmentStore {
   health(): StoreHealth {
     if (this.#closed !== undefined) return { state: 'closed' }
     const reason = this.#parts.packs.offlineReason
-    return reason === undefined ? { state: 'ok' } : { state: 'offline', reason }
+    if (reason === undefined) return { state: 'ok' }
+    this.#look()
+    return { state: 'offline', reason }
+  }
+
+  /** Whoever asks how it is makes it look again, where nobody reads or writes: a storage that is back is not offline until somebody does. */
+  #look(): void {
+    const { packs, log } = this.#parts
+    if (packs.isLost) return
+    this.#looking ??= packs
+      .lookAtClaim()
+      .catch((error: unknown) => log.debug('the object storage is away still', { cause: messageOf(error) }))
+      .finally(() => {
+        this.#looking = undefined
+      })
   }
 
   async compact(signal: AbortSignal): Promise<CompactionReport> {

@@ -140,7 +140,7 @@ class OpenSegmentStore implements SegmentStore {
   readonly #compactions = new Semaphore(1)
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
-  /** Why nothing can be read; until something is, and the place is the store's. */
+  /** Why nothing can be read, until the directory is the store's again. An error of the disk while it is, is none of the whole store. */
   #offlineReason: string | undefined
   /** The index being made again because it was damaged. */
   #reindexing: Promise<void> | undefined
@@ -170,9 +170,9 @@ class OpenSegmentStore implements SegmentStore {
     try {
       read = readBlock(handles, storeId, folder, id, location)
       // Another disk in this one's place damages nothing.
-      if (read.bytes === undefined || this.#offlineReason !== undefined) this.#checkPlace()
+      if (read.bytes === undefined) this.#checkPlace()
     } catch (error) {
-      if (errorCodeOf(error) === 'DISK_FAILED') this.#offlineReason = messageOf(error)
+      if (errorCodeOf(error) === 'DISK_FAILED' && !this.#isInPlace) this.#offlineReason = messageOf(error)
       throw error
     }
     if (read.bytes === undefined) this.#lose(folder, id, location, read.damage)
@@ -224,7 +224,8 @@ class OpenSegmentStore implements SegmentStore {
 
   health(): StoreHealth {
     if (this.#closed !== undefined) return { state: 'closed' }
-    if (this.#offlineReason !== undefined) return { state: 'offline', reason: this.#offlineReason }
+    if (this.#offlineReason !== undefined && !this.#isInPlace) return { state: 'offline', reason: this.#offlineReason }
+    this.#offlineReason = undefined
     const reason = this.#parts.segments.readOnlyReason
     return reason === undefined ? { state: 'ok' } : { state: 'readOnly', reason }
   }
@@ -288,10 +289,15 @@ class OpenSegmentStore implements SegmentStore {
 
   /** Throws `DISK_FAILED` when the directory is not that of this store any more: what was read there says nothing. */
   #checkPlace(): void {
+    if (this.#isInPlace) return
+    const { directory } = this.#parts
+    throw new EngineError('DISK_FAILED', `reading a block: the block store is not in ${directory} any more; mount its disk there again`)
+  }
+
+  /** The directory can be read and is that of this store. */
+  get #isInPlace(): boolean {
     const { files, directory, storeId } = this.#parts
-    if (!isMarkedAs(files, directory, storeId))
-      throw new EngineError('DISK_FAILED', `reading a block: the block store is not in ${directory} any more; mount its disk there again`)
-    this.#offlineReason = undefined
+    return isMarkedAs(files, directory, storeId)
   }
 
   /**

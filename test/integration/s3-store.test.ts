@@ -8,6 +8,7 @@ import { EngineError, type ErrorCode } from '../../engine/base/errors.ts'
 import type { SegmentStore } from '../../engine/blocks/segment-store.ts'
 import { never, testBlock, testFolder } from '../support/blocks.ts'
 import { CrashFiles } from '../support/crash-files.ts'
+import { eventually } from '../support/daemon.ts'
 import { openTestPacks, type TestPacks } from '../support/packs.ts'
 import { S3Server, testBucket, testKeys, type SeenRequest, type Trouble } from '../support/s3-server.ts'
 
@@ -143,6 +144,7 @@ describe('a bucket that goes away', () => {
     } finally {
       await server.listen(port)
     }
+    await eventually('the store to see that it is back, with nobody reading', 10_000, () => store.health().state === 'ok' || undefined)
     assert.deepEqual(await store.get(folder, one.id), one.bytes)
     await store.put([three])
     assert.deepEqual(store.health(), { state: 'ok' })

@@ -203,7 +203,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'another disk in the place of the store is taken for damage',
     file: 'engine/blocks/segment-store.ts',
-    find: '      if (read.bytes === undefined || this.#offlineReason !== undefined) this.#checkPlace()\n',
+    find: '      if (read.bytes === undefined) this.#checkPlace()\n',
     put: '',
     tests: ['unit/segment-faults'],
   },

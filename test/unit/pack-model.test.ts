@@ -13,7 +13,7 @@ import { MemoryObjects } from '../support/memory-objects.ts'
 import { openTestPacks } from '../support/packs.ts'
 
 const folder = testFolder(1)
-const seeds = 60
+const seeds = 40
 const lives = 8
 const stepsPerLife = 10
 const limits = { groupBlocksMax: 2, groupBytesMax: 3000, indexRowsMax: 3, packsPerSave: 3, smallPackBytes: 200, smallPacksMin: 1000 }
