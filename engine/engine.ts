@@ -2,7 +2,6 @@
 // and stores; node.ts hands in Node's world, the simulator a simulated one.
 
 import type { Controls, Problem } from './api/controls.ts'
-import { equalBytes } from './base/bytes.ts'
 import { EngineError, errorCodeOf, messageOf } from './base/errors.ts'
 import type { Files } from './base/files.ts'
 import { Coalescer } from './base/queue.ts'
@@ -19,13 +18,14 @@ import { limitStore } from './compose/store-desk.ts'
 import type { EngineWorld } from './compose/parts.ts'
 import { describeNodeProblems } from './compose/node-problems.ts'
 import { OwnCard } from './compose/own-card.ts'
+import { ScrubDesk } from './compose/scrub-desk.ts'
 import { PeerKeeper } from './compose/peer-keeper.ts'
 import { lateView, Presence } from './compose/presence.ts'
 import { routeChannels } from './compose/router.ts'
 import { createIdentity, type Identity } from './crypto/identity.ts'
 import { lockHome } from './index/home-lock.ts'
 import { openIndex, type Index } from './index/index-store.ts'
-import type { FolderId, PeerId } from './model/ids.ts'
+import type { PeerId } from './model/ids.ts'
 import type { Network, Traffic } from './net/network.ts'
 import { Lanes } from './transfer/lanes.ts'
 import { Inviter } from './share/invite.ts'
@@ -133,10 +133,10 @@ function start(
   const inviter = makeInviter(world, { index, identity, network }, cards, folders)
   folders.open()
   limitStore({ world, index, store, folders })
-  store.onDamaged = (record) => tellLoss(folders, record?.folder)
+  const scrub = new ScrubDesk({ world, index, store, folders, changed: () => changed.ring() })
   routeChannels({ network, folders, inviter, clock: world.clock, log: world.log }, ending.signal)
   stack.defer(listenToNetwork(world, index, network, keeper, refresh))
-  const flushing = Promise.all([flusher.run(ending.signal), space?.run(ending.signal), presence.run(ending.signal)])
+  const flushing = Promise.all([flusher, space, presence, scrub].map(async (each) => await each?.run(ending.signal)))
   stack.defer(async () => {
     await sayGoodbye(world, network, cards, own)
     ending.abort()
@@ -148,16 +148,12 @@ function start(
 
   const { promise: stopped, resolve } = Promise.withResolvers<void>()
   const stop = (asleepForMs = 0): void => resolve(own.planSleep(asleepForMs))
-  const nodeProblems = (): readonly Problem[] => describeNodeProblems({ space, cards, pasts, store, presence, drive: world.homeDrive })
+  const nodeProblems = (): readonly Problem[] =>
+    describeNodeProblems({ space, cards, pasts, store, scrub, presence, drive: world.homeDrive })
   const stores = { world, index, network, identity, store }
   const traffic = (): Traffic => addTraffic(network.traffic(), lanes?.traffic)
-  const parts = { ...stores, folders, inviter, keeper, cards, nodeProblems, traffic, listeners, stop, signal: ending.signal }
+  const parts = { ...stores, folders, inviter, keeper, cards, scrub, nodeProblems, traffic, listeners, stop, signal: ending.signal }
   return { controls: makeControls(parts), stopped }
-}
-
-/** Of one folder, or of any. */
-function tellLoss(folders: FolderRegistry, folder: FolderId | undefined): void {
-  for (const { record, work } of folders.members()) if (folder === undefined || equalBytes(record.id, folder)) work.blocksLost()
 }
 
 function tellNews(folders: FolderRegistry): void {

@@ -1,5 +1,6 @@
 // The jobs that run off the main thread. With engine.ts the only place that knows all of them; worker.ts runs them in threads.
 
+import { scrubSegment } from './blocks/scrub-segment-job.ts'
 import { inFolder } from './disk/exact-files.ts'
 import { inspectPlace, inspectRoot, establishRoot, makePlace, tidyRoot, unpark } from './disk/folder-jobs.ts'
 import { dropParked, listParked } from './disk/parked-jobs.ts'
@@ -46,6 +47,7 @@ export type EngineJobs = {
   readonly publishBatch: typeof publishBatch
   readonly readSession: typeof readSession
   readonly readSettings: typeof readSettings
+  readonly scrubSegment: typeof scrubSegment
   readonly sealRanges: typeof sealRanges
   readonly statPaths: typeof statPaths
   readonly tidyRoot: typeof tidyRoot
@@ -82,6 +84,7 @@ export const jobTable: EngineJobs = {
   publishBatch: inFolder(publishBatch),
   readSession,
   readSettings,
+  scrubSegment,
   sealRanges: inFolder(sealRanges),
   statPaths: inFolder(statPaths),
   tidyRoot,

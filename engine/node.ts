@@ -7,6 +7,7 @@ import type { BucketConfig } from './bucket-config.ts'
 import type { WorldBucket } from './compose/parts.ts'
 import type { NodeConfig } from './config.ts'
 import { homePaths, weakDriveAt } from './platform/home.ts'
+import { isOnMains } from './platform/mains-power.ts'
 import { nodeClock } from './platform/node-clock.ts'
 import { nodeFiles } from './platform/node-files.ts'
 import { nodeRandom } from './platform/node-random.ts'
@@ -76,6 +77,7 @@ export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal
         class: config.class,
         capacityBytes: config.capacityBytes ?? 0,
         isMetered: config.metered,
+        isOnMains,
         version: readVersion(),
         ...(pace === undefined ? {} : { retirePace: pace }),
       },

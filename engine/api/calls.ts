@@ -19,6 +19,7 @@ import type {
   Restored,
   Role,
   RolledBack,
+  ScrubStatus,
   StoreRebuilt,
   StoreStatus,
 } from './controls.ts'
@@ -60,6 +61,10 @@ export interface Calls {
   verifyFolder: { input: FolderName; output: { readonly files: number; readonly bytes: number; readonly rotten: readonly string[] } }
   store: { input: Empty; output: StoreStatus }
   rebuildStore: { input: Empty; output: StoreRebuilt }
+  scrubStatus: { input: Empty; output: ScrubStatus }
+  startScrub: { input: Empty; output: Empty }
+  pauseScrub: { input: Empty; output: Empty }
+  resumeScrub: { input: Empty; output: Empty }
   share: { input: { readonly folder: string; readonly role?: Role }; output: { readonly link: string; readonly id: string } }
   join: {
     input: { readonly link: string; readonly path?: string; readonly keep?: Keep; readonly patterns?: readonly string[] }
@@ -143,6 +148,14 @@ export const callRoutes: { readonly [Name in CallName]: CallRoute } = {
   },
   store: { method: 'GET', path: '/store', summary: 'What the block store holds, and how much it may' },
   rebuildStore: { method: 'POST', path: '/store/rebuild', summary: 'Make its index again from the blocks; answers with how it differed' },
+  scrubStatus: {
+    method: 'GET',
+    path: '/scrub',
+    summary: 'How far everything stored here is read again, what was found, and how members were audited',
+  },
+  startScrub: { method: 'POST', path: '/scrub/start', summary: 'Read everything again, beginning now' },
+  pauseScrub: { method: 'POST', path: '/scrub/pause', summary: 'Read nothing until resumed' },
+  resumeScrub: { method: 'POST', path: '/scrub/resume', summary: 'Go on reading' },
   share: { method: 'POST', path: '/share', summary: 'Make a one-use invitation; the link is a secret' },
   join: { method: 'POST', path: '/join', summary: 'Join the folder of a link at an absolute path' },
   history: { method: 'POST', path: '/history', summary: 'Past versions of a path, newest first' },

@@ -208,6 +208,37 @@ const store = z
   })
   .openapi('StoreStatus')
 
+const scrubRun = { startedMs: count, bytes: count, pieces: count, found: count }
+const scrub = z
+  .object({
+    state: z.enum(['running', 'waiting', 'paused', 'noPower']),
+    isHurried: z.boolean(),
+    cycleDays: count,
+    totalBytes: count,
+    doneBytes: count,
+    bytesPerSecond: z.number().nonnegative(),
+    nextMs: z.number().nonnegative().exactOptional(),
+    run: z.object(scrubRun).exactOptional(),
+    last: z.object({ ...scrubRun, endedMs: count }).exactOptional(),
+    found: count,
+    healed: count,
+    open: count,
+    audits: z.array(
+      z.object({
+        folder: z.string(),
+        peer: z.string(),
+        name: z.string(),
+        lastMs: count.exactOptional(),
+        blocks: count,
+        missing: count,
+        nextMs: count.exactOptional(),
+        runs: count,
+        failures: count,
+      }),
+    ),
+  })
+  .openapi('ScrubStatus')
+
 const historyState = z.enum(['done', 'underWay'])
 const timeMs = z.number().int().nonnegative()
 
@@ -247,6 +278,10 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
   acceptChanges: folderOnly,
   rejectChanges: folderOnly,
   store: { input: empty, output: store },
+  scrubStatus: { input: empty, output: scrub },
+  startScrub: { input: empty, output: empty },
+  pauseScrub: { input: empty, output: empty },
+  resumeScrub: { input: empty, output: empty },
   rebuildStore: {
     input: empty,
     output: z.object({

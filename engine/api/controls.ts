@@ -233,6 +233,64 @@ export interface StoreControls {
   rebuildStore(signal: AbortSignal): Promise<StoreRebuilt>
 }
 
+/** Once through everything. Times in milliseconds since 1970. */
+export interface ScrubRun {
+  readonly startedMs: number
+  readonly bytes: number
+  /** Blocks and files that are as they should be. */
+  readonly pieces: number
+  /** … and those that are not. */
+  readonly found: number
+}
+
+/** How a member's word has been checked. */
+export interface AuditStatus {
+  readonly folder: string
+  readonly peer: string
+  readonly name: string
+  /** Absent when it was never checked. */
+  readonly lastMs?: number
+  /** Of the last audit: blocks asked for, and those not proven. */
+  readonly blocks: number
+  readonly missing: number
+  /** When the next one is due, once it is connected; absent when nothing is claimed. */
+  readonly nextMs?: number
+  readonly runs: number
+  readonly failures: number
+}
+
+export interface ScrubStatus {
+  /** 'waiting': others work, or there is nothing to read. 'noPower': until there is mains power again. */
+  readonly state: 'running' | 'waiting' | 'paused' | 'noPower'
+  /** A person asked for a run now. */
+  readonly isHurried: boolean
+  /** Everything is read within so many days. */
+  readonly cycleDays: number
+  /** On this node: blocks stored for others or kept, and the folders' files; and what the run has read of it. */
+  readonly totalBytes: number
+  readonly doneBytes: number
+  /** At which it is read now. */
+  readonly bytesPerSecond: number
+  /** When it goes on. */
+  readonly nextMs?: number
+  readonly run?: ScrubRun
+  readonly last?: ScrubRun & { readonly endedMs: number }
+  /** Of all time: what was found damaged, by whomever, and what of it was healed and read again. */
+  readonly found: number
+  readonly healed: number
+  /** Not healed yet. */
+  readonly open: number
+  readonly audits: readonly AuditStatus[]
+}
+
+export interface ScrubControls {
+  scrubStatus(): ScrubStatus
+  /** Begins a run now, at the speed that leaves room for others. */
+  startScrub(): Promise<void>
+  pauseScrub(): Promise<void>
+  resumeScrub(): Promise<void>
+}
+
 export interface SharingControls {
   /** Makes a one-use invitation. `link` is a secret. */
   share(request: { readonly folder: string; readonly role?: Role }): Promise<{ link: string; id: string }>
@@ -425,6 +483,7 @@ export interface Controls
     NodeControls,
     FolderControls,
     StoreControls,
+    ScrubControls,
     SharingControls,
     HistoryControls,
     ConflictControls,

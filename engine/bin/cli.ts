@@ -88,7 +88,7 @@ export function typedProgram(env: Environment): string {
 
 /** Of `program.ts`. */
 const commandNames =
-  'serve|id|status|peers|stop|problems|conflicts|copies|keep|free|fetch|ls|members|member|resolve|folder|needs|accept|reject|share|join|history|restore|retry|rollback|store|wait|doctor'
+  'serve|id|status|peers|stop|problems|conflicts|copies|keep|free|fetch|ls|members|member|resolve|folder|needs|accept|reject|share|join|history|restore|retry|rollback|scrub|store|wait|doctor'
 const commandPattern = new RegExp(`(?<![\\w/.-])holdfast (?=(?:${commandNames})\\b|\\[options\\])`, 'g')
 
 /**

@@ -20,6 +20,7 @@ import { addProblemsCommand } from './commands/problems.ts'
 import { addRestoreCommand } from './commands/restore.ts'
 import { addRetryCommand } from './commands/retry.ts'
 import { addRollbackCommand } from './commands/rollback.ts'
+import { addScrubCommands } from './commands/scrub.ts'
 import { addServeCommand } from './commands/serve.ts'
 import { addShareCommand } from './commands/share.ts'
 import { addStatusCommand } from './commands/status.ts'
@@ -66,6 +67,7 @@ export function buildProgram(cli: Cli): Command {
   addHistoryCommand(program, cli)
   addRestoreCommand(program, cli)
   addRollbackCommand(program, cli)
+  addScrubCommands(program, cli)
   addStoreCommands(program, cli)
   addWaitCommand(program, cli)
   addDoctorCommand(program, cli)

@@ -22,6 +22,7 @@ import { recoverSegments } from './recover.ts'
 import { isFault, isMarkedAs, openMarker, ReadHandles, reservePath } from './segment-directory.ts'
 import { SegmentIndex, type BlockLocation } from './segment-index.ts'
 import { defaultSegmentLimits, type SegmentLimits } from './segment-limits.ts'
+import { inspectionOf, type SegmentInspection } from './segment-inspection.ts'
 import { SegmentLog } from './segment-log.ts'
 import { SegmentTable } from './segment-table.ts'
 import type { BlockStore, StoredBlock, StoreHealth, StoreTotals } from './store.ts'
@@ -49,6 +50,8 @@ export interface SegmentStore extends BlockStore {
    * towards its end. Throws `ABORTED`, `CLOSED`, `NO_SPACE`, `DISK_FAILED`; the index in use stays then.
    */
   rebuild(signal: AbortSignal): Promise<RebuildReport>
+  /** For scrub; absent where the blocks are on no disk of this machine. */
+  readonly inspection?: SegmentInspection
   /** In the order of the log. For whoever goes through everything: no list of all blocks is needed. */
   segments(): readonly SegmentSummary[]
   /** The live blocks of one segment in the order in which they stand there, from `fromOffset` on; none of a segment that went. */
@@ -135,6 +138,7 @@ async function prepareWrites(parts: StoreParts, hasActive: boolean): Promise<voi
 
 class OpenSegmentStore implements SegmentStore {
   onDamaged: (record: DamagedRecord | undefined) => void = () => undefined
+  readonly inspection: SegmentInspection
   readonly #parts: StoreParts
   readonly #commits: GroupCommit
   readonly #compactions = new Semaphore(1)
@@ -148,6 +152,7 @@ class OpenSegmentStore implements SegmentStore {
   constructor(parts: StoreParts) {
     this.#parts = parts
     this.#commits = new GroupCommit(parts)
+    this.inspection = inspectionOf(parts, (folder, id, location, damage) => this.#lose(folder, id, location, damage))
     parts.index.onDamaged = () => this.#reindex()
     parts.quarantine.onAdded = (record) => this.onDamaged(record)
     if (parts.index.damage !== undefined) this.#reindex()

@@ -17,6 +17,7 @@ import { createFolder, enterFolder, enterHosted, type BirthParts } from './folde
 import type { Traffic } from '../net/network.ts'
 import { accept, reject } from './decide.ts'
 import { refusePaused, stoppedError } from './folder-readiness.ts'
+import type { ScrubDesk } from './scrub-desk.ts'
 import { storeControls } from './store-desk.ts'
 import { parseKeepRule } from './folder-elsewhere.ts'
 import type { FolderRegistry } from './folder-registry.ts'
@@ -28,6 +29,7 @@ import type { MemberRuntime } from './member-runtime.ts'
 export interface ControlParts extends BirthParts {
   readonly store: SegmentStore
   readonly inviter: Inviter
+  readonly scrub: ScrubDesk
   /** The node's own troubles: the block store's for example. */
   readonly nodeProblems: () => readonly Problem[]
   /** Since the start, lanes included. */
@@ -100,6 +102,7 @@ export function makeControls(parts: ControlParts): Controls {
     resolveConflict: async ({ folder, path, keep }) => decideConflict(parts, folders.find(folder), path, keep),
     ...storeControls(parts),
     ...elsewhereControls(parts),
+    ...parts.scrub.controls(),
     share: async ({ folder, role }) => parts.inviter.makeLink(folders.find(folder), role ?? 'write'),
     join: (request, signal) => join(parts, request, signal),
   }

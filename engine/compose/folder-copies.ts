@@ -1,6 +1,6 @@
 // The copies of one folder: its receipts, what they add up to, and the list that a person asks for.
 
-import type { CopiesList, FileCopies, NodeClass, Problem } from '../api/controls.ts'
+import type { AuditStatus, CopiesList, FileCopies, NodeClass, Problem } from '../api/controls.ts'
 import { EngineError } from '../base/errors.ts'
 import { throwIfAborted } from '../base/queue.ts'
 import type { EntryRow } from '../index/entry-table.ts'
@@ -151,6 +151,27 @@ export class FolderCopies {
           changed()
         },
       },
+    })
+  }
+
+  /** How the other members' words were checked. */
+  audits(): readonly Omit<AuditStatus, 'folder'>[] {
+    const { index, network, cards } = this.#parts
+    const { row } = this.#handle
+    const others = this.#log.members.filter(({ peer, isRetired }) => peer !== network.self && !isRetired)
+    return others.map(({ peer, name }) => {
+      const last = index.audits.get(row, peer)
+      const isClaiming = this.receipts.of(peer)?.parts.some(({ heads }) => heads.size > 0) === true
+      const nextMs = (last?.atMs ?? 0) + goodForMs[cards.cardOf(peer)?.class ?? 'daily'] / 2
+      return {
+        peer,
+        name: cards.cardOf(peer)?.name ?? name,
+        ...(last === undefined ? {} : { lastMs: last.atMs }),
+        blocks: last?.blocks ?? 0,
+        missing: last?.missing ?? 0,
+        ...(isClaiming ? { nextMs: last === undefined || last.missing > 0 ? this.#parts.world.clock.nowMs() : nextMs } : {}),
+        ...index.audits.counts(row, peer),
+      }
     })
   }
 

@@ -202,6 +202,8 @@ export class FolderRuntime implements MemberRuntime {
       },
       flushed: () => undefined,
       blocksLost: () => undefined, // what counts as a copy is in files here
+      needsBlock: (id) => index.history.refersTo(id),
+      isWhole: () => true,
       sourcesChanged: () => this.pull.retryAll(),
     }
   }

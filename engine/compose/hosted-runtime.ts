@@ -166,6 +166,8 @@ export class HostedRuntime implements MemberRuntime {
         this.#retire.wake()
       },
       blocksLost: () => this.#repair.lost(),
+      needsBlock: (id) => !this.#knowsNeeds || index.blockNeeds.has(row, id),
+      isWhole: () => this.#knowsNeeds && this.#needs().blocks === 0,
       sourcesChanged: () => this.#repair.wake(),
     }
   }

@@ -3,7 +3,7 @@
 
 import type { Log } from '../base/log.ts'
 import { Coalescer, runTogether } from '../base/queue.ts'
-import type { PeerId } from '../model/ids.ts'
+import type { BlockId, PeerId } from '../model/ids.ts'
 import type { Hello } from '../model/wire/exchange_pb.ts'
 import type { Channel } from '../net/network.ts'
 import { FolderLog } from '../share/folder-log.ts'
@@ -42,6 +42,10 @@ export interface MemberFlows {
   readonly flushed: () => void
   /** The block store lost blocks of the folder. */
   readonly blocksLost: () => void
+  /** A block that is not in the block store is to be there. */
+  readonly needsBlock: (id: BlockId) => boolean
+  /** All that is to be in the block store is there, as far as can be known. */
+  readonly isWhole: () => boolean
   /** There may be blocks now that nobody had: a member came, or says that it has more. */
   readonly sourcesChanged: () => void
 }
@@ -197,6 +201,14 @@ export class MemberWork {
   blocksLost(): void {
     this.#flows.blocksLost()
     this.noteChange()
+  }
+
+  needsBlock(id: BlockId): boolean {
+    return this.#flows.needsBlock(id)
+  }
+
+  get isWhole(): boolean {
+    return this.#flows.isWhole()
   }
 
   /** There are more blocks here to ask for. */

@@ -7,24 +7,27 @@ import { doubtProblems } from './absence-problems.ts'
 import type { WeakDrive } from './parts.ts'
 import type { HomeSpace } from './home-space.ts'
 import type { Presence } from './presence.ts'
+import type { ScrubDesk } from './scrub-desk.ts'
 
 export interface NodeTroubles {
   readonly space: HomeSpace | undefined
   readonly cards: Pick<CardShelf, 'twin'>
   /** Names of folders of which members know a later past than this node. */
   readonly pasts: ReadonlySet<string>
-  readonly store: Pick<SegmentStore, 'health' | 'quarantine'>
+  readonly store: Pick<SegmentStore, 'health'>
   readonly drive: WeakDrive | undefined
   readonly presence: Pick<Presence, 'doubted' | 'here'>
+  readonly scrub: Pick<ScrubDesk, 'problems'>
 }
 
-export function describeNodeProblems({ space, cards, pasts, store, drive, presence }: NodeTroubles): readonly Problem[] {
+export function describeNodeProblems({ space, cards, pasts, store, drive, presence, scrub }: NodeTroubles): readonly Problem[] {
   const own = [
     ...(space?.problems() ?? []),
     ...driveProblems(drive),
     ...twinProblems(cards),
     ...pastProblems(pasts),
     ...storeProblems(store),
+    ...scrub.problems(),
   ]
   return [...own, ...doubtProblems(presence.doubted.length, presence.here)]
 }
@@ -82,15 +85,6 @@ export function storeProblems(store: NodeTroubles['store']): readonly Problem[] 
       severity: 'error',
       text: `the block store cannot be reached: ${health.reason}. Nothing is taken for lost, and nothing is stored or served meanwhile.`,
       next: 'Check the disk; of object storage the network, the server and the credentials. It is tried again by itself.',
-    })
-  }
-  const damaged = store.quarantine().count
-  if (damaged > 0) {
-    problems.push({
-      code: 'STORE_DAMAGED',
-      severity: 'warning',
-      text: `${damaged} ${damaged === 1 ? 'piece' : 'pieces'} of the block store cannot be read: some replaced or deleted content may be lost. The folders themselves are not touched.`,
-      next: 'Check the disk of the home directory; see log/holdfast.log for the places.',
     })
   }
   return problems

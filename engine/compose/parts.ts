@@ -60,5 +60,7 @@ export interface EngineWorld {
   readonly isMetered?: boolean
   /** For tests: how soon blocks are let go of; otherwise as retire.ts says. */
   readonly retirePace?: RetirePace
+  /** Whether the machine runs on mains power; undefined, or absent, where nobody can tell. */
+  readonly isOnMains?: () => boolean | undefined
   readonly version: string
 }

@@ -14,10 +14,17 @@ export interface AuditRow {
   readonly missing: number
 }
 
+/** Of all audits of a member. */
+export interface AuditCounts {
+  readonly runs: number
+  readonly failures: number
+}
+
 export class AuditTable {
   readonly #database: Database
   readonly #get: StatementSync
   readonly #put: StatementSync
+  readonly #counts: StatementSync
   /** Asked for with every count of copies. */
   readonly #known = new Map<string, AuditRow | undefined>()
 
@@ -25,9 +32,11 @@ export class AuditTable {
     this.#database = database
     this.#get = database.prepare('select at_ms, blocks, missing from audit where folder = ? and peer_id = ?')
     this.#put = database.prepare(
-      `insert into audit (folder, peer_id, at_ms, blocks, missing) values (?, ?, ?, ?, ?)
-       on conflict do update set at_ms = excluded.at_ms, blocks = excluded.blocks, missing = excluded.missing`,
+      `insert into audit (folder, peer_id, at_ms, blocks, missing, runs, failures) values (?, ?, ?, ?, ?, 1, ?)
+       on conflict do update set at_ms = excluded.at_ms, blocks = excluded.blocks, missing = excluded.missing,
+       runs = runs + 1, failures = failures + excluded.failures`,
     )
+    this.#counts = database.prepare('select runs, failures from audit where folder = ? and peer_id = ?')
   }
 
   get(folderRow: number, peer: PeerId): AuditRow | undefined {
@@ -41,8 +50,14 @@ export class AuditTable {
     return this.#known.get(key)
   }
 
+  counts(folderRow: number, peer: PeerId): AuditCounts {
+    const row = this.#counts.get(folderRow, peer)
+    return row === undefined ? { runs: 0, failures: 0 } : { runs: numberOf(row, 'runs'), failures: numberOf(row, 'failures') }
+  }
+
   put(folderRow: number, peer: PeerId, audit: AuditRow): void {
-    this.#database.transact(() => this.#put.run(folderRow, peer, audit.atMs, audit.blocks, audit.missing), 'soon')
+    const failures = audit.missing > 0 ? 1 : 0
+    this.#database.transact(() => this.#put.run(folderRow, peer, audit.atMs, audit.blocks, audit.missing, failures), 'soon')
     this.#known.set(`${folderRow}/${peer}`, audit)
   }
 

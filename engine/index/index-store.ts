@@ -5,6 +5,7 @@ import { errorCodeOf } from '../base/errors.ts'
 import { AbsenceTable } from './absence-table.ts'
 import { AuditTable } from './audit-table.ts'
 import { BlockNeedTable } from './block-need-table.ts'
+import { DamageTable } from './damage-table.ts'
 import { openDatabase, type Database } from './database.ts'
 import { ElsewhereTable } from './elsewhere-table.ts'
 import { EntryTable } from './entry-table.ts'
@@ -16,6 +17,7 @@ import { NeedTable } from './need-table.ts'
 import { PeerTable } from './peer-table.ts'
 import { ReceiptTable } from './receipt-table.ts'
 import { RetireTable } from './retire-table.ts'
+import { ScrubTable } from './scrub-table.ts'
 
 export interface Index extends Disposable {
   /** 16 random bytes made with the database, and anew when it turns out to be an old one: whose row order a peer's cursor means. */
@@ -35,6 +37,8 @@ export interface Index extends Disposable {
   readonly layouts: LayoutTable
   readonly retiring: RetireTable
   readonly absences: AbsenceTable
+  readonly scrub: ScrubTable
+  readonly damage: DamageTable
   /** One transaction per fact; `work` cannot await. What it threw is thrown on, and nothing of it stays. */
   transact<T>(work: () => T): T
   /** As `transact`; once it has returned, the fact survives a power cut: for what other nodes are told as ours, and for secrets. */
@@ -105,6 +109,8 @@ export function openIndex(path: string, random: Random, { onFlushed, makeRoom }:
     layouts: new LayoutTable(database),
     retiring: new RetireTable(database),
     absences: new AbsenceTable(database),
+    scrub: new ScrubTable(database),
+    damage: new DamageTable(database),
     settleLog: () => database.settleLog(),
     transact: (work) => attempt(() => database.transact(work, 'soon')),
     transactDurably: (work) => attempt(() => database.transact(work, 'now')),

@@ -8,7 +8,7 @@ import { packVector, parsePackedVector } from '../model/entry.ts'
 import { authorIdBytes, parseAuthorId, type BlockId, type EntryId } from '../model/ids.ts'
 import { directoryOf, childPath, nameOf, type ContentOrigin, type Item } from '../model/item.ts'
 import { normalisePath, parseRelativePath, type RelativePath } from '../model/path.ts'
-import { bytesOf, kindNumbers, kindOf, numberOf, shortKeyOf, textOf } from './columns.ts'
+import { bytesOf, kindNumbers, kindOf, numberOf, shortKeyOf, textOf, optionalNumberOf } from './columns.ts'
 import type { Database, Row } from './database.ts'
 import type { ElsewhereTable } from './elsewhere-table.ts'
 
@@ -54,6 +54,7 @@ export class ItemTable {
   readonly #countConflicts: StatementSync
   readonly #rotten: StatementSync
   readonly #filesAfter: StatementSync
+  readonly #lastRow: StatementSync
   readonly #doubtAll: StatementSync
   readonly #trust: StatementSync
   readonly #insertHome: StatementSync
@@ -98,6 +99,7 @@ export class ItemTable {
        and name glob '*.conflict-????????-??????-*-????*'`,
     )
     this.#rotten = database.prepare('select * from item indexed by item_rotten where folder = ? and is_rotten = 1 limit ?')
+    this.#lastRow = database.prepare('select max(id) as last from item')
     this.#filesAfter = database.prepare('select * from item where id > ? and +folder = ? and kind = 1 order by id limit ?')
     this.#doubtAll = database.prepare('update item set is_doubted = 1 where folder = ?')
     this.#trust = database.prepare('update item set is_doubted = 0 where id = ?')
@@ -176,6 +178,11 @@ export class ItemTable {
 
   countConflictCopies(folderRow: number): number {
     return numberOf(present(this.#countConflicts.get(folderRow), 'an aggregate gives a row'), 'paths')
+  }
+
+  /** Of all folders; 0 when there is none. */
+  lastRow(): number {
+    return optionalNumberOf(present(this.#lastRow.get(), 'an aggregate gives a row'), 'last') ?? 0
   }
 
   /** Files in the order of their rows, from after this one. */

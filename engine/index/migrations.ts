@@ -334,4 +334,49 @@ export const migrations: readonly string[] = [
   -- With keep 'selected', which paths: patterns, one a line.
   alter table folder add column keep_patterns text not null default '';
   `,
+  /* 16 */ `
+  -- What scrub reads in turn: segments of the block store (place 0), stretches of the items of a folder (its row).
+  create table scrub_unit (
+    place integer not null,
+    number integer not null,
+    verified_ms integer not null,        -- read to its end then, or seen first
+    reached integer not null default 0,  -- how far it was read since
+    is_suspect integer not null default 0,
+    primary key (place, number)
+  ) without rowid;
+  -- One row. A run is once through everything; times in milliseconds since 1970, 0 = none.
+  create table scrub_state (
+    id integer primary key check (id = 1),
+    paused_ms integer not null default 0,
+    is_hurried integer not null default 0,
+    run_started_ms integer not null default 0,
+    run_bytes integer not null default 0,
+    run_pieces integer not null default 0,
+    run_found integer not null default 0,
+    last_started_ms integer not null default 0,
+    last_ended_ms integer not null default 0,
+    last_bytes integer not null default 0,
+    last_pieces integer not null default 0,
+    last_found integer not null default 0,
+    found integer not null default 0,
+    healed integer not null default 0
+  );
+  insert into scrub_state (id) values (1);
+  -- What was found damaged, and what came of it.
+  create table damage (
+    place integer not null,
+    what text not null,                  -- segment/offset, or a path
+    folder blob,                         -- with the id of the block, where they are known
+    block_id blob,
+    reason text not null,
+    found_ms integer not null,
+    outcome integer not null default 0,  -- 0 = open, 1 = healed and verified, 2 = no longer wanted
+    settled_ms integer not null default 0,
+    primary key (place, what)
+  ) without rowid;
+  create index damage_open on damage (outcome, found_ms);
+  -- Of all audits of a member: how many there were, and how many it did not pass.
+  alter table audit add column runs integer not null default 1;
+  alter table audit add column failures integer not null default 0;
+  `,
 ]

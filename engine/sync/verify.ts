@@ -38,6 +38,17 @@ export interface Verified {
   readonly rotten: readonly RelativePath[]
 }
 
+/** Where to read on: a file's row, and one of its blocks. */
+export interface VerifyCursor {
+  readonly row: number
+  readonly block: number
+}
+
+export interface VerifyStep extends Verified {
+  /** undefined at the end. */
+  readonly next: VerifyCursor | undefined
+}
+
 const pageItems = 200
 const jobBytesMax = 32 * 1024 * 1024
 const notedMax = 1000
@@ -74,7 +85,7 @@ export class Verifier {
     this.#suspects.add(path)
     try {
       const item = index.items.byPath(handle.row, path)
-      if (item?.kind === 'file') await this.#check([item], signal)
+      if (item?.kind === 'file') await this.#checkWhole(item, signal)
       else events.changed(path)
     } catch (error) {
       if (!signal.aborted) log.error('could not check a file', { error: String(error) })
@@ -83,48 +94,54 @@ export class Verifier {
     }
   }
 
+  async #checkWhole(item: ItemRow, signal: AbortSignal): Promise<void> {
+    let from: VerifyCursor | undefined = { row: item.row, block: 0 }
+    while (from !== undefined) from = (await this.step(from, item.row + 1, jobBytesMax, signal)).next
+  }
+
   /** Reads every file of the folder. */
   async verifyAll(signal: AbortSignal): Promise<Verified> {
-    const { index, handle } = this.#parts
-    let files = 0
-    let bytes = 0
-    const rotten: RelativePath[] = []
-    let after = 0
-    for (;;) {
-      const items = index.items.filesAfter(handle.row, after, pageItems)
-      const last = items.at(-1)
-      if (last === undefined) return { files, bytes, rotten }
-      after = last.row
-      files += items.length
-      bytes += items.reduce((total, item) => total + item.sizeBytes, 0)
-      rotten.push(...(await this.#check(items, signal)))
+    const all = { files: 0, bytes: 0 }
+    const rotten = new Set<RelativePath>()
+    let from: VerifyCursor | undefined = { row: 0, block: 0 }
+    while (from !== undefined) {
+      const step: VerifyStep = await this.step(from, Number.MAX_SAFE_INTEGER, jobBytesMax, signal)
+      all.files += step.files
+      all.bytes += step.bytes
+      for (const path of step.rotten) rotten.add(path)
+      from = step.next
     }
+    return { ...all, rotten: [...rotten] }
+  }
+
+  /** Reads on from a cursor, files of rows below `endRow`, `bytesMax` or a block more. */
+  async step(from: VerifyCursor, endRow: number, bytesMax: number, signal: AbortSignal): Promise<VerifyStep> {
+    const { index, handle } = this.#parts
+    const items = index.items.filesAfter(handle.row, from.row - 1, pageItems)
+    const { batched, next, files, bytes } = takeBatch(items, from, endRow, bytesMax)
+    const rotten = await this.#check(batched, signal)
+    return { next, files, bytes, rotten }
   }
 
   /** Gives the rotten ones. */
-  async #check(items: readonly ItemRow[], signal: AbortSignal): Promise<readonly RelativePath[]> {
-    const { jobs, handle } = this.#parts
-    const findings = new Map<ItemRow, VerifyFinding>()
-    for (const batch of batchesOf(items)) {
-      const input = { root: handle.root, sealKey: handle.jobKeys.sealKey, tasks: batch.map(({ task }) => task) }
-      const results = await jobs.run('verifyFiles', input, { signal })
-      batch.forEach(({ item }, at) => {
-        const known = findings.get(item) ?? 'good'
-        if (known === 'good') findings.set(item, results[at] ?? 'good')
-      })
-    }
-    const rotten: RelativePath[] = []
-    for (const [item, finding] of findings) if (this.#conclude(item, finding)) rotten.push(item.path)
-    if (rotten.length > 0) this.#parts.events.found()
+  async #check(batched: readonly Batched[], signal: AbortSignal): Promise<readonly RelativePath[]> {
+    const { jobs, handle, events } = this.#parts
+    if (batched.length === 0) return []
+    const input = { root: handle.root, sealKey: handle.jobKeys.sealKey, tasks: batched.map(({ task }) => task) }
+    const findings = await jobs.run('verifyFiles', input, { signal })
+    const rotten = batched.flatMap(({ item, task }, at) =>
+      this.#conclude(item, task.fromBlock, findings[at] ?? 'good') ? [item.path] : [],
+    )
+    if (rotten.length > 0) events.found()
     return rotten
   }
 
   /** True when it is rotten. */
-  #conclude(item: ItemRow, finding: VerifyFinding): boolean {
+  #conclude(item: ItemRow, fromBlock: number, finding: VerifyFinding): boolean {
     const { index, handle, problems, events, log } = this.#parts
     switch (finding) {
       case 'good':
-        problems.clear('UNREADABLE', item.path)
+        if (fromBlock === 0) problems.clear('UNREADABLE', item.path) // a later part says it again
         return false
       case 'changed':
         events.changed(item.path)
@@ -173,27 +190,32 @@ interface Batched {
 }
 
 /** Runs of blocks, so that no job reads much more than its share however large a file is. */
-function batchesOf(items: readonly ItemRow[]): readonly (readonly Batched[])[] {
-  const batches: Batched[][] = []
-  let batch: Batched[] = []
+function takeBatch(
+  items: readonly ItemRow[],
+  from: VerifyCursor,
+  endRow: number,
+  bytesMax: number,
+): Pick<VerifyStep, 'next' | 'files' | 'bytes'> & { readonly batched: readonly Batched[] } {
+  const batched: Batched[] = []
   let bytes = 0
+  let files = 0
   for (const item of items) {
+    if (item.row >= endRow) return { batched, files, bytes, next: undefined }
     const { path, blocks } = item
+    const fromBlock = item.row === from.row ? Math.min(from.block, blocks.count) : 0
     let offset = 0
-    for (let from = 0; from < blocks.count;) {
-      let to = from
-      let length = 0
-      while (to < blocks.count && bytes + length < jobBytesMax) length += blocks.lengthBytes(to++)
-      batch.push({ item, task: { path, expected: expectedOf(item), blocks: blocks.bytes, fromBlock: from, toBlock: to, offset } })
+    for (let at = 0; at < fromBlock; at++) offset += blocks.lengthBytes(at)
+    let toBlock = fromBlock
+    let length = 0
+    while (toBlock < blocks.count && bytes + length < bytesMax) length += blocks.lengthBytes(toBlock++)
+    if (toBlock > fromBlock) {
+      batched.push({ item, task: { path, expected: expectedOf(item), blocks: blocks.bytes, fromBlock, toBlock, offset } })
       bytes += length
-      offset += length
-      from = to
-      if (bytes < jobBytesMax) continue
-      batches.push(batch)
-      batch = []
-      bytes = 0
     }
+    if (toBlock < blocks.count) return { batched, files, bytes, next: { row: item.row, block: toBlock } }
+    files++
   }
-  if (batch.length > 0) batches.push(batch)
-  return batches
+  const last = items.at(-1)
+  const isEnd = last === undefined || items.length < pageItems
+  return { batched, files, bytes, next: isEnd ? undefined : { row: last.row + 1, block: 0 } }
 }

@@ -134,6 +134,10 @@ class ToyNode implements OpenedNode {
       resolveConflict: refuse,
       store: refuse,
       rebuildStore: refuse,
+      scrubStatus: refuse,
+      startScrub: refuse,
+      pauseScrub: refuse,
+      resumeScrub: refuse,
     }
   }
 

@@ -17,6 +17,7 @@ import type {
   Progress,
   Restored,
   RolledBack,
+  ScrubStatus,
   StoreRebuilt,
   StoreStatus,
 } from '../../engine/api/controls.ts'
@@ -110,6 +111,46 @@ export class FakeControls implements Controls {
       damaged: 0,
       folders: [{ folder: 'Photos', blocks: 3, payloadBytes: 3000, usedBytes: 3768, grantBytes: 1_000_000 }],
     }
+  }
+
+  scrubStatus(): ScrubStatus {
+    return {
+      state: 'running',
+      isHurried: false,
+      cycleDays: 30,
+      totalBytes: 4_000_000,
+      doneBytes: 1_000_000,
+      bytesPerSecond: 2,
+      nextMs: 1_760_000_060_000,
+      run: { startedMs: 1_760_000_000_000, bytes: 1_000_000, pieces: 4, found: 1 },
+      found: 2,
+      healed: 1,
+      open: 1,
+      audits: [
+        {
+          folder: 'Photos',
+          peer: '12D3KooWother',
+          name: 'attic',
+          lastMs: 1_760_000_000_000,
+          blocks: 459,
+          missing: 0,
+          runs: 3,
+          failures: 1,
+        },
+      ],
+    }
+  }
+
+  async startScrub(): Promise<void> {
+    this.asked.push('startScrub')
+  }
+
+  async pauseScrub(): Promise<void> {
+    this.asked.push('pauseScrub')
+  }
+
+  async resumeScrub(): Promise<void> {
+    this.asked.push('resumeScrub')
   }
 
   async rebuildStore(): Promise<StoreRebuilt> {

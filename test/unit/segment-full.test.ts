@@ -185,8 +185,14 @@ describe('names that others hold for a while', () => {
       undefined,
     )
     assert.equal(weakDriveAt('/nowhere/at/all', 'linux'), undefined)
-    const store = { health: () => ({ state: 'ok' }) as const, quarantine: () => ({ count: 0, records: [] }) }
-    const rest = { space: undefined, cards: { twin: undefined }, pasts: new Set<string>(), presence: { doubted: [], here: 0 } }
+    const store = { health: () => ({ state: 'ok' }) as const }
+    const rest = {
+      space: undefined,
+      cards: { twin: undefined },
+      pasts: new Set<string>(),
+      presence: { doubted: [], here: 0 },
+      scrub: { problems: () => [] },
+    }
     const problems = describeNodeProblems({ ...rest, store, drive: 'exFAT' })
     assert.deepEqual(
       problems.map(({ code }) => code),

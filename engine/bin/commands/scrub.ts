@@ -1,0 +1,73 @@
+// `holdfast scrub`: reading everything that is stored here again, and what came of it.
+
+import type { Command } from 'commander'
+import type { AuditStatus, ScrubRun, ScrubStatus } from '../../api/controls.ts'
+import { openSession, withExamples } from '../cli.ts'
+import type { Cli } from '../cli.ts'
+import { columnsText, countText, durationText, printable, sizeText } from '../text.ts'
+import { localTimeText } from '../time.ts'
+
+export function addScrubCommands(program: Command, cli: Cli): void {
+  const scrub = program
+    .command('scrub')
+    .description('read everything that is stored here again, in turn: what changed by itself is found and healed from others')
+  withExamples(scrub, ['scrub status', 'scrub start', 'scrub pause'])
+  const status = scrub.command('status').description('how far it is, what was found and healed, and how other members were audited')
+  withExamples(status, ['scrub status', 'scrub status --json']).action(async () => {
+    const { client, print } = openSession(cli, status)
+    const answer = await client.call('scrubStatus', {})
+    print(answer, scrubText(answer, cli.clock.nowMs()))
+  })
+  const start = scrub.command('start').description('read everything once, beginning now; others come first')
+  withExamples(start, ['scrub start']).action(async () => {
+    const { client, print } = openSession(cli, start)
+    await client.call('startScrub', {})
+    print({}, 'Begun. "holdfast scrub status" shows how far it is.')
+  })
+  const pause = scrub.command('pause').description('read nothing until it is resumed, also after a restart')
+  withExamples(pause, ['scrub pause']).action(async () => {
+    const { client, print } = openSession(cli, pause)
+    await client.call('pauseScrub', {})
+    print({}, 'Paused.')
+  })
+  const resume = scrub.command('resume').description('go on where it was')
+  withExamples(resume, ['scrub resume']).action(async () => {
+    const { client, print } = openSession(cli, resume)
+    await client.call('resumeScrub', {})
+    print({}, 'Resumed.')
+  })
+}
+
+const stateTexts: Readonly<Record<ScrubStatus['state'], string>> = {
+  running: 'reading',
+  waiting: 'waiting',
+  paused: 'paused',
+  noPower: 'waiting for mains power',
+}
+
+export function scrubText(status: ScrubStatus, nowMs: number): string {
+  const { totalBytes, doneBytes, bytesPerSecond, cycleDays, isHurried, run, last, found, healed, open, nextMs } = status
+  const share = totalBytes === 0 ? '' : ` (${Math.floor((doneBytes / totalBytes) * 100)} %)`
+  const pace = isHurried ? 'as asked for, beginning at once' : `everything within ${cycleDays} days, ${sizeText(bytesPerSecond)} a second`
+  const rows = [
+    ['state', `${stateTexts[status.state]}; ${pace}`],
+    ['read', `${sizeText(doneBytes)} of ${sizeText(totalBytes)}${share}`],
+    ...(run === undefined ? [] : [['this run', runText(run)]]),
+    ['last run', last === undefined ? 'none yet' : `${runText(last)}, ended ${localTimeText(last.endedMs)}`],
+    ...(nextMs === undefined ? [] : [['goes on', nextMs <= nowMs ? 'now' : `in ${durationText((nextMs - nowMs) / 1000)}`]]),
+    ['damaged', `${found} found, ${healed} healed and read again, ${open} not yet`],
+  ]
+  const audits = status.audits.map((audit) => auditRow(audit))
+  const table = audits.length === 0 ? '' : `\n\nAudits of members\n${columnsText(audits)}`
+  return `${columnsText(rows)}${table}`
+}
+
+function runText({ startedMs, bytes, pieces, found }: ScrubRun): string {
+  return `since ${localTimeText(startedMs)}: ${sizeText(bytes)}, ${countText(pieces, 'piece')} good, ${found} damaged`
+}
+
+function auditRow({ folder, name, lastMs, blocks, missing, nextMs, runs, failures }: AuditStatus): string[] {
+  const last = lastMs === undefined ? 'never' : `${localTimeText(lastMs)}: ${countText(blocks, 'block')}, ${missing} not proven`
+  const next = nextMs === undefined ? 'says nothing yet' : `next ${localTimeText(nextMs)}`
+  return [`  ${printable(folder)}`, printable(name), last, next, `${countText(runs, 'audit')}, ${failures} failed`]
+}

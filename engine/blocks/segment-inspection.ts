@@ -1,0 +1,94 @@
+// What scrub needs of a segment store: where to read, what of the things that stand there is in use, and a way to let go of what the disk does
+// not give. Reading is a job's (scrub-segment-job.ts), elsewhere; whatever it says may be of a moment ago, and is looked up again here.
+
+import { EngineError } from '../base/errors.ts'
+import type { BlockId, FolderId } from '../model/ids.ts'
+import { parseBlockId, parseFolderId } from '../model/ids.ts'
+import type { CompactionParts } from './compact.ts'
+import { segmentHeaderBytes } from './record.ts'
+import { markerPath, segmentPath } from './segment-directory.ts'
+import type { BlockLocation } from './segment-index.ts'
+import { summarize, type SegmentSummary, type WalkParts } from './segment-walk.ts'
+import type { FoundRecord } from './scrub-segment-job.ts'
+
+export interface SegmentSource {
+  readonly path: string
+  readonly storeId: Uint8Array
+  readonly segment: number
+  /** Where its records begin, and where those end that were acknowledged by now. */
+  readonly startBytes: number
+  readonly endBytes: number
+  /** Blocks of it in use now. */
+  readonly liveBlocks: number
+}
+
+export interface PlacedBlock {
+  readonly folder: FolderId
+  readonly id: BlockId
+  readonly offset: number
+}
+
+export interface SegmentInspection {
+  segments(): readonly SegmentSummary[]
+  /** undefined for a segment that went. */
+  source(segment: number): SegmentSource | undefined
+  /** The block that a record of a moment ago is in use as, now and there; undefined when it is not, or stands elsewhere by now. */
+  inUse(segment: number, record: FoundRecord): PlacedBlock | undefined
+  /** The blocks that the index looks for between two places of a segment, by going through the whole index. */
+  blocksBetween(segment: number, fromBytes: number, toBytes: number, signal: AbortSignal): AsyncGenerator<PlacedBlock>
+  /**
+   * The disk does not give this block, though it gives others: it counts as damaged from now on. Throws `DISK_FAILED` when the store's marker
+   * cannot be read either: then it is the disk that is gone, and nothing is lost yet.
+   */
+  giveUp(segment: number, block: PlacedBlock): void
+}
+
+const entriesPerPage = 4096
+
+export function inspectionOf(parts: WalkParts, lose: CompactionParts['lose']): SegmentInspection {
+  const { files, directory, storeId, index, table, clock } = parts
+  const placeOf = (segment: number, folder: FolderId, id: BlockId, offset: number): BlockLocation | undefined => {
+    const place = index.locate(folder, id)
+    return place?.segment === segment && place.offset === offset ? place : undefined
+  }
+  return {
+    segments: () => summarize(parts),
+    source: (segment) => {
+      const state = table.get(segment)
+      if (state === undefined) return undefined
+      const { blocks: liveBlocks } = index.liveIn(segment)
+      const path = segmentPath(directory, segment)
+      return { path, storeId, segment, startBytes: segmentHeaderBytes, endBytes: state.endBytes, liveBlocks }
+    },
+    inUse: (segment, record) => {
+      const folder = parseFolderId(record.folder)
+      const id = parseBlockId(record.id)
+      if (folder === undefined || id === undefined) return undefined
+      return placeOf(segment, folder, id, record.offset) === undefined ? undefined : { folder, id, offset: record.offset }
+    },
+    async *blocksBetween(segment, fromBytes, toBytes, signal) {
+      for (const folder of index.folders()) {
+        let after: BlockId | undefined
+        for (;;) {
+          const page = index.entries(folder, after, entriesPerPage)
+          for (const { id, location } of page) {
+            const isThere = location.segment === segment && location.offset >= fromBytes && location.offset < toBytes
+            if (isThere) yield { folder, id, offset: location.offset }
+          }
+          after = page.at(-1)?.id
+          if (page.length < entriesPerPage) break
+          await clock.sleep(0, signal)
+        }
+      }
+    },
+    giveUp: (segment, { folder, id, offset }) => {
+      const location = placeOf(segment, folder, id, offset)
+      if (location === undefined) return
+      const marker = files.lstat(markerPath(directory))
+      if (marker === undefined)
+        throw new EngineError('DISK_FAILED', `reading the block store ${directory}: it is not there; check the disk`)
+      files.open(markerPath(directory), 'read').close()
+      lose(folder, id, location, 'unreadable')
+    },
+  }
+}
