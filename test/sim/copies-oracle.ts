@@ -49,8 +49,11 @@ export class CopiesOracle {
 
   /** An accident in the store of a node: what it takes is nobody's lie. */
   afflict(node: SimNode, kind: LossKind, accident: () => void): void {
-    const edition = (node.peer === undefined ? undefined : knowledgeOf(node)?.editions.get(node.peer)) ?? 0
-    this.#holdings.afflict(node, { kind, edition, atUs: this.#scheduler.nowUs }, accident)
+    const { peer } = node
+    // The node itself may have forgotten its last one with a power cut.
+    const all = [...this.#readers(), ...this.#fleet.all.map((host) => host.node)]
+    const editions = peer === undefined ? [] : all.map((one) => knowledgeOf(one)?.editions.get(peer) ?? 0)
+    this.#holdings.afflict(node, { kind, edition: Math.max(0, ...editions), atUs: this.#scheduler.nowUs }, accident)
     this.#before.set(node, this.#holdings.stored(node))
   }
 
@@ -111,11 +114,9 @@ export class CopiesOracle {
     block: KnownBlock,
     knows: (node: SimNode) => Knowledge | undefined,
   ): boolean {
-    const touch = `${holder.name} ${file.version} ${block.block}`
-    if (this.#holdings.has(holder, file, block)) {
-      this.#touches.noteTrue(touch)
-      return true
-    }
+    const touch = `${holder.name} ${file.path} ${file.version} ${block.block}`
+    if (this.#holdings.hasInPlace(holder, file, block)) this.#touches.noteTrue(touch)
+    if (this.#holdings.has(holder, file, block)) return true
     const versions = knows(holder)?.versions.get(file.entry)
     if (this.#fleet.of(holder) === undefined) {
       // Another version came there, or somebody works on it and it was not looked at since.

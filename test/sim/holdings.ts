@@ -14,7 +14,7 @@ export type LossKind = 'store' | 'bits'
 export interface Loss {
   readonly kind: LossKind
   readonly atUs: number
-  /** Of the node's own receipt at that time. */
+  /** Of the last receipt that the node had signed. */
   readonly edition: number
 }
 
@@ -42,15 +42,20 @@ export class Holdings {
     return storedBlocks(node)
   }
 
+  /** Whether the file has the block under its own name. */
+  hasInPlace(node: SimNode, { path }: Pick<KnownFile, 'path'>, block: KnownBlock): boolean {
+    const data = path === '' ? undefined : node.user.dataAt(`${node.folderPath}/${path}`)
+    return data !== undefined && isInFile(data, block)
+  }
+
   /** Whether the node's drive has the block, of a file as readers know it. */
-  has(node: SimNode, { path, sizeBytes }: Pick<KnownFile, 'path' | 'sizeBytes'>, block: KnownBlock): boolean {
-    const at = path === '' ? undefined : node.user.dataAt(`${node.folderPath}/${path}`)
-    if (at !== undefined && isInFile(at, block)) return true
+  has(node: SimNode, file: Pick<KnownFile, 'path'>, block: KnownBlock): boolean {
+    if (this.hasInPlace(node, file, block)) return true
     if (this.stored(node).has(block.block)) return true
     // Moved by somebody, or put aside: under any name, as long as it is there.
     return node.user.walk(node.folderPath).some((other) => {
       const data = node.user.dataAt(other)
-      return data !== undefined && data.sizeBytes >= Math.min(sizeBytes, block.offset + block.lengthBytes) && isInFile(data, block)
+      return data !== undefined && data.sizeBytes >= block.offset + block.lengthBytes && isInFile(data, block)
     })
   }
 
