@@ -60,19 +60,22 @@ async function drawUntilStuck(
     const stuck = mine.find(({ state }) => state === 'paused' || state === 'stopped' || state === 'held' || state === 'waiting')
     if (endWhenStuck && stuck !== undefined) return { end: 'stuck', state: stuck.state }
     const busy = mine.find(({ progress }) => progress !== undefined)
-    if (busy?.progress !== undefined) cli.terminal.err(`\r${progressLine(busy.name, busy.progress, cli.terminal.columns)}\u001B[K`)
+    if (busy?.progress !== undefined)
+      cli.terminal.err(
+        `\r${progressLine(busy.name, busy.progress, cli.terminal.columns, busy.stored === undefined ? 'file' : 'block')}\u001B[K`,
+      )
   }
 }
 
-/** As much as fits into `columns`, the most useful first. Pure. */
-export function progressLine(name: string, progress: Progress, columns: number): string {
+/** As much as fits into `columns`, the most useful first. `counted`: what `filesDone` counts, blocks where a folder is only stored. Pure. */
+export function progressLine(name: string, progress: Progress, columns: number, counted: 'file' | 'block' = 'file'): string {
   const { activity, filesDone, filesTotal, bytesDone, bytesTotal, bytesPerSecond, secondsLeft } = progress
   const share = bytesTotal > 0 ? bytesDone / bytesTotal : filesTotal > 0 ? filesDone / filesTotal : 0
   const filled = Math.round(Math.min(1, Math.max(0, share)) * barCells)
   const parts = [
     `${printable(name)} ${activity === 'scan' ? 'scanning' : 'receiving'}`,
     `[${'#'.repeat(filled)}${'.'.repeat(barCells - filled)}]`,
-    `${filesDone.toLocaleString('en-US')} of ${countText(filesTotal, 'file')}`,
+    `${filesDone.toLocaleString('en-US')} of ${countText(filesTotal, counted)}`,
     `${sizeText(bytesDone)} of ${sizeText(bytesTotal)}`,
     `${sizeText(bytesPerSecond)}/s`,
     ...(secondsLeft === undefined ? [] : [`${durationText(secondsLeft)} left`]),

@@ -67,7 +67,10 @@ describe('the progress line', () => {
   }
   const whole = 'Photos receiving  [######..................]  1,234 of 20,000 files  1.0 GiB of 4.0 GiB  64.0 MiB/s  48 s left'
 
-  test('says it all where there is room', () => assert.equal(progressLine('Photos', progress, 200), whole))
+  test('says it all where there is room', () => {
+    assert.equal(progressLine('Photos', progress, 200), whole)
+    assert.equal(progressLine('Photos', progress, 200, 'block'), whole.replace('files', 'blocks'))
+  })
 
   test('never fills a line', () => {
     for (let columns = 20; columns < 150; columns++) {

@@ -54,7 +54,9 @@ export function foldersText(folders: readonly FolderStatus[]): string {
     folder.id.slice(0, 8),
     folder.stored === undefined ? printable(folder.path) : 'sealed: this node cannot read it',
   ])
-  const busy = folders.flatMap(({ name, progress }) => (progress === undefined ? [] : [`  ${progressLine(name, progress, lineColumns)}`]))
+  const busy = folders.flatMap(({ name, progress, stored }) =>
+    progress === undefined ? [] : [`  ${progressLine(name, progress, lineColumns, stored === undefined ? 'file' : 'block')}`],
+  )
   return [columnsText(rows, '  '), ...busy].join('\n')
 }
 
