@@ -200,8 +200,8 @@ class OpenPackStore implements SegmentStore {
   /** Whoever asks how it is makes it look again, where nobody reads or writes: a storage that is back is not offline until somebody does. */
   #look(): void {
     const { packs, log } = this.#parts
-    if (packs.isLost) return
-    this.#looking ??= packs
+    if (packs.isLost || this.#looking !== undefined) return
+    this.#looking = packs
       .lookAtClaim()
       .catch((error: unknown) => log.debug('the object storage is away still', { cause: messageOf(error) }))
       .finally(() => {
@@ -269,6 +269,7 @@ class OpenPackStore implements SegmentStore {
     await waiting
     await saveIndex(index, table)
     ending.abort()
+    await this.#looking
     await index.close()
   }
 
