@@ -30,11 +30,6 @@ export function reservePath(directory: string): string {
   return `${directory}/${reserveName}`
 }
 
-/** The file that makes a directory a store. */
-export function markerPath(directory: string): string {
-  return `${directory}/${markerName}`
-}
-
 export function segmentPath(directory: string, segment: number): string {
   return `${directory}/${segmentName(segment)}`
 }

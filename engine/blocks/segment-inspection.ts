@@ -6,7 +6,7 @@ import type { BlockId, FolderId } from '../model/ids.ts'
 import { parseBlockId, parseFolderId } from '../model/ids.ts'
 import type { CompactionParts } from './compact.ts'
 import { segmentHeaderBytes } from './record.ts'
-import { markerPath, segmentPath } from './segment-directory.ts'
+import { isMarkedAs, segmentPath } from './segment-directory.ts'
 import type { BlockLocation } from './segment-index.ts'
 import { summarize, type SegmentSummary, type WalkParts } from './segment-walk.ts'
 import type { FoundRecord } from './scrub-segment-job.ts'
@@ -84,10 +84,9 @@ export function inspectionOf(parts: WalkParts, lose: CompactionParts['lose']): S
     giveUp: (segment, { folder, id, offset }) => {
       const location = placeOf(segment, folder, id, offset)
       if (location === undefined) return
-      const marker = files.lstat(markerPath(directory))
-      if (marker === undefined)
-        throw new EngineError('DISK_FAILED', `reading the block store ${directory}: it is not there; check the disk`)
-      files.open(markerPath(directory), 'read').close()
+      if (!isMarkedAs(files, directory, storeId)) {
+        throw new EngineError('DISK_FAILED', `reading a block: the block store is not in ${directory} any more; mount its disk there again`)
+      }
       lose(folder, id, location, 'unreadable')
     },
   }

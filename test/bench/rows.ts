@@ -134,6 +134,10 @@ const repairRows: readonly Row[] = [
 const storeRows: readonly Row[] = [
   row('store/put-4k', 'block store: blocks of 4 KiB, durable', 'perSecond', true),
   row('store/put-1m', 'block store: blocks of 1 MiB, durable', 'bytesPerSecond', true),
+  row('store/scrub-1m', 'scrub of a segment of blocks of 1 MiB, cached', 'bytesPerSecond', true),
+  row('store/scrub-1m-read', '– reading the file with nothing else', 'bytesPerSecond'),
+  row('store/scrub-4k', 'scrub of a segment of blocks of 4 KiB, cached', 'bytesPerSecond'),
+  row('store/scrub-4k-read', '– reading the file with nothing else', 'bytesPerSecond'),
   row('store/open', 'block store of ten million blocks opened', 'milliseconds', true),
   row('store/open-cpu', '– CPU', 'milliseconds'),
   row('store/lookup-p50', '– look-up of a block that is there, median', 'milliseconds'),

@@ -9,6 +9,7 @@ import { z } from 'zod'
 import type { Figures } from './figures.ts'
 import { bytesBelow } from './files.ts'
 import { measureStoreRates } from './micro.ts'
+import { measureScrub } from './store-scrub.ts'
 import { runOrThrow } from './processes.ts'
 import { median, type Patience } from './waiting.ts'
 
@@ -30,6 +31,7 @@ export async function measureStore(
   say: (text: string) => void,
 ): Promise<void> {
   await measureStoreRates(figures, directory, patience, say)
+  await measureScrub(figures, directory, patience, say)
   const blocks = isQuick ? blocksQuick : blocksAlways
   const words = [join(directory, 'index-of-many'), String(blocks), String(blocks / blocksPerSegment)]
   mkdirSync(words[0] ?? directory, { recursive: true })

@@ -52,6 +52,8 @@ export class ScrubWorld implements AsyncDisposable {
   beside: (input: ScrubSegmentInput) => Promise<void> = () => Promise.resolve()
   /** Reads of such a segment fail. */
   brokenSegment: number | undefined
+  /** Blocks that the disk does not give to anybody, by `bytesKey`. */
+  readonly unreadable: Set<string> = new Set()
   scrub: Scrub
   #ending = new AbortController()
   #running: Promise<void> = Promise.resolve()
@@ -132,7 +134,11 @@ export class ScrubWorld implements AsyncDisposable {
   #make(): Scrub {
     const { index, clock, store } = this
     const inspection = present(store.inspection, 'segments can be inspected')
-    const place = new ScrubStore({ store, inspection, jobs: this.#jobs(), clock })
+    const get: SegmentStore['get'] = async (folder, id) => {
+      if (this.unreadable.has(bytesKey(id))) throw new EngineError('DISK_FAILED', 'reading a block: EIO')
+      return await store.get(folder, id)
+    }
+    const place = new ScrubStore({ store: { get }, inspection, jobs: this.#jobs(), clock })
     return new Scrub({
       index,
       clock,

@@ -178,7 +178,26 @@ describe('scrub', () => {
     await world.end()
   })
 
-  it('asks again for what the disk does not give, gives it up after an hour, and takes a disk that is gone for no loss', async () => {
+  it('gives up a block that the disk does not give, but not before it was asked again an hour later', async () => {
+    await using world = await ScrubWorld.open(12)
+    const bad = present(numberedBlocks(2, 3)[0], 'a block')
+    world.brokenSegment = 1
+    world.unreadable.add(bytesKey(bad.id))
+    world.begin()
+    await world.runOnce()
+    await world.runOnce()
+    assert.equal(world.scrub.progress.found, 0)
+    await world.clock.advance(3_600_000)
+    await world.runOnce()
+    assert.equal(world.scrub.progress.found, 1)
+    assert.deepEqual(
+      numberedBlocks(0, 12).map(({ id }) => world.store.has(scrubFolder, id)),
+      numberedBlocks(0, 12).map((_, at) => at !== 2),
+    )
+    await world.end()
+  })
+
+  it('takes a disk that is gone for a while for no loss', async () => {
     await using world = await ScrubWorld.open(12)
     world.brokenSegment = 1
     world.begin()
