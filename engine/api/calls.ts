@@ -44,7 +44,7 @@ export interface Calls {
     input: { readonly path: string; readonly name?: string; readonly copies?: number }
     output: { readonly id: string; readonly name: string; readonly path: string }
   }
-  removeFolder: { input: FolderName; output: Empty }
+  removeFolder: { input: FolderName & { readonly force?: boolean }; output: Empty }
   pauseFolder: { input: FolderName; output: Empty }
   resumeFolder: { input: FolderName; output: Empty }
   rescanFolder: { input: FolderName; output: Empty }

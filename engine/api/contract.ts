@@ -256,7 +256,7 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
     input: z.strictObject({ path, name: name.exactOptional(), copies: z.number().int().min(1).max(targetCopiesMax).exactOptional() }),
     output: z.object({ id: z.string(), name: z.string(), path: z.string() }),
   },
-  removeFolder: folderOnly,
+  removeFolder: { input: z.strictObject({ folder: folderName, force: z.boolean().exactOptional() }), output: empty },
   pauseFolder: folderOnly,
   resumeFolder: folderOnly,
   rescanFolder: folderOnly,

@@ -164,8 +164,11 @@ export interface FolderControls {
     readonly copies?: number
   }): Promise<{ id: string; name: string; path: string }>
   folders(): readonly FolderStatus[]
-  /** Stops syncing it here. The files stay; nothing is deleted anywhere. */
-  removeFolder(folder: string): Promise<void>
+  /**
+   * Stops syncing it here. The files stay; nothing is deleted anywhere. Where it is only stored, what is stored goes: throws `LAST_COPIES` when
+   * nobody else says that it has some of it, unless `force` is true.
+   */
+  removeFolder(folder: string, force?: boolean): Promise<void>
   pauseFolder(folder: string): Promise<void>
   resumeFolder(folder: string): Promise<void>
   /** Walks the whole tree now; resolves when the walk and the ingest of what it found are done. */

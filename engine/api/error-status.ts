@@ -24,6 +24,7 @@ export const errorStatuses: Readonly<Record<ErrorCode, ErrorStatus>> = {
   NOT_ALLOWED: 403,
   UNKNOWN_PATH: 404,
   UNKNOWN_MEMBER: 404,
+  LAST_COPIES: 409,
   UNKNOWN_VERSION: 404,
   CONTENT_UNAVAILABLE: 503,
   PATH_TAKEN: 409,

@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'NOT_ALLOWED'
   | 'UNKNOWN_PATH'
   | 'UNKNOWN_MEMBER'
+  | 'LAST_COPIES'
   | 'UNKNOWN_VERSION'
   | 'CONTENT_UNAVAILABLE'
   | 'PATH_TAKEN'

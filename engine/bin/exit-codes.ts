@@ -31,6 +31,7 @@ export const exitCodes: Readonly<Record<ErrorCode, ExitCode>> = {
   NOT_ALLOWED: 5,
   UNKNOWN_PATH: 5,
   UNKNOWN_MEMBER: 5,
+  LAST_COPIES: 5,
   UNKNOWN_VERSION: 5,
   CONTENT_UNAVAILABLE: 1,
   PATH_TAKEN: 5,

@@ -53,7 +53,7 @@ export function makeControls(parts: ControlParts): Controls {
     },
     addFolder: (request) => createFolder(parts, request),
     folders: () => folders.members().map((runtime) => runtime.status()),
-    removeFolder: (folder) => removeFolder(parts, folders.findMember(folder)),
+    removeFolder: (folder, force) => removeFolder(parts, folders.findMember(folder), force === true),
     pauseFolder: (folder) => folders.findMember(folder).work.pause(),
     resumeFolder: async (folder) => folders.findMember(folder).work.resume(),
     rescanFolder: (folder, signal) => rescan(parts, folders.find(folder), signal),
@@ -161,9 +161,20 @@ function knownFolderError(known: MemberRuntime, joined: Joined): EngineError {
   )
 }
 
-async function removeFolder({ folders, store }: ControlParts, member: MemberRuntime): Promise<void> {
+async function removeFolder({ folders, store, signal }: ControlParts, member: MemberRuntime, isForced: boolean): Promise<void> {
+  if (folders.byRow(member.handle.row) === undefined && !isForced) await refuseLastCopies(member, signal)
   await folders.remove(member)
   store.setLimit(member.record.id, undefined)
+}
+
+/** What is only stored here goes with the folder. Throws `LAST_COPIES`. */
+async function refuseLastCopies({ work, record }: MemberRuntime, signal: AbortSignal): Promise<void> {
+  const entries = await work.copies.onlyHere(signal)
+  if (entries === 0) return
+  throw new EngineError(
+    'LAST_COPIES',
+    `${record.name}: nobody else says that it has ${entries === 1 ? 'one path' : `${entries} paths`} of which this node stores content. Wait until others have it ('holdfast status' counts copies), or give it up with --force`,
+  )
 }
 
 const copiesSetting = 'copies'

@@ -271,6 +271,29 @@ export class FolderCopies {
     return { targetCopies: this.#log.state.targetCopies, files: best(found, isWorstFirst, limit), total }
   }
 
+  /** Of how many current entries this node alone says that it holds some. */
+  async onlyHere(signal: AbortSignal): Promise<number> {
+    const { index, world, network } = this.#parts
+    const { own } = this.receipts
+    if (own === undefined) return 0
+    const authors = index.entries.authors(this.#handle.row)
+    const others = this.#believed().filter(({ peer }) => peer !== network.self)
+    const viewOf = (receipts: readonly Receipt[]): CopyView =>
+      new CopyView(receipts, authors, (peer) => this.#factsOf(peer), this.#isHolder)
+    const [here, elsewhere] = [viewOf([own]), viewOf(others)]
+    let count = 0
+    for (let after = 0; ;) {
+      throwIfAborted(signal)
+      const rows = index.entries.page(this.#handle.row, after, pageEntries)
+      for (const row of rows) {
+        if (!row.entry.deleted && row.entry.blocks.length > 0 && elsewhere.of(row).copies === 0 && here.of(row).holders.length > 0) count++
+      }
+      after = rows.at(-1)?.rowSeq ?? after
+      if (rows.length < pageEntries) return count
+      await world.clock.sleep(0, signal)
+    }
+  }
+
   /** In which order entries are repaired, as things are now. Who is overdue is no help to anybody. */
   ranks(): (entry: EntryRow) => number {
     const { cards, presence, network, world } = this.#parts

@@ -218,6 +218,8 @@ export class FolderRegistry {
       if (ids.length === 0) break
       await store.remove(folder, ids)
       isAny = true
+      // Whoever joined it again in that moment took them for being here.
+      for (const { record, work } of this.members()) if (equalBytes(record.id, folder)) work.blocksLost()
     }
     if (isAny) await store.compact(new AbortController().signal)
   }

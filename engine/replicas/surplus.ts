@@ -66,66 +66,77 @@ export class Surplus {
 
   /** Lets go of what is due and kept by enough others; gives how many blocks went. Throws what the store and the index throw. */
   async trim(signal: AbortSignal): Promise<number> {
-    const { index, folder, awakeMs, graceMs, ownership } = this.#parts
+    const { index, folder, store, clock, awakeMs, graceMs, ownership } = this.#parts
     this.note()
     if (ownership() === undefined) return 0
     const nowMs = awakeMs()
-    const due = index.retiring
-      .surplus(folder.row)
-      .filter((row) => nowMs - row.sinceMs >= graceMs && this.#firstOf(row.partition) !== undefined)
+    const due = index.retiring.surplus(folder.row).filter((row) => nowMs - row.sinceMs >= graceMs)
     let gone = 0
     for (let from = 0; from < due.length; from += partitionsAtOnce) {
-      gone += await this.#trimSome(
-        due.slice(from, from + partitionsAtOnce).map(({ partition }) => partition),
-        signal,
-      )
+      const firsts = due
+        .slice(from, from + partitionsAtOnce)
+        .flatMap(({ partition }) => store.list(folder.id, beforePartition(partition), 1).filter((id) => partitionOf(id) === partition))
+      for (const some of this.#batches(firsts, partitionsAtOnce)) gone += await this.#trimSome(some, signal)
+      await clock.sleep(0, signal)
     }
     return gone
   }
 
-  async #trimSome(partitions: readonly number[], signal: AbortSignal): Promise<number> {
+  /** `firsts`: a block each of some partitions. */
+  async #trimSome(firsts: readonly BlockId[], signal: AbortSignal): Promise<number> {
     const { released } = this.#parts
-    const kept: number[] = []
-    for (const partition of partitions) {
-      const first = this.#firstOf(partition)
-      if (first !== undefined && (await this.#tryOne(first, signal))) kept.push(partition)
-    }
-    if (kept.length === 0 || !(await released(kept, signal))) return 0
+    // Whether enough others keep one block, which stays, says whether it is worth letting go of the rest.
+    const kept = await this.#unhurried(() => this.#parts.leases.letGo(firsts, () => Promise.resolve(), signal), signal)
+    const partitions = kept.map(partitionOf)
+    if (partitions.length === 0 || !(await released(partitions, signal))) return 0
     let gone = 0
-    for (const partition of kept) gone += await this.#empty(partition, signal)
+    const go = async (ids: readonly BlockId[]): Promise<void> => {
+      const isMine = this.#parts.ownership() // placement may have changed while members were asked
+      const leaving = ids.filter((id) => isMine?.(partitionOf(id)) === false)
+      if (leaving.length === 0) return
+      await this.#parts.outgoing.remove(leaving)
+      gone += leaving.length
+    }
+    for (const batch of this.#batches(this.#allOf(partitions), letGoBlocksMax)) {
+      await this.#unhurried(() => this.#parts.leases.letGo(batch, go, signal), signal)
+    }
     return gone
   }
 
-  /** Whether enough others keep a block, which stays. */
-  async #tryOne(id: BlockId, signal: AbortSignal): Promise<boolean> {
-    const kept = await this.#unhurried(() => this.#parts.leases.letGo([id], () => Promise.resolve(), signal), signal)
-    return kept.length > 0
+  *#allOf(partitions: readonly number[]): Generator<BlockId> {
+    for (const partition of partitions) yield* this.#idsOf(partition)
   }
 
-  async #empty(partition: number, signal: AbortSignal): Promise<number> {
-    const { leases, outgoing, ownership } = this.#parts
-    let gone = 0
+  /** What is stored of a partition, read a page at a time. */
+  *#idsOf(partition: number): Generator<BlockId, undefined> {
+    const { store, folder } = this.#parts
     for (let after = beforePartition(partition); ;) {
-      const batch = this.#batch(partition, after)
-      const last = batch.at(-1)
-      if (last === undefined) return gone
+      const page = store.list(folder.id, after, pageBlocks)
+      const last = page.at(-1)
+      if (last === undefined) return undefined
+      for (const id of page) {
+        if (partitionOf(id) !== partition) return undefined
+        yield id
+      }
       after = last
-      await this.#unhurried(
-        () =>
-          leases.letGo(
-            batch,
-            async (ids) => {
-              // Placement may have changed while members were asked.
-              if (ownership()?.(partition) !== false) return
-              await outgoing.remove(ids)
-              gone += ids.length
-            },
-            signal,
-          ),
-        signal,
-      )
-      if (ownership()?.(partition) !== false) return gone
     }
+  }
+
+  *#batches(ids: Iterable<BlockId>, countMax: number): Generator<readonly BlockId[]> {
+    const { store, folder } = this.#parts
+    let batch: BlockId[] = []
+    let bytes = 0
+    for (const id of ids) {
+      const sizeBytes = store.sizeOf(folder.id, id) ?? 0
+      if (batch.length > 0 && (batch.length >= countMax || bytes + sizeBytes > batchBytesMax)) {
+        yield batch
+        batch = []
+        bytes = 0
+      }
+      batch.push(id)
+      bytes += sizeBytes
+    }
+    if (batch.length > 0) yield batch
   }
 
   async #unhurried<Result>(work: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
@@ -134,23 +145,6 @@ export class Surplus {
     const result = await work()
     await clock.sleep(restShare * (clock.monotonicMs() - startedMs), signal)
     return result
-  }
-
-  #firstOf(partition: number): BlockId | undefined {
-    return this.#batch(partition, beforePartition(partition))[0]
-  }
-
-  #batch(partition: number, after: BlockId): readonly BlockId[] {
-    const { store, folder } = this.#parts
-    const page = store.list(folder.id, after, Math.min(pageBlocks, letGoBlocksMax))
-    const batch: BlockId[] = []
-    let bytes = 0
-    for (const id of page) {
-      bytes += store.sizeOf(folder.id, id) ?? 0
-      if (partitionOf(id) !== partition || (batch.length > 0 && bytes > batchBytesMax)) break
-      batch.push(id)
-    }
-    return batch
   }
 }
 

@@ -248,10 +248,18 @@ describe('a host', () => {
     await assert.rejects(host.call('history', { folder: 'photos' }), { code: 'NOT_ALLOWED' })
   })
 
-  it('forgets everything of a folder that is removed', async (test) => {
-    const { host } = await openPair(test)
+  it('forgets everything of a folder that is removed, unless nobody else has what it stores', async (test) => {
+    const { host, owner } = await openPair(test)
     await host.call('waitSynced', { timeoutMs: waitMs })
-    await host.call('removeFolder', { folder: 'photos' })
+    await owner.call('waitCopies', { folder: 'photos', copies: 2, timeoutMs: waitMs })
+    await eventually('the host to know of the other copies', waitMs, async () =>
+      ((await host.folder()).copies.min ?? 0) >= 2 ? true : undefined,
+    )
+    await owner.call('retireMember', { folder: 'photos', peer: (await owner.status()).peerId }) // lost for good
+    await eventually('the host to know', waitMs, async () => ((await host.folder()).copies.min === 1 ? true : undefined))
+    await assert.rejects(host.call('removeFolder', { folder: 'photos' }), { code: 'LAST_COPIES' })
+    assert.match((await host.command('folder', 'remove', 'photos')).err, /21 paths.*--force/s)
+    await host.call('removeFolder', { folder: 'photos', force: true })
     assert.deepEqual((await host.status()).folders, [])
     await host.restart()
     assert.deepEqual((await host.status()).folders, [])

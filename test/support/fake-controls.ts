@@ -192,7 +192,7 @@ export class FakeControls implements Controls {
     return [...this.#folders.values()]
   }
 
-  async removeFolder(folder: string): Promise<void> {
+  async removeFolder(folder: string, _force?: boolean): Promise<void> {
     this.#folders.delete(this.#find('removeFolder', folder).name)
     this.change()
   }

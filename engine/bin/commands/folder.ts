@@ -15,16 +15,26 @@ export function addFolderCommands(program: Command, cli: Cli): void {
   withExamples(folder, ['folder add ~/Photos', 'folder list --json', 'folder pause Photos'])
   addAdd(folder, cli)
   addList(folder, cli)
-  addSteering(folder, cli, {
-    name: 'remove',
-    call: 'removeFolder',
-    description: 'stop syncing a folder here; its files stay, nothing is deleted anywhere',
-    done: 'Removed from this node. The files are still there.',
-  })
+  addRemove(folder, cli)
   addSteering(folder, cli, { name: 'pause', call: 'pauseFolder', description: 'stop syncing a folder for now', done: 'Paused.' })
   addSteering(folder, cli, { name: 'resume', call: 'resumeFolder', description: 'go on syncing a paused folder', done: 'Resumed.' })
   addRescan(folder, cli)
   addSet(folder, cli)
+}
+
+function addRemove(folder: Command, cli: Cli): void {
+  const command = folder
+    .command('remove')
+    .description('stop syncing a folder here; its files stay. Where it is only stored, sealed, what is stored goes')
+    .argument('<folder>', 'a name, a path or the start of an id')
+    .option('--force', 'also when this node alone stores some of it')
+  withExamples(command, ['folder remove Photos', 'folder remove ~/Photos']).action(
+    async (typed: string, { force }: { readonly force?: true }) => {
+      const { client, print } = openSession(cli, command)
+      await client.call('removeFolder', { folder: folderArgument(typed, cli), ...(force === undefined ? {} : { force }) })
+      print({ ok: true }, 'Removed from this node. Files in its directory are still there.')
+    },
+  )
 }
 
 function addSet(folder: Command, cli: Cli): void {
