@@ -200,7 +200,10 @@ export class HostedRuntime implements MemberRuntime {
           code: 'HOST_CANNOT_STORE',
           severity: 'error',
           text: `blocks of the folder cannot be stored: ${trouble.text}`,
-          next: 'Make room on the disk of the home directory, or offer less with --capacity. It is tried again by itself.',
+          next:
+            trouble.code === 'NO_SPACE'
+              ? 'Make room on the disk of the home directory, or offer less with --capacity. It is tried again by itself.'
+              : 'Do what it says there. It is tried again by itself.',
         })
       },
     }
