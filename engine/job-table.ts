@@ -2,6 +2,7 @@
 
 import { scrubSegment } from './blocks/scrub-segment-job.ts'
 import { inFolder } from './disk/exact-files.ts'
+import { flushFiles } from './disk/flush-files-job.ts'
 import { inspectPlace, inspectRoot, establishRoot, makePlace, tidyRoot, unpark } from './disk/folder-jobs.ts'
 import { dropParked, listParked } from './disk/parked-jobs.ts'
 import { readSettings } from './disk/read-settings.ts'
@@ -29,6 +30,7 @@ export type EngineJobs = {
   readonly exportPieces: typeof exportPieces
   readonly finishExport: typeof finishExport
   readonly flushDatabase: typeof flushDatabase
+  readonly flushFiles: typeof flushFiles
   readonly fillLarge: typeof fillLarge
   readonly finishLarge: typeof finishLarge
   readonly ingestBatch: typeof ingestBatch
@@ -68,6 +70,7 @@ export const jobTable: EngineJobs = {
   finishExport,
   finishLarge: inFolder(finishLarge),
   flushDatabase,
+  flushFiles: inFolder(flushFiles),
   ingestBatch: inFolder(ingestBatch),
   ingestWindow: inFolder(ingestWindow),
   inspectExport,

@@ -11,6 +11,7 @@ import { isOnMains } from './platform/mains-power.ts'
 import { nodeClock } from './platform/node-clock.ts'
 import { nodeFiles } from './platform/node-files.ts'
 import { nodeRandom } from './platform/node-random.ts'
+import { syncTree } from './platform/sync-tree.ts'
 import { openThreadJobs } from './platform/thread-jobs.ts'
 import { openWatcherAuto } from './platform/watchers.ts'
 import type { EngineJobs } from './job-table.ts'
@@ -66,6 +67,7 @@ export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal
           flush: (until) => jobs.run('flushDatabase', { path: paths.database }, { signal: until }),
           checkpoint: (until) => jobs.run('checkpointDatabase', { path: paths.database }, { signal: until }),
         },
+        syncTree,
         lockPath: paths.lock,
         keyPath: paths.key,
         segmentsPath: paths.segments,

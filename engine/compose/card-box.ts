@@ -3,7 +3,7 @@
 import { bytesKey } from '../base/bytes.ts'
 import type { Index } from '../index/index-store.ts'
 import type { PeerId } from '../model/ids.ts'
-import { parseCard, type NodeCard } from '../sync/cards.ts'
+import { parseCard, readCard, type NodeCard } from '../sync/cards.ts'
 import type { CardBox } from '../sync/other-news.ts'
 import type { OwnCard } from './own-card.ts'
 
@@ -72,11 +72,12 @@ export class CardShelf {
 
   /** Keeps a card that is sound, newer than what is known, and of one of `peers`. */
   take(encoded: Uint8Array, peers: readonly PeerId[]): void {
-    const card = parseCard(encoded)
-    if (card === undefined) return
-    if (!peers.includes(card.peer)) return this.#lookForTwin(card)
+    const read = readCard(encoded)
+    if (read === undefined) return
+    const { card } = read
+    if (!peers.includes(card.peer)) return read.isSigned() ? this.#lookForTwin(card) : undefined
     const known = this.cardOf(card.peer)
-    if (known !== undefined && known.edition >= card.edition) return
+    if ((known !== undefined && known.edition >= card.edition) || !read.isSigned()) return
     this.#index.transact(() => {
       this.#index.peers.ensure(card.peer, card.name)
       this.#index.peers.setCard(card.peer, encoded, card.name)

@@ -7,11 +7,13 @@ import type { Index } from '../index/index-store.ts'
 import type { Need } from '../index/need-table.ts'
 import { parseEntryId } from '../model/ids.ts'
 import type { AbsenceMark } from '../replicas/absence-marks.ts'
+import { parseRelativePath, type RelativePath } from '../model/path.ts'
 import { claimOf, holdsNothing } from '../replicas/claim.ts'
 import { ReceiptBook } from '../replicas/receipt-book.ts'
 import { partsMax, type Claim, type ClaimPart, type Receipt, type ReceiptPart } from '../replicas/receipt.ts'
 import type { FolderLog } from '../share/folder-log.ts'
-import type { MemberHandle } from '../sync/folder-handle.ts'
+import { entryIdOfPath, type FolderHandle, type MemberHandle } from '../sync/folder-handle.ts'
+import type { FolderProblems } from '../sync/problems.ts'
 import type { MemberParts } from './member-parts.ts'
 
 export interface Kept {
@@ -31,12 +33,14 @@ export interface FolderReceiptParts {
   readonly canSay: () => 'yes' | 'no' | 'unknown'
   readonly missing: () => Iterator<readonly EntryRow[]>
   readonly missingCount: () => number
+  /** Up to which number the files that this node's own entries tell of are on the device; absent where it has no files. */
+  readonly settleOwn?: (signal: AbortSignal) => Promise<number>
   readonly kept: () => Kept
   readonly absent: () => readonly AbsenceMark[]
 }
 
 export function openReceiptBook({ index, network, identity, world }: MemberParts, parts: FolderReceiptParts): ReceiptBook {
-  const { handle, log, changed, canSay, missing, missingCount, kept, absent } = parts
+  const { handle, log, changed, canSay, missing, missingCount, settleOwn, kept, absent } = parts
   const { clock } = world
   return new ReceiptBook({
     index,
@@ -50,10 +54,12 @@ export function openReceiptBook({ index, network, identity, world }: MemberParts
     claim: async (last: Receipt | undefined, signal) => {
       const say = canSay()
       if (say === 'unknown') return undefined
+      const ownSeq = say === 'no' ? undefined : await settleOwn?.(signal)
       const { keep, layout, isOldHeld } = kept()
       const known = last?.parts.find((part) => equalBytes(part.layout, layout))
+      const upTo = ownSeq === undefined ? undefined : { author: handle.authorId, seq: ownSeq }
       const held =
-        say === 'no' ? holdsNothing : await claimOf({ index, folderRow: handle.row, clock, missing, missingCount }, known, signal)
+        say === 'no' ? holdsNothing : await claimOf({ index, folderRow: handle.row, clock, missing, missingCount, upTo }, known, signal)
       const old = say === 'no' || !isOldHeld ? [] : (last?.parts ?? []).filter((part) => part !== known)
       const claimed = [{ layout, ...held }, ...old.map((part) => asClaimed(index, handle.row, part))]
       const released = new Set(index.retiring.surplus(handle.row).flatMap(({ partition, isReleased }) => (isReleased ? [partition] : [])))
@@ -72,6 +78,28 @@ function asClaimed(index: Index, folderRow: number, { layout, heads, lacking }: 
 }
 
 const pageMax = 500
+/** Problems with a path of which nobody knows what is there now. */
+const unsureCodes: ReadonlySet<string> = new Set(['UNREADABLE', 'CHANGING', 'FILE_TOO_LARGE'])
+
+/** Of paths of a tree whose content is not here, or may not be. */
+export function* entriesOfTree(index: Index, handle: FolderHandle, problems: FolderProblems): Generator<readonly EntryRow[]> {
+  yield* entriesNotHere(index, handle.row)
+  yield* entriesOfUnsure(index, handle, problems)
+}
+
+/** Of paths that the disk did not show as they are: what is there may be something else by now. */
+function* entriesOfUnsure(index: Index, handle: FolderHandle, problems: FolderProblems): Generator<readonly EntryRow[]> {
+  const { row } = handle
+  const entriesOf = (path: RelativePath): readonly EntryRow[] => index.entries.siblings(row, entryIdOfPath(handle, path))
+  for (const { code, path: text } of problems.all()) {
+    if (text === undefined || !unsureCodes.has(code)) continue
+    const path = text === '' ? undefined : parseRelativePath(text)
+    if (path !== undefined) yield entriesOf(path)
+    if (path !== undefined && index.items.byPath(row, path)?.kind === 'file') continue
+    const below = index.items.below(row, text)
+    for (let at = 0; at < below.length; at += pageMax) yield below.slice(at, at + pageMax).flatMap((item) => entriesOf(item.path))
+  }
+}
 
 /** Of paths whose content is still to come. */
 export function* entriesOfNeeds(index: Index, folderRow: number): Generator<readonly EntryRow[]> {

@@ -20,7 +20,7 @@ import type { Lanes } from '../transfer/lanes.ts'
 import type { HeldParts } from '../transfer/held-blocks.ts'
 import { FolderElsewhere } from './folder-elsewhere.ts'
 import { FolderHistory } from './folder-history.ts'
-import { entriesNotHere } from './folder-receipts.ts'
+import { entriesOfTree } from './folder-receipts.ts'
 import { FolderPast } from './folder-past.ts'
 import { refuseUnwritable } from './folder-readiness.ts'
 import { FolderSelf, meetMembers } from './folder-self.ts'
@@ -28,6 +28,7 @@ import { describeProblems } from './folder-problems.ts'
 import { describeFolder } from './folder-status.ts'
 import { FolderWatch } from './folder-watch.ts'
 import { keepParked } from './keep-parked.ts'
+import { OwnFiles } from './own-files.ts'
 import type { MemberListener, MemberParts } from './member-parts.ts'
 import type { MemberRuntime } from './member-runtime.ts'
 import { MemberWork, type MemberFlows } from './member-work.ts'
@@ -67,6 +68,7 @@ export class FolderRuntime implements MemberRuntime {
   readonly #watch: FolderWatch
   readonly #largeTidy: LargeTidy
   readonly #self: FolderSelf
+  readonly #ownFiles: OwnFiles
 
   /** `isAnew`: the index lost what it knew of the folder, or some of it: the members are asked before the disk is. */
   constructor(parts: RuntimeParts, record: FolderRecord, isAnew = false) {
@@ -83,6 +85,7 @@ export class FolderRuntime implements MemberRuntime {
     this.exchange = exchange
     const shared = { index, handle, clock, log: logger, problems }
     this.guard = new ChangeGuard(shared)
+    this.#ownFiles = new OwnFiles({ index, handle, jobs, log: logger, syncTree: world.syncTree })
     this.#self = new FolderSelf({ ...shared, world, becameAnother: () => this.#becameAnother() })
     this.history = new FolderHistory({
       ...shared,
@@ -186,9 +189,10 @@ export class FolderRuntime implements MemberRuntime {
       lanes: lanes === undefined ? undefined : { lanes, sealKey: handle.jobKeys.sealKey },
       haveIntervalMs,
       copies: {
-        canSay: () => (this.guard.isHeld ? 'no' : this.ingest.hasWalked ? 'yes' : 'unknown'),
-        missing: () => entriesNotHere(index, handle.row),
+        canSay: () => (this.guard.isHeld || this.problems.isFull ? 'no' : this.ingest.hasWalked ? 'yes' : 'unknown'),
+        missing: () => entriesOfTree(index, handle, this.problems),
         missingCount: () => this.#needs() + index.elsewhere.totals(handle.row).rows,
+        settleOwn: (signal) => this.#ownFiles.settle(signal),
         keep: () => this.#keep,
         kept: () => ({ keep: this.#keep, layout: new Uint8Array(0), isOldHeld: false }),
         layoutChanged: () => undefined,
@@ -205,6 +209,7 @@ export class FolderRuntime implements MemberRuntime {
       needsBlock: (id) => index.history.refersTo(id),
       isWhole: () => true,
       sourcesChanged: () => this.pull.retryAll(),
+      stopped: () => this.work.copies.receipts.withdraw(),
     }
   }
 

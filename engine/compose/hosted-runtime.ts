@@ -169,6 +169,7 @@ export class HostedRuntime implements MemberRuntime {
       needsBlock: (id) => !this.#knowsNeeds || index.blockNeeds.has(row, id),
       isWhole: () => this.#knowsNeeds && this.#needs().blocks === 0,
       sourcesChanged: () => this.#repair.wake(),
+      stopped: () => undefined, // what the store holds does not depend on this work
     }
   }
 

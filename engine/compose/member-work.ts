@@ -30,7 +30,7 @@ export interface MemberFlows {
   readonly lanes: BlockSourceParts['lanes']
   /** Members are told at most this often that there is more to ask for. */
   readonly haveIntervalMs: number
-  readonly copies: Pick<FolderCopyParts, 'canSay' | 'missing' | 'missingCount' | 'keep' | 'kept' | 'layoutChanged'>
+  readonly copies: Pick<FolderCopyParts, 'canSay' | 'missing' | 'missingCount' | 'settleOwn' | 'keep' | 'kept' | 'layoutChanged'>
   /** How many are still to be fetched or applied here: what subscribers are told. */
   readonly needs: () => number
   readonly ownPastFound: ExchangeParts['ownPastFound']
@@ -48,6 +48,8 @@ export interface MemberFlows {
   readonly isWhole: () => boolean
   /** There may be blocks now that nobody had: a member came, or says that it has more. */
   readonly sourcesChanged: () => void
+  /** The work stopped by itself: nobody looks at what is here any more. */
+  readonly stopped: () => void
 }
 
 export class MemberWork {
@@ -103,7 +105,7 @@ export class MemberWork {
       subscribe: async (peer, signal) => this.exchange.subscribe(peer, signal),
       connected: () => this.connected,
     })
-    this.#life = new FolderLife({ ...trouble, work: flows.run, changed: () => this.noteChange() })
+    this.#life = new FolderLife({ ...trouble, work: flows.run, changed: () => this.#lifeChanged() })
   }
 
   /** Members other than this node. */
@@ -219,6 +221,11 @@ export class MemberWork {
   noteChange(): void {
     this.copies.wake()
     this.#parts.events.changed()
+  }
+
+  #lifeChanged(): void {
+    if (this.isStopped) this.#flows.stopped()
+    this.noteChange()
   }
 
   /** Serves a subscriber whose hello was recognised as this folder's. */

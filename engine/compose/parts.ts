@@ -44,6 +44,8 @@ export interface EngineWorld {
   readonly databaseCare: DatabaseCare
   /** Told when everything committed so far survives a power cut; the simulator wants to know. */
   readonly onDatabaseFlushed?: () => void
+  /** Flushes the file system that a path is on; false where that cannot be had. Absent: never can. */
+  readonly syncTree?: (path: string, signal: AbortSignal) => Promise<boolean>
   readonly keyPath: string
   readonly segmentsPath: string
   /** What the home's drive is formatted as, when that promises too little. */

@@ -1,12 +1,12 @@
 // What a member may claim to hold, from rows: its heads, but for the entries of which something is missing. While too much is missing to be
 // named, it claims no more than it did, and of that only what is still there.
 
-import { bytesKey } from '../base/bytes.ts'
+import { bytesKey, equalBytes } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { EntryRow } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
 import type { AuthorId, EntryId } from '../model/ids.ts'
-import { greatestKnown } from '../model/known.ts'
+import { greatestKnown, knownUpTo } from '../model/known.ts'
 import { covers, lackingMax, type Held, type ReceiptPart } from './receipt.ts'
 
 export interface ClaimParts {
@@ -17,16 +17,22 @@ export interface ClaimParts {
   readonly missing: () => Iterator<readonly EntryRow[]>
   /** About how many these are; cheap. */
   readonly missingCount: () => number
+  /** Of this author nothing beyond is claimed. */
+  readonly upTo?: { readonly author: AuthorId; readonly seq: number } | undefined
 }
 
 export const holdsNothing: Held = { heads: [], lacking: [] }
 
 /** Looks through all that is missing only where that is little, or where there is an earlier claim to be kept true. */
 export async function claimOf(parts: ClaimParts, last: ReceiptPart | undefined, signal: AbortSignal): Promise<Held> {
-  const { index, folderRow } = parts
+  const { index, folderRow, upTo } = parts
   const heads = index.entries
     .authors(folderRow)
-    .flatMap(({ authorId, known }) => (greatestKnown(known) > 0 ? [{ author: authorId, ...known }] : []))
+    .map(({ authorId, known }) => {
+      const isBounded = upTo !== undefined && equalBytes(authorId, upTo.author)
+      return { author: authorId, ...(isBounded ? knownUpTo(known, upTo.seq) : known) }
+    })
+    .filter((head) => greatestKnown(head) > 0)
   const isFirst = last === undefined || last.heads.size === 0
   if (isFirst && parts.missingCount() > lackingMax) return holdsNothing
   const pages = parts.missing()

@@ -1,5 +1,6 @@
 // The receipts of one folder: the members' as they come, and this node's own, written anew when what it holds has changed.
 
+import { assert } from '../base/assert.ts'
 import { bytesKey } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { waitAtMost, Wakeup } from '../base/queue.ts'
@@ -10,7 +11,7 @@ import type { FolderId, PeerId } from '../model/ids.ts'
 import { encodeAbove } from '../model/known.ts'
 import type { AbsenceMark } from './absence-marks.ts'
 import { nothingReleased } from './released.ts'
-import { parseReceipt, signReceipt, type Claim, type Receipt } from './receipt.ts'
+import { parseReceipt, readReceipt, signFittingReceipt, type Claim, type Receipt } from './receipt.ts'
 
 export interface ReceiptBookParts {
   readonly index: Index
@@ -77,10 +78,11 @@ export class ReceiptBook {
   /** Keeps a receipt that is sound, of a member and newer than what is known. */
   take(bytes: Uint8Array): void {
     const { folder, log, self } = this.#parts
-    const receipt = parseReceipt(bytes, folder.id)
-    if (receipt === undefined || !log.isMember(receipt.peer)) return
+    const read = readReceipt(bytes, folder.id)
+    if (read === undefined || !log.isMember(read.receipt.peer)) return
+    const { receipt } = read
     const known = this.#receipts.get(receipt.peer)?.receipt
-    if (known !== undefined && known.edition >= receipt.edition) return
+    if ((known !== undefined && known.edition >= receipt.edition) || !read.isSigned()) return
     if (receipt.peer === self) {
       // Of this node before it lost what it knew: what it says now has to come after that.
       this.#lastClaim = ''
@@ -92,6 +94,11 @@ export class ReceiptBook {
   /** What this node holds may have changed. */
   wake(): void {
     this.#wakeup.wake()
+  }
+
+  /** What is here is not looked at any more: nothing of it is vouched for, until it is. */
+  withdraw(): void {
+    if (this.own !== undefined && this.own.parts.length > 0) this.#issue({ keep: this.own.keep, parts: [] })
   }
 
   /** Writes this node's receipts until `signal` aborts. */
@@ -115,9 +122,9 @@ export class ReceiptBook {
     if (text === this.#lastClaim) return
     const nowMs = clock.nowMs()
     const edition = Math.max(nowMs, (this.own?.edition ?? 0) + 1)
-    const bytes = signReceipt(signer, folder.id, claim, { edition, logLength: log.length, timeMs: nowMs, absent })
+    const bytes = signFittingReceipt(signer, folder.id, claim, { edition, logLength: log.length, timeMs: nowMs, absent })
     const receipt = parseReceipt(bytes, folder.id)
-    if (receipt === undefined) return
+    assert(receipt !== undefined, 'what was signed here can be read here')
     this.#lastClaim = text
     this.#keep(receipt, bytes)
   }

@@ -68,6 +68,20 @@ const nodeKeyBytes = 32
 const keepNumbers: Readonly<Record<Keep, number>> = { all: 1, share: 2, selected: 3, none: 4 }
 const keepNames: readonly (Keep | undefined)[] = [undefined, 'all', 'share', 'selected', 'none']
 
+/** As `signReceipt`; of a claim that is too long for a receipt less is said, and what is left out counts as not held. */
+export function signFittingReceipt(...[signer, folder, claim, at]: Parameters<typeof signReceipt>): Uint8Array {
+  const [first] = claim.parts
+  const shorter = [
+    ...claim.parts.map((_, left) => claim.parts.slice(0, claim.parts.length - left)),
+    first === undefined ? [] : [{ ...first, heads: first.heads.map(({ author, seq }) => ({ author, seq })) }],
+  ]
+  for (const parts of shorter) {
+    const bytes = signReceipt(signer, folder, { ...claim, parts }, at)
+    if (bytes.length <= receiptBytesMax) return bytes
+  }
+  return signReceipt(signer, folder, { ...claim, parts: [] }, at)
+}
+
 /** The encoded signed receipt. */
 export function signReceipt(
   signer: Signer,
@@ -84,11 +98,15 @@ export function signReceipt(
       edition: BigInt(at.edition),
       logLength: BigInt(at.logLength),
       keep: keepNumbers[claim.keep],
-      parts: claim.parts.slice(0, partsMax).map(({ layout, heads, lacking }) => ({
-        layout,
-        heads: heads.slice(0, headsMax).map(({ author, ...known }) => ({ author, seq: BigInt(known.seq), above: encodeAbove(known) })),
-        lacking: lacking.slice(0, lackingMax),
-      })),
+      // A part that lacks more than can be named cannot be said; nor is anything held of an author that is left out.
+      parts: claim.parts
+        .filter(({ lacking }) => lacking.length <= lackingMax)
+        .slice(0, partsMax)
+        .map(({ layout, heads, lacking }) => ({
+          layout,
+          heads: heads.slice(0, headsMax).map(({ author, ...known }) => ({ author, seq: BigInt(known.seq), above: encodeAbove(known) })),
+          lacking: [...lacking],
+        })),
       timeMs: BigInt(at.timeMs),
       absent: (at.absent ?? []).slice(0, marksMax).flatMap(markMessage),
       released: encodeReleased(claim.released ?? nothingReleased),
@@ -99,12 +117,25 @@ export function signReceipt(
 
 /** undefined when it is malformed, over its bounds, of a newer format, of another folder or not signed by the node it names. */
 export function parseReceipt(bytes: Uint8Array, folder: FolderId): Receipt | undefined {
+  const read = readReceipt(bytes, folder)
+  return read?.isSigned() === true ? read.receipt : undefined
+}
+
+/** A receipt before its signature was looked at, which costs more than anything else: to see first whether it is wanted. */
+export interface UnsignedReceipt {
+  readonly receipt: Receipt
+  readonly isSigned: () => boolean
+}
+
+/** As `parseReceipt`, but for the signature. */
+export function readReceipt(bytes: Uint8Array, folder: FolderId): UnsignedReceipt | undefined {
   if (bytes.length > receiptBytesMax) return undefined
   try {
     const { body: encoded, signature } = fromBinary(ReceiptSchema, bytes)
     const body = fromBinary(ReceiptBodySchema, encoded)
     const receipt = checkBody(body, folder)
-    return receipt !== undefined && verify(body.nodeKey, receiptContext, encoded, signature) ? receipt : undefined
+    if (receipt === undefined) return undefined
+    return { receipt, isSigned: () => verify(body.nodeKey, receiptContext, encoded, signature) }
   } catch {
     return undefined // malformed protobuf
   }

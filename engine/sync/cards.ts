@@ -52,10 +52,16 @@ export function signCard(signer: Signer, card: Omit<NodeCard, 'peer'>): Uint8Arr
 
 /** undefined when it is malformed, over its bounds, of a newer format or not signed by the node it names. */
 export function parseCard(bytes: Uint8Array): NodeCard | undefined {
+  const read = readCard(bytes)
+  return read?.isSigned() === true ? read.card : undefined
+}
+
+/** As `parseCard`, before the signature is looked at, which costs more than the rest. */
+export function readCard(bytes: Uint8Array): { readonly card: NodeCard; readonly isSigned: () => boolean } | undefined {
   if (bytes.length > cardBytesMax) return undefined
   try {
-    const card = fromBinary(CardSchema, bytes)
-    const body = fromBinary(CardBodySchema, card.body)
+    const { body: encoded, signature } = fromBinary(CardSchema, bytes)
+    const body = fromBinary(CardBodySchema, encoded)
     const nodeClass = classNames[body.class]
     const edition = Number(body.edition)
     const capacityBytes = Number(body.capacityBytes)
@@ -65,10 +71,10 @@ export function parseCard(bytes: Uint8Array): NodeCard | undefined {
     const asleepForMs = body.asleepForMs === undefined ? undefined : Number(body.asleepForMs)
     if (asleepForMs !== undefined && !Number.isSafeInteger(asleepForMs)) return undefined
     if (texts.some((text) => text.length > textUnitsMax)) return undefined
-    if (!verify(body.nodeKey, cardContext, card.body, card.signature)) return undefined
     const { name, zone, addresses, software } = body
     const sleep = asleepForMs === undefined ? {} : { asleepForMs }
-    return { peer: peerIdOf(body.nodeKey), edition, name, zone, class: nodeClass, capacityBytes, addresses, software, ...sleep }
+    const card = { peer: peerIdOf(body.nodeKey), edition, name, zone, class: nodeClass, capacityBytes, addresses, software, ...sleep }
+    return { card, isSigned: () => verify(body.nodeKey, cardContext, encoded, signature) }
   } catch {
     return undefined // malformed protobuf
   }

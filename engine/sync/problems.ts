@@ -45,6 +45,11 @@ export class FolderProblems {
     if (this.#problems.delete(keyOf(code, path))) this.#onChange()
   }
 
+  /** There may be more than are here. */
+  get isFull(): boolean {
+    return this.#problems.size >= problemsMax
+  }
+
   /** A mark for `sweep`. */
   get mark(): number {
     return this.#noted

@@ -13,6 +13,8 @@ describe('the root', () => {
   test('scenario 24: the folder root disappears while running: the folder stops, nothing is deleted elsewhere', async () => {
     using stage = await Stage.open({ before: { f: 'kept', 'd/g': 'kept too' } })
     const { user } = stage.person('A').node
+    await stage.pass(10_000)
+    assert.equal(stage.folder('B').copies.min, 2)
     user.rename('/folder', '/elsewhere')
     await stage.pass(10_000)
     await stage.settle(
@@ -23,11 +25,15 @@ describe('the root', () => {
     )
     assert.equal(stage.folder('A').state, 'stopped')
     assert.deepEqual(stage.tree('B'), { f: 'kept', d: '/', 'd/g': 'kept too' })
+    await stage.pass(10_000)
+    assert.equal(stage.folder('B').copies.min, 1, 'what is not looked at counts as no copy')
     user.rename('/elsewhere', '/folder')
     await stage.pass(120_000)
     await stage.write('A', 'f', 'and goes on')
     await stage.rest()
     assert.equal(stage.tree('B')['f'], 'and goes on')
+    await stage.pass(10_000)
+    assert.equal(stage.folder('B').copies.min, 2)
   })
 
   test('scenario 27: unmounted in the middle of a scan: the result of the scan is discarded', async () => {

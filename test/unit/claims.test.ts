@@ -1,0 +1,242 @@
+// What a node says that it holds: never what it did not look at, cannot read, has not flushed or has stopped to watch; and when it says so.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { present } from '../../engine/base/assert.ts'
+import { bytesKey } from '../../engine/base/bytes.ts'
+import type { Clock } from '../../engine/base/clock.ts'
+import { abortable } from '../../engine/base/queue.ts'
+import { entriesOfTree } from '../../engine/compose/folder-receipts.ts'
+import { itemOf } from '../../engine/sync/ingest-commit.ts'
+import { claimOf } from '../../engine/replicas/claim.ts'
+import { ReceiptBook } from '../../engine/replicas/receipt-book.ts'
+import { lackingMax, parseReceipt, signFittingReceipt, type Claim } from '../../engine/replicas/receipt.ts'
+import { parseAuthorId, parseEntryId } from '../../engine/model/ids.ts'
+import { rangesAboveMax } from '../../engine/model/known.ts'
+import { never, stillClock, testFolder } from '../support/blocks.ts'
+import { IndexNode, pathOf } from '../support/index-world.ts'
+
+const folder = testFolder(7)
+
+/** A file of the folder as ingest records it. */
+function put(node: IndexNode, path: string): void {
+  const { entryId, vector } = node.write(path, path)
+  const stat = { kind: 'file' as const, sizeBytes: 1, mtimeUs: 1, ctimeUs: 1, mode: 0o644, inode: 1, device: 1, links: 1 }
+  const found = {
+    kind: 'file' as const,
+    stat,
+    chunkClass: 1,
+    blocks: node.blocksOf(path),
+    linkTarget: undefined,
+    sealed: new Uint8Array(0),
+  }
+  const item = itemOf(pathOf(path), found, vector, undefined, { editor: node.handle.authorId, timeUs: 1 }, 1)
+  node.index.transact(() => node.index.items.put(node.handle.row, entryId, item, undefined))
+}
+
+/** Paths that the node does not claim. */
+async function unclaimed(node: IndexNode, paths: readonly string[]): Promise<readonly string[]> {
+  const { index, handle, problems } = node
+  const missing = (): ReturnType<typeof entriesOfTree> => entriesOfTree(index, handle, problems)
+  const { lacking } = await claimOf({ index, folderRow: handle.row, clock: stillClock, missing, missingCount: () => 0 }, undefined, never)
+  const names = new Set(lacking.map(bytesKey))
+  const rows = index.entries.page(handle.row, 0, 100)
+  return paths.filter((_, at) => names.has(bytesKey(present(rows[at], 'an entry').entry.entryId)))
+}
+
+describe('a claim', () => {
+  const paths = ['a', 'd/b', 'd/e/c', 'f']
+  const troubles: readonly (readonly [string, string, string, readonly string[]])[] = [
+    ['a file that cannot be read', 'UNREADABLE', 'a', ['a']],
+    ['a file that has become too large', 'FILE_TOO_LARGE', 'f', ['f']],
+    ['a file that is being written', 'CHANGING', 'd/b', ['d/b']],
+    ['what is in a directory that cannot be read', 'UNREADABLE', 'd', ['d/b', 'd/e/c']],
+    ['anything, when the root cannot be read', 'UNREADABLE', '', paths],
+  ]
+  for (const [what, code, path, expected] of troubles) {
+    it(`leaves out ${what}, until it can be vouched for`, async () => {
+      using node = new IndexNode(1, folder)
+      for (const each of paths) put(node, each)
+      node.problems.note({ code: 'SPECIAL_FILE', severity: 'warning', path: 'f', text: '', next: '' })
+      assert.deepEqual(await unclaimed(node, paths), [])
+      node.problems.note({ code, severity: 'error', path, text: '', next: '' })
+      assert.deepEqual(await unclaimed(node, paths), expected)
+      node.problems.clear(code, path)
+      assert.deepEqual(await unclaimed(node, paths), [])
+    })
+  }
+
+  it('of its own files goes as far as they were flushed', async () => {
+    using node = new IndexNode(1, folder)
+    for (const path of paths) put(node, path)
+    const { index, handle } = node
+    const upTo = { author: handle.authorId, seq: 2 }
+    const parts = { index, folderRow: handle.row, clock: stillClock, missing: () => [][Symbol.iterator](), missingCount: () => 0 }
+    assert.deepEqual((await claimOf({ ...parts, upTo }, undefined, never)).heads, [upTo])
+    assert.deepEqual((await claimOf({ ...parts, upTo: { ...upTo, seq: 0 } }, undefined, never)).heads, [])
+    assert.deepEqual((await claimOf(parts, undefined, never)).heads, [{ ...upTo, seq: 4 }])
+  })
+})
+
+/** Time that passes when a test says so. */
+class StepClock implements Clock {
+  #nowMs = 0
+  #sleepers: { readonly untilMs: number; readonly wake: () => void }[] = []
+
+  nowMs(): number {
+    return this.#nowMs
+  }
+
+  monotonicMs(): number {
+    return this.#nowMs
+  }
+
+  async sleep(durationMs: number, signal: AbortSignal): Promise<void> {
+    const untilMs = this.#nowMs + durationMs
+    await abortable<void>((resolve) => this.#sleepers.push({ untilMs, wake: () => resolve() }), signal)
+  }
+
+  async pass(durationMs: number): Promise<void> {
+    this.#nowMs += durationMs
+    const due = this.#sleepers.filter(({ untilMs }) => untilMs <= this.#nowMs)
+    this.#sleepers = this.#sleepers.filter(({ untilMs }) => untilMs > this.#nowMs)
+    for (const { wake } of due) wake()
+    for (let turns = 0; turns < 20; turns++) await Promise.resolve()
+  }
+}
+
+interface Booked extends Disposable {
+  readonly book: ReceiptBook
+  readonly clock: StepClock
+  /** Sequence numbers as the receipts said them, `none` where they said nothing. */
+  readonly said: (number | 'none')[]
+  /** Of the next claim; undefined: it cannot say. */
+  next: Claim | undefined
+}
+
+function openBooked(): Booked {
+  const node = new IndexNode(1, folder)
+  const clock = new StepClock()
+  const said: (number | 'none')[] = []
+  const { handle, index } = node
+  const stage = { clock, said, next: undefined as Claim | undefined, [Symbol.dispose]: () => node[Symbol.dispose]() }
+  const book: ReceiptBook = new ReceiptBook({
+    index,
+    folder: { row: handle.row, id: folder },
+    signer: handle.identity,
+    self: handle.identity.peerId,
+    clock,
+    log: { length: 1, isMember: () => true },
+    claim: async () => await Promise.resolve(stage.next),
+    absent: () => [],
+    changed: () => said.push(book.own?.parts[0]?.heads.values().next().value?.seq ?? 'none'),
+  })
+  return Object.assign(stage, { book })
+}
+
+const author = present(parseAuthorId(Uint8Array.of(1, ...new Uint8Array(15).fill(5))), 'an author')
+
+function claimUpTo(seq: number): Claim {
+  return { keep: 'all', parts: [{ layout: new Uint8Array(0), heads: [{ author, seq }], lacking: [] }] }
+}
+
+describe('the receipts that a node writes', () => {
+  it('come when something changed, at most one a second, and never the same twice', async () => {
+    using stage = openBooked()
+    const ending = new AbortController()
+    const running = stage.book.run(ending.signal)
+    stage.next = claimUpTo(1)
+    await stage.clock.pass(0)
+    assert.deepEqual(stage.said, [1])
+    stage.next = claimUpTo(2)
+    stage.book.wake()
+    await stage.clock.pass(900)
+    assert.deepEqual(stage.said, [1], 'too soon')
+    stage.next = claimUpTo(3)
+    await stage.clock.pass(100)
+    assert.deepEqual(stage.said, [1, 3])
+    stage.book.wake()
+    await stage.clock.pass(1000)
+    await stage.clock.pass(1000)
+    assert.deepEqual(stage.said, [1, 3], 'nothing new to say')
+    stage.next = claimUpTo(4)
+    await stage.clock.pass(60_000)
+    assert.deepEqual(stage.said, [1, 3, 4], 'nobody rang')
+    ending.abort()
+    await assert.rejects(running, { code: 'ABORTED' })
+  })
+
+  it('stand while it cannot say, and are withdrawn when nobody looks any more', async () => {
+    using stage = openBooked()
+    const ending = new AbortController()
+    stage.next = claimUpTo(1)
+    const running = stage.book.run(ending.signal)
+    await stage.clock.pass(0)
+    stage.next = undefined
+    stage.book.wake()
+    await stage.clock.pass(2000)
+    assert.deepEqual(stage.said, [1])
+    ending.abort()
+    await assert.rejects(running, { code: 'ABORTED' })
+    stage.book.withdraw()
+    stage.book.withdraw()
+    assert.deepEqual(stage.said, [1, 'none'])
+    const again = stage.book.run(never)
+    stage.next = claimUpTo(1)
+    await stage.clock.pass(0)
+    assert.deepEqual(stage.said, [1, 'none', 1])
+    again.catch(() => undefined) // it waits for ever
+  })
+
+  it('come after one of this node that it has forgotten', async () => {
+    using stage = openBooked()
+    using node = new IndexNode(1, folder)
+    const later = signFittingReceipt(node.handle.identity, folder, claimUpTo(9), { edition: 10 ** 9, logLength: 1, timeMs: 5 })
+    stage.next = claimUpTo(1)
+    const ending = new AbortController()
+    const running = stage.book.run(ending.signal)
+    await stage.clock.pass(0)
+    stage.book.take(later)
+    await stage.clock.pass(1000)
+    await stage.clock.pass(1000)
+    assert.deepEqual(stage.said, [1, 9, 1])
+    assert.ok((stage.book.own?.edition ?? 0) > 10 ** 9)
+    ending.abort()
+    await assert.rejects(running, { code: 'ABORTED' })
+  })
+})
+
+describe('a receipt that would be too long', () => {
+  using node = new IndexNode(1, folder)
+  const when = { edition: 1, logLength: 1, timeMs: 5 }
+  const id = (number: number): ReturnType<typeof parseEntryId> =>
+    parseEntryId(Uint8Array.of(1, number % 256, number >> 8, ...new Uint8Array(30)))
+  const authorOf = (number: number): typeof author =>
+    present(parseAuthorId(Uint8Array.of(1, number % 256, number >> 8, ...new Uint8Array(13))), 'an author')
+  const above = Array.from({ length: rangesAboveMax }, (_, number) => ({ first: 2 * number + 3, last: 2 * number + 3 }))
+  const signed = (claim: Claim): ReturnType<typeof parseReceipt> =>
+    parseReceipt(signFittingReceipt(node.handle.identity, folder, claim, when), folder)
+
+  it('says less: no earlier placements, then no numbers with holes', () => {
+    const wide = {
+      layout: new Uint8Array(0),
+      heads: Array.from({ length: 40 }, (_, number) => ({ author: authorOf(number), seq: 1, above })),
+      lacking: [],
+    }
+    const receipt = present(signed({ keep: 'all', parts: [wide, { ...wide, layout: Uint8Array.of(1) }] }), 'a receipt')
+    assert.equal(receipt.parts.length, 1)
+    const wider = { ...wide, heads: Array.from({ length: 200 }, (_, number) => ({ author: authorOf(number), seq: 1, above })) }
+    const [part] = present(signed({ keep: 'all', parts: [wider] }), 'a receipt').parts
+    assert.equal(part?.heads.size, 200)
+    assert.deepEqual(part.heads.values().next().value, { seq: 1 })
+  })
+
+  it('never says that it has what it cannot name as lacking', () => {
+    const lacking = Array.from({ length: lackingMax + 1 }, (_, number) => present(id(number), 'an id'))
+    const receipt = present(
+      signed({ keep: 'all', parts: [{ layout: new Uint8Array(0), heads: [{ author, seq: 5 }], lacking }] }),
+      'a receipt',
+    )
+    assert.deepEqual(receipt.parts, [])
+  })
+})
