@@ -35,6 +35,9 @@ const workerThreads = Math.max(1, Math.min(workerThreadsMax, availableParallelis
 /** The memory that SQLite shares between threads, and room in the index for letting go of a part of history. */
 const homeReserveBytes = 2 * 1024 * 1024
 
+/** Fewer files are flushed one by one: others' writes on the same drive are none of their business. */
+const treeFlushFilesMin = 256
+
 /** They wait for the network most of the time. */
 const laneJobsMax = 64
 
@@ -67,7 +70,7 @@ export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal
           flush: (until) => jobs.run('flushDatabase', { path: paths.database }, { signal: until }),
           checkpoint: (until) => jobs.run('checkpointDatabase', { path: paths.database }, { signal: until }),
         },
-        syncTree,
+        treeFlush: { filesMin: treeFlushFilesMin, flush: syncTree },
         lockPath: paths.lock,
         keyPath: paths.key,
         segmentsPath: paths.segments,

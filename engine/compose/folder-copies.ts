@@ -1,6 +1,6 @@
 // The copies of one folder: its receipts, what they add up to, and the list that a person asks for.
 
-import type { AuditStatus, CopiesList, FileCopies, NodeClass, Problem } from '../api/controls.ts'
+import type { AuditStatus, CopiesList, FileCopies, Problem } from '../api/controls.ts'
 import { EngineError } from '../base/errors.ts'
 import { throwIfAborted } from '../base/queue.ts'
 import type { EntryRow } from '../index/entry-table.ts'
@@ -17,14 +17,14 @@ import type { Lackers } from '../replicas/repair-fetch.ts'
 import type { FolderLog } from '../share/folder-log.ts'
 import type { MemberHandle, ReadingKeys } from '../sync/folder-handle.ts'
 import { openEntryMeta } from '../sync/versions.ts'
-import { Audit } from '../scrub/audit.ts'
-import type { FolderProblems, FlowProblem } from '../sync/problems.ts'
+import type { FolderProblems } from '../sync/problems.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
-import { readHeld, type HeldParts } from '../transfer/held-blocks.ts'
+import type { HeldParts } from '../transfer/held-blocks.ts'
 import { absenceProblems } from './absence-problems.ts'
 import { FolderAbsence } from './folder-absence.ts'
 import { FolderLayout } from './folder-layout.ts'
-import { claimedBlocks, claimedCounts, isClaimed, type MemberClaims } from './member-claims.ts'
+import { FolderAudits } from './folder-audits.ts'
+import { claimedBlocks, isClaimed } from './member-claims.ts'
 import { openReceiptBook, type FolderReceiptParts } from './folder-receipts.ts'
 import type { MemberParts } from './member-parts.ts'
 
@@ -55,19 +55,15 @@ export interface CopiesQuery {
 }
 
 const pageEntries = 200
-const msPerDay = 86_400_000
-/** How long a member's word is verified after it was checked; after that it is only believed. */
-const goodForMs: Readonly<Record<NodeClass, number>> = { 'always-on': 2 * msPerDay, daily: 7 * msPerDay, occasional: 30 * msPerDay }
-
 export class FolderCopies {
   readonly receipts: ReceiptBook
   readonly layout: FolderLayout
   readonly absence: FolderAbsence
+  readonly audit: FolderAudits
   readonly #parts: MemberParts
   readonly #handle: MemberHandle
   readonly #log: FolderLog
   readonly #count: CopyCount
-  readonly #audit: Audit
   readonly #active: () => readonly PeerId[]
 
   constructor(parts: MemberParts, own: FolderCopyParts) {
@@ -99,7 +95,7 @@ export class FolderCopies {
       absent: () => this.absence.agreed,
       changed: () => {
         this.#count.recount()
-        this.#audit.claimsChanged()
+        this.audit.claimsChanged()
         own.layoutChanged()
       },
       tell: own.tell,
@@ -114,87 +110,33 @@ export class FolderCopies {
       targetCopies: () => own.log.state.targetCopies,
       changed: own.changed,
     })
-    this.#audit = this.#openAudit(own)
-  }
-
-  #openAudit({ connected, fetcher, held, problems, changed }: FolderCopyParts): Audit {
-    const { index, world, cards } = this.#parts
-    const { clock, random, log } = world
-    const { row } = this.#handle
-    return new Audit({
-      clock,
-      random,
-      log,
-      audits: index.audits,
-      folderRow: row,
-      claimants: () =>
-        this.receipts
-          .all()
-          .filter(({ peer, parts }) => parts.some(({ heads }) => heads.size > 0) && connected().includes(peer))
-          .map(({ peer, edition }) => ({ peer, edition, goodMs: goodForMs[cards.cardOf(peer)?.class ?? 'daily'] })),
-      counts: (peer, after, limit) => claimedCounts(index, row, this.#claims(peer), after, limit),
-      claimed: (peer, rowSeq) => {
-        const entry = index.entries.byRow(rowSeq)
-        return entry === undefined ? [] : claimedBlocks(this.#claims(peer), entry)
-      },
-      prove: (peer, ids, nonce, signal) => fetcher.prove(peer, ids, nonce, signal),
-      own: async (ids, signal) => heldBlocks(held, ids, signal),
-      events: {
-        passed: (peer) => {
-          problems.clear('COPY_NOT_PROVEN', peer)
-          this.#count.recount()
-          changed()
-        },
-        failed: (peer, missing) => {
-          problems.note(notProven(this.#log.members.find((member) => member.peer === peer)?.name ?? peer, peer, missing))
-          this.#count.recount()
-          changed()
-        },
+    this.audit = new FolderAudits(parts, {
+      ...own,
+      receipts: this.receipts,
+      isHolder: this.#isHolder,
+      changed: () => {
+        this.#count.recount()
+        own.changed()
       },
     })
   }
 
   /** How the other members' words were checked. */
   audits(): readonly Omit<AuditStatus, 'folder'>[] {
-    const { index, network, cards } = this.#parts
-    const { row } = this.#handle
-    const others = this.#log.members.filter(({ peer, isRetired }) => peer !== network.self && !isRetired)
-    return others.map(({ peer, name }) => {
-      const last = index.audits.get(row, peer)
-      const isClaiming = this.receipts.of(peer)?.parts.some(({ heads }) => heads.size > 0) === true
-      const nextMs = (last?.atMs ?? 0) + goodForMs[cards.cardOf(peer)?.class ?? 'daily'] / 2
-      return {
-        peer,
-        name: cards.cardOf(peer)?.name ?? name,
-        ...(last === undefined ? {} : { lastMs: last.atMs }),
-        blocks: last?.blocks ?? 0,
-        missing: last?.missing ?? 0,
-        ...(isClaiming ? { nextMs: last === undefined || last.missing > 0 ? this.#parts.world.clock.nowMs() : nextMs } : {}),
-        ...index.audits.counts(row, peer),
-      }
-    })
+    return this.audit.status()
   }
 
   /** The blocks of an entry that this node has said it holds. */
   ownClaims(): (entry: EntryRow) => readonly BlockId[] {
-    const claims = this.#claims(this.#parts.network.self)
+    const claims = this.audit.memberClaims(this.#parts.network.self)
     return (entry) => claimedBlocks(claims, entry)
   }
 
   /** The blocks of an entry that a member says it holds; undefined when its word, or what is thought of it, leaves the entry out. */
   claimedBy(peer: PeerId): (entry: EntryRow) => readonly BlockId[] | undefined {
-    const claims = this.#claims(peer)
+    const claims = this.audit.memberClaims(peer)
     const isBelieved = this.#believed().some((receipt) => receipt.peer === peer)
     return (entry) => (isBelieved && isClaimed(claims, entry) ? claimedBlocks(claims, entry) : undefined)
-  }
-
-  #claims(peer: PeerId): MemberClaims {
-    const authors = this.#parts.index.entries.authors(this.#handle.row)
-    return {
-      receipt: this.receipts.of(peer),
-      authorOf: new Map(authors.map(({ row, authorId }) => [row, authorId])),
-      isHolder: (layout, block) => this.#isHolder(layout, peer, block) === true,
-    }
   }
 
   /** All go on until `signal` aborts. */
@@ -202,7 +144,7 @@ export class FolderCopies {
     return [
       (signal) => this.receipts.run(signal),
       (signal) => this.#count.run(signal),
-      (signal) => this.#audit.run(signal),
+      (signal) => this.audit.run(signal),
       (signal) => this.layout.run(signal),
     ]
   }
@@ -211,7 +153,7 @@ export class FolderCopies {
   wake(): void {
     this.receipts.wake()
     this.#count.wake()
-    this.#audit.wake()
+    this.audit.wake()
     this.layout.wake()
   }
 
@@ -347,20 +289,14 @@ export class FolderCopies {
 
   /** It has not failed to prove its word. */
   isBelieved(peer: PeerId): boolean {
-    return (this.#parts.index.audits.get(this.#handle.row, peer)?.missing ?? 0) === 0
-  }
-
-  #isVerified(peer: PeerId, nodeClass: NodeClass): boolean {
-    const { index, world } = this.#parts
-    const audit = index.audits.get(this.#handle.row, peer)
-    return audit !== undefined && audit.missing === 0 && world.clock.nowMs() - audit.atMs <= goodForMs[nodeClass]
+    return !this.audit.hasFailed(peer)
   }
 
   #factsOf(peer: PeerId): MemberFacts {
     const { world, network, cards } = this.#parts
-    if (peer === network.self) return { zone: zoneKey(world.zone), isVerified: true }
+    if (peer === network.self) return { zone: zoneKey(world.zone), audited: 'always' }
     const card = cards.cardOf(peer)
-    return { zone: zoneKey(card?.zone ?? ''), isVerified: this.#isVerified(peer, card?.class ?? 'daily') }
+    return { zone: zoneKey(card?.zone ?? ''), audited: this.audit.auditedOf(peer) }
   }
 
   readonly #isHolder: IsHolder = (layout, peer, block) => this.layout.isHolder(layout, peer, block)
@@ -377,31 +313,4 @@ function worse(left: FileCopies, right: FileCopies): number {
 
 function isAtOrBelow(path: string, place: string | undefined): boolean {
   return place === undefined || path === place || path.startsWith(`${place}/`)
-}
-
-/** As they are held here, one by one; undefined for what is not. */
-export async function heldBlocks(
-  held: HeldParts,
-  ids: readonly BlockId[],
-  signal: AbortSignal,
-): Promise<readonly (Uint8Array | undefined)[]> {
-  const blocks: (Uint8Array | undefined)[] = []
-  for await (const { lengths, payload } of readHeld(held, ids, signal)) {
-    let at = 0
-    for (const length of lengths) {
-      blocks.push(length === 0 ? undefined : payload.slice(at, at + length))
-      at += length
-    }
-  }
-  return blocks
-}
-
-function notProven(name: string, peer: PeerId, missing: number): FlowProblem {
-  return {
-    code: 'COPY_NOT_PROVEN',
-    severity: 'warning',
-    path: peer,
-    text: `${name} could not prove ${missing === 1 ? 'one block' : `${missing} blocks`} that it says it holds: what it holds does not count as a copy until it can`,
-    next: 'It looks for what it lost and fetches it again by itself; check its disk if this stays.',
-  }
 }

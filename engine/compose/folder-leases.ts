@@ -6,8 +6,8 @@ import { LetGo } from '../replicas/let-go.ts'
 import type { FolderLog } from '../share/folder-log.ts'
 import type { MemberHandle } from '../sync/folder-handle.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
-import type { HeldParts } from '../transfer/held-blocks.ts'
-import { heldBlocks, type FolderCopies } from './folder-copies.ts'
+import { heldBlocks, type HeldParts } from '../transfer/held-blocks.ts'
+import type { FolderCopies } from './folder-copies.ts'
 import type { MemberParts } from './member-parts.ts'
 
 export interface FolderLeaseParts {

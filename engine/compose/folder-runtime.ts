@@ -85,7 +85,7 @@ export class FolderRuntime implements MemberRuntime {
     this.exchange = exchange
     const shared = { index, handle, clock, log: logger, problems }
     this.guard = new ChangeGuard(shared)
-    this.#ownFiles = new OwnFiles({ index, handle, jobs, log: logger, syncTree: world.syncTree })
+    this.#ownFiles = new OwnFiles({ index, handle, jobs, log: logger, treeFlush: world.treeFlush })
     this.#self = new FolderSelf({ ...shared, world, becameAnother: () => this.#becameAnother() })
     this.history = new FolderHistory({
       ...shared,

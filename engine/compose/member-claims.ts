@@ -1,15 +1,18 @@
-// Which blocks of an entry a member says it holds, from its receipt as it is now.
+// Which blocks of an entry a member says it holds, from its receipt as it is now; and which of that it said when it was audited last.
 
+import { equalBytes } from '../base/bytes.ts'
 import { decodedRow, type EntryRow, type StoredEntry } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
 import { glanceAtEntry } from '../model/entry.ts'
 import { parseEntryId, type AuthorId, type BlockId, type EntryId } from '../model/ids.ts'
+import type { AuditedWord } from '../replicas/copies.ts'
 import { covers, type Receipt, type ReceiptPart } from '../replicas/receipt.ts'
 import { isReleased, nothingReleased } from '../replicas/released.ts'
-import type { ClaimedCount } from '../scrub/audit.ts'
+import type { ClaimedCount } from '../scrub/sample.ts'
 
 export interface MemberClaims {
   readonly receipt: Receipt | undefined
+  readonly audited: AuditedWord | undefined
   /** By row number. */
   readonly authorOf: ReadonlyMap<number, AuthorId>
   /** Whether a placement gives the block to the member. */
@@ -24,18 +27,26 @@ export function claimedCounts(
   after: number,
   limit: number,
 ): readonly ClaimedCount[] {
-  return index.entries.storedPage(folderRow, after, limit).map((row) => ({ rowSeq: row.rowSeq, blocks: countOf(claims, row) }))
+  return index.entries.storedPage(folderRow, after, limit).map((row) => countOf(claims, row))
 }
 
-function countOf(claims: MemberClaims, row: StoredEntry): number {
+function countOf(claims: MemberClaims, row: StoredEntry): ClaimedCount {
+  const { receipt, audited } = claims
+  const { rowSeq } = row
   const glance = glanceAtEntry(row.bytes)
   const entryId = parseEntryId(glance.entryId)
-  if (entryId === undefined || glance.blocks === 0 || coveringParts(claims, row, entryId).length === 0) return 0
-  return claims.receipt?.keep !== 'share' ? glance.blocks : claimedBlocks(claims, decodedRow(row)).length
+  const parts = entryId === undefined || glance.blocks === 0 ? [] : coveringParts(claims, receipt, row, entryId)
+  if (entryId === undefined || parts.length === 0) return { rowSeq, blocks: 0, isAudited: false }
+  const before = audited === undefined || rowSeq > audited.lastRow ? [] : coveringParts(claims, audited.receipt, row, entryId)
+  const isSame = parts.every(({ layout }) => before.some((part) => equalBytes(part.layout, layout)))
+  if (receipt?.keep !== 'share') return { rowSeq, blocks: glance.blocks, isAudited: isSame }
+  const blocks = claimedBlocks(claims, decodedRow(row))
+  const released = audited?.receipt.released ?? nothingReleased
+  return { rowSeq, blocks: blocks.length, isAudited: isSame && !blocks.some((id) => isReleased(released, id)) }
 }
 
 export function claimedBlocks(claims: MemberClaims, row: EntryRow): readonly BlockId[] {
-  const parts = coveringParts(claims, row, row.entry.entryId)
+  const parts = coveringParts(claims, claims.receipt, row, row.entry.entryId)
   if (parts.length === 0) return []
   const ids = row.entry.blocks.map(({ id }) => id)
   if (claims.receipt?.keep !== 'share') return ids
@@ -45,11 +56,12 @@ export function claimedBlocks(claims: MemberClaims, row: EntryRow): readonly Blo
 
 /** Whether the member's word speaks of the entry. */
 export function isClaimed(claims: MemberClaims, row: EntryRow): boolean {
-  return coveringParts(claims, row, row.entry.entryId).length > 0
+  return coveringParts(claims, claims.receipt, row, row.entry.entryId).length > 0
 }
 
 function coveringParts(
-  { receipt, authorOf }: MemberClaims,
+  { authorOf }: MemberClaims,
+  receipt: Receipt | undefined,
   { author, seq }: Pick<StoredEntry, 'author' | 'seq'>,
   entryId: EntryId,
 ): readonly ReceiptPart[] {

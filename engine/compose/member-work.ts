@@ -236,7 +236,10 @@ export class MemberWork {
   }
 
   async serveBlocks(channel: Channel, signal: AbortSignal): Promise<void> {
-    await serveBlocks(channel, { ...this.#flows.held, leases: this.leases }, this.#parts.world.clock, this.whileActive(signal))
+    const { network, world } = this.#parts
+    const onAsked = (peer: PeerId, ids: readonly BlockId[]): void => this.copies.audit.asked(peer, ids)
+    const held = { ...this.#flows.held, leases: this.leases, onAsked }
+    await serveBlocks(channel, held, { self: network.self, clock: world.clock }, this.whileActive(signal))
   }
 
   #openExchange(): Exchange {

@@ -9,6 +9,7 @@ import { glanceAtEntry } from '../model/entry.ts'
 import { greatestKnown } from '../model/known.ts'
 import type { RelativePath } from '../model/path.ts'
 import { decodedRow, type StoredEntry } from '../index/entry-table.ts'
+import type { TreeFlush } from './parts.ts'
 import type { FolderHandle } from '../sync/folder-handle.ts'
 import { openEntryMeta } from '../sync/versions.ts'
 
@@ -17,13 +18,12 @@ export interface OwnFilesParts {
   readonly handle: FolderHandle
   readonly jobs: Jobs<{ readonly flushFiles: typeof flushFiles }>
   readonly log: Log
-  /** Flushes the whole file system; false where that cannot be had. */
-  readonly syncTree: ((path: string, signal: AbortSignal) => Promise<boolean>) | undefined
+  readonly treeFlush: TreeFlush | undefined
 }
 
 const pageEntries = 500
-/** Fewer are flushed one by one: others' writes on the same drive are none of their business. */
-const manyFiles = 256
+/** In one job, one by one. */
+const jobFilesMin = 256
 
 export class OwnFiles {
   readonly #parts: OwnFilesParts
@@ -50,13 +50,17 @@ export class OwnFiles {
 
   /** Gives what failed. */
   async #flush(author: number, lastRow: number, signal: AbortSignal): Promise<string | undefined> {
-    const { jobs, handle, syncTree } = this.#parts
+    const { jobs, handle } = this.#parts
+    let { treeFlush } = this.#parts
     const pages = this.#paths(author, lastRow)
     let paths: RelativePath[] = []
     for (let page = pages.next(); page.done !== true; page = pages.next()) {
       paths.push(...page.value)
-      if (paths.length < manyFiles) continue
-      if (syncTree !== undefined && (await syncTree(handle.root, signal))) return undefined
+      if (treeFlush !== undefined && paths.length >= Math.max(1, treeFlush.filesMin)) {
+        if (await treeFlush.flush(handle.root, signal)) return undefined
+        treeFlush = undefined
+      }
+      if (paths.length < jobFilesMin) continue
       const failed = await jobs.run('flushFiles', { root: handle.root, paths }, { signal })
       if (failed !== undefined) return failed
       paths = []

@@ -23,6 +23,13 @@ export interface WorldBucket {
   readonly takeOver: boolean
 }
 
+export interface TreeFlush {
+  /** So many files are better flushed with everything else on their drive than one by one. */
+  readonly filesMin: number
+  /** Everything written to the file system that a path is on; false where that cannot be had after all. */
+  readonly flush: (path: string, signal: AbortSignal) => Promise<boolean>
+}
+
 export interface EngineWorld {
   readonly clock: Clock
   readonly random: Random
@@ -44,8 +51,8 @@ export interface EngineWorld {
   readonly databaseCare: DatabaseCare
   /** Told when everything committed so far survives a power cut; the simulator wants to know. */
   readonly onDatabaseFlushed?: () => void
-  /** Flushes the file system that a path is on; false where that cannot be had. Absent: never can. */
-  readonly syncTree?: (path: string, signal: AbortSignal) => Promise<boolean>
+  /** How a whole file system is flushed; absent where it cannot be. */
+  readonly treeFlush?: TreeFlush
   readonly keyPath: string
   readonly segmentsPath: string
   /** What the home's drive is formatted as, when that promises too little. */

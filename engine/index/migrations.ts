@@ -379,4 +379,9 @@ export const migrations: readonly string[] = [
   alter table audit add column runs integer not null default 1;
   alter table audit add column failures integer not null default 0;
   `,
+  /* 17 */ `
+  -- Which entries an audit drew from: those up to this row that this receipt claimed.
+  alter table audit add column last_row integer not null default 0;
+  alter table audit add column word blob not null default x'';
+  `,
 ]

@@ -12,14 +12,20 @@ import { isReleased } from './released.ts'
 export interface MemberFacts {
   /** Its failure domain: members of one zone may be lost together. */
   readonly zone: string
-  /** Its word was checked not long ago. */
-  readonly isVerified: boolean
+  /** What of its word was checked not long ago; 'always': it is this node. */
+  readonly audited: 'always' | AuditedWord | undefined
+}
+
+/** An audit that was passed: it drew from entries up to a row, as a receipt claimed them. */
+export interface AuditedWord {
+  readonly lastRow: number
+  readonly receipt: Receipt
 }
 
 export interface Copies {
   /** Distinct members that hold the block of which there are the fewest. */
   readonly copies: number
-  /** … those of them that were checked not long ago. */
+  /** … those of them that were checked not long ago, with this entry as it is. */
   readonly verified: number
   /** Distinct zones, again of the block that has the fewest. */
   readonly zones: number
@@ -34,6 +40,8 @@ interface View {
   readonly receipt: Receipt
   readonly facts: MemberFacts
   readonly parts: readonly PartView[]
+  /** Of the receipt that was audited. */
+  readonly auditedParts: readonly PartView[]
 }
 
 interface PartView {
@@ -47,6 +55,13 @@ interface PartView {
 interface Covering {
   readonly view: View
   readonly parts: readonly PartView[]
+  /** The same of the receipt that was audited, when the audit drew from the entry. */
+  readonly auditedParts: readonly PartView[]
+}
+
+interface Holder {
+  readonly view: View
+  readonly isVerified: boolean
 }
 
 /** A look at all receipts at one moment. */
@@ -56,26 +71,28 @@ export class CopyView {
 
   constructor(receipts: readonly Receipt[], authors: readonly AuthorRow[], factsOf: (peer: PeerId) => MemberFacts, isHolder: IsHolder) {
     this.#isHolder = isHolder
-    this.#views = receipts.map((receipt) => ({
-      receipt,
-      facts: factsOf(receipt.peer),
-      parts: receipt.parts.map(({ layout, heads, lacking }) => ({
+    const partsOf = ({ parts }: Receipt): readonly PartView[] =>
+      parts.map(({ layout, heads, lacking }) => ({
         layout,
         lacking,
         heads: new Map(authors.map(({ row, authorId }) => [row, heads.get(bytesKey(authorId)) ?? nothingKnown])),
-      })),
-    }))
+      }))
+    this.#views = receipts.map((receipt) => {
+      const facts = factsOf(receipt.peer)
+      const { audited } = facts
+      const auditedParts = audited === undefined || audited === 'always' ? [] : partsOf(audited.receipt)
+      return { receipt, facts, parts: partsOf(receipt), auditedParts }
+    })
   }
 
   /** Of a current entry. What has no blocks is held by whoever has the entry. */
   of(row: EntryRow): Copies {
     const covering = this.#covering(row)
-    const all = covering.filter(({ view }) => view.receipt.keep !== 'share').map(({ view }) => view)
+    const all = covering.filter(({ view }) => view.receipt.keep !== 'share')
     const shares = covering.filter(({ view }) => view.receipt.keep === 'share')
     const { blocks } = row.entry
     if (shares.length > 0 && blocks.length > 0) return this.#fewest(blocks, all, shares)
-    const holders = covering.map(({ view }) => view)
-    return summary(holders, holders)
+    return { ...summary(covering.map(asHolder)), holders: covering.map(({ view }) => view.receipt.peer) }
   }
 
   /** `of(entry).copies`; undefined for a deletion. Decodes only where it matters who holds which block: all of a folder are counted. */
@@ -94,24 +111,29 @@ export class CopyView {
   /** Members that say they hold this block of the entry. */
   holdersOf(row: EntryRow, block: BlockId): readonly PeerId[] {
     return this.#covering(row)
-      .filter((one) => one.view.receipt.keep === 'all' || this.#holds(one, block))
+      .filter((one) => one.view.receipt.keep === 'all' || this.#holderOf(one, block).length > 0)
       .map(({ view }) => view.receipt.peer)
   }
 
   #covering(row: EntryRow): readonly Covering[] {
     return this.#views.flatMap((view) => {
       const parts = view.parts.filter((part) => isCovered(part, row, row.entry.entryId))
-      return parts.length === 0 ? [] : [{ view, parts }]
+      if (parts.length === 0) return []
+      const { audited } = view.facts
+      const isDrawnFrom = audited !== undefined && audited !== 'always' && row.rowSeq <= audited.lastRow
+      const auditedParts = isDrawnFrom ? view.auditedParts.filter((part) => isCovered(part, row, row.entry.entryId)) : []
+      return [{ view, parts, auditedParts }]
     })
   }
 
-  #fewest(blocks: readonly BlockRef[], all: readonly View[], shares: readonly Covering[]): Copies {
-    const some = new Set(all)
+  #fewest(blocks: readonly BlockRef[], all: readonly Covering[], shares: readonly Covering[]): Copies {
+    const everywhere = all.map(asHolder)
+    const some = new Set(all.map(({ view }) => view))
     let [copies, verified, zones] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
     for (const { id } of blocks) {
-      const holders = [...all, ...shares.filter((share) => this.#holds(share, id)).map(({ view }) => view)]
-      for (const holder of holders) some.add(holder)
-      const here = summary(holders, [])
+      const holders = [...everywhere, ...shares.flatMap((share) => this.#holderOf(share, id))]
+      for (const { view } of holders) some.add(view)
+      const here = summary(holders)
       copies = Math.min(copies, here.copies)
       verified = Math.min(verified, here.verified)
       zones = Math.min(zones, here.zones)
@@ -119,21 +141,29 @@ export class CopyView {
     return { copies, verified, zones, holders: [...some].map(({ receipt }) => receipt.peer) }
   }
 
-  #holds({ view, parts }: Covering, block: BlockId): boolean {
-    if (isReleased(view.receipt.released, block)) return false
-    return parts.some(({ layout }) => this.#isHolder(layout, view.receipt.peer, block) === true)
+  #holderOf({ view, parts, auditedParts }: Covering, block: BlockId): readonly Holder[] {
+    const { receipt, facts } = view
+    const isHeldBy = ({ layout }: PartView): boolean => this.#isHolder(layout, receipt.peer, block) === true
+    if (isReleased(receipt.released, block) || !parts.some(isHeldBy)) return []
+    const { audited } = facts
+    if (audited === undefined || audited === 'always') return [{ view, isVerified: audited === 'always' }]
+    return [{ view, isVerified: !isReleased(audited.receipt.released, block) && auditedParts.some(isHeldBy) }]
   }
+}
+
+/** Of an entry all of whose blocks a member holds. */
+function asHolder({ view, auditedParts }: Covering): Holder {
+  return { view, isVerified: view.facts.audited === 'always' || auditedParts.length > 0 }
 }
 
 function isCovered({ heads, lacking }: PartView, { author, seq }: Pick<StoredEntry, 'author' | 'seq'>, entryId: Uint8Array): boolean {
   return isKnown(heads.get(author) ?? nothingKnown, seq) && (lacking.size === 0 || !lacking.has(bytesKey(entryId)))
 }
 
-function summary(holders: readonly View[], named: readonly View[]): Copies {
+function summary(holders: readonly Holder[]): Omit<Copies, 'holders'> {
   return {
     copies: holders.length,
-    verified: holders.filter(({ facts }) => facts.isVerified).length,
-    zones: new Set(holders.map(({ facts }) => facts.zone)).size,
-    holders: named.map(({ receipt }) => receipt.peer),
+    verified: holders.filter(({ isVerified }) => isVerified).length,
+    zones: new Set(holders.map(({ view }) => view.facts.zone)).size,
   }
 }

@@ -5,7 +5,7 @@ import { bytesKey, equalBytes } from '../base/bytes.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { errorCodeOf, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { blake3Keyed } from '../crypto/hash.ts'
+import { blockProof } from '../crypto/block-proof.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import { ask, grant, hear, mayGo, rest, type LeaseState } from './lease.ts'
 
@@ -128,7 +128,7 @@ export class LetGo {
     for (const [at, { id, bytes }] of open.entries()) {
       const proof = proofs[at]
       const state = this.#asking.get(bytesKey(id))
-      if (state === undefined || proof === undefined || !equalBytes(proof, blake3Keyed(nonce, bytes))) continue
+      if (state === undefined || proof === undefined || !equalBytes(proof, blockProof(peer, nonce, bytes))) continue
       this.#asking.set(bytesKey(id), hear(state, peer, round))
     }
   }

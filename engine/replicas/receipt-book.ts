@@ -71,6 +71,11 @@ export class ReceiptBook {
     return this.#parts.log.isMember(peer) ? this.#receipts.get(peer)?.receipt : undefined
   }
 
+  /** As `of`, as it was signed. */
+  bytesOf(peer: PeerId): Uint8Array | undefined {
+    return this.#parts.log.isMember(peer) ? this.#receipts.get(peer)?.row.bytes : undefined
+  }
+
   get own(): Receipt | undefined {
     return this.#receipts.get(this.#parts.self)?.receipt
   }

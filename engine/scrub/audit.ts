@@ -1,14 +1,16 @@
 // Are the others holding what they say? Random blocks of each member's receipt are asked for proof, under a key that nobody knew before.
-// Who fails is not believed until it has passed; who does not answer is asked the same again.
+// Who fails is not believed until it has passed; who does not answer is asked the same again; who asks for a block while it is to prove it has
+// not got it. What passed is verified, and nothing else: entries and claims that came later are drawn from in an audit of their own.
 
 import { bytesKey, equalBytes } from '../base/bytes.ts'
 import type { Clock, Random } from '../base/clock.ts'
-import { errorCodeOf, messageOf } from '../base/errors.ts'
+import { EngineError, errorCodeOf, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { throwIfAborted, waitAtMost, Wakeup } from '../base/queue.ts'
-import { blake3Keyed } from '../crypto/hash.ts'
+import { waitAtMost, Wakeup } from '../base/queue.ts'
+import { blockProof } from '../crypto/block-proof.ts'
 import type { AuditTable } from '../index/audit-table.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
+import { drawSample, eachOnce, type Claims, type SampledBlock } from './sample.ts'
 
 export interface AuditParts {
   readonly audits: AuditTable
@@ -18,10 +20,10 @@ export interface AuditParts {
   readonly log: Log
   /** Connected members that claim something. */
   readonly claimants: () => readonly Claimant[]
-  /** Current entries after a row, in order: how many blocks of each the member says it holds. */
-  readonly counts: (peer: PeerId, after: number, limit: number) => readonly ClaimedCount[]
-  /** The blocks of an entry that the member says it holds, as entry and receipt are now. */
-  readonly claimed: (peer: PeerId, rowSeq: number) => readonly BlockId[]
+  /** What a member claims now; undefined when it claims nothing. */
+  readonly claimsOf: (peer: PeerId) => Claims | undefined
+  /** The newest entry of the folder. */
+  readonly lastRow: () => number
   /** Proofs of another member. Throws when it is gone or does not answer. */
   readonly prove: (
     peer: PeerId,
@@ -49,29 +51,48 @@ export interface AuditEvents {
   passed(peer: PeerId): void
 }
 
-export interface ClaimedCount {
-  readonly rowSeq: number
-  readonly blocks: number
+/** An audit that is under way, from its first question until its last answer, however often the member goes meanwhile. */
+interface Inquiry {
+  readonly claims: Claims
+  readonly scope: 'all' | 'new'
+  readonly lastRow: number
+  /** Not asked yet in this round. */
+  open: readonly SampledBlock[]
+  /** Not proven in this round. */
+  failed: readonly SampledBlock[]
+  round: number
+  /** Blocks that could be compared. */
+  checked: number
+  readonly drawn: number
+  /** Blocks (`bytesKey`) that it is to prove just now, and those of them that it asked for meanwhile. */
+  asking: ReadonlySet<string>
+  readonly fetched: Set<string>
+  /** Blocks of which it gave proof, and asked for them before it did. */
+  caught: readonly SampledBlock[]
 }
 
-interface Sampled {
-  readonly id: BlockId
-  readonly rowSeq: number
+interface Rest {
+  readonly untilMs: number
+  /** Unless it says something else than with this edition. */
+  readonly edition?: number
+  readonly times: number
 }
 
-interface Place {
-  readonly rowSeq: number
-  readonly at: number
-}
-
-/** With so many drawn evenly, a holder that lost one block in a hundred is found 99 times in a hundred. */
-export const sampleBlocks = 459
+const rounds = 2
 const askedAtOnce = 16
-const pageEntries = 200
+const auditsAtOnce = 4
 const lookMs = 10_000
 const restMs = 1000
+/** For one question: the member may have to read from a slow disk, behind what it sends already. */
+const questionMs = 120_000
+/** What changes here or there is another entry by then, or is named as lacking. */
+const betweenRoundsMs = 15_000
 const unansweredRestMs = 10_000
+const unansweredRestMaxMs = 600_000
 const nothingRestMs = 600_000
+/** What is new is drawn from at most this often, and looking for it takes at most the hundredth part of the time. */
+const newRestMs = 10_000
+const newRestShare = 100
 /** After so long a member that failed is asked again if it says something new, twice as long after each time; at the latest after the longest. */
 const failedAgainMs = 2000
 const failedAgainMaxMs = 600_000
@@ -79,11 +100,15 @@ const failedAgainMaxMs = 600_000
 export class Audit {
   readonly #parts: AuditParts
   readonly #wakeup = new Wakeup()
-  /** What is asked of a member until it has answered. */
-  readonly #pending = new Map<PeerId, Sampled[]>()
-  /** Whatever wakes the audit: these are not asked again before, or before they say something else than with this edition. */
-  readonly #rests = new Map<PeerId, { readonly untilMs: number; readonly edition?: number }>()
+  readonly #inquiries = new Map<PeerId, Inquiry>()
+  readonly #rests = new Map<PeerId, Rest>()
   readonly #failures = new Map<PeerId, { readonly times: number; readonly edition: number }>()
+  /** What was asked for by members that claim it: part of their next audit. */
+  readonly #suspects = new Map<PeerId, readonly SampledBlock[]>()
+  /** How often what members claim came to be understood anew. */
+  #understood = 0
+  /** When what is new was drawn from last, and what was there then. */
+  readonly #looks = new Map<PeerId, { readonly againMs: number; readonly edition: number; readonly lastRow: number }>()
 
   constructor(parts: AuditParts) {
     this.#parts = parts
@@ -91,6 +116,7 @@ export class Audit {
 
   /** What members claim is understood anew, a placement came that receipts name: who was left alone is looked at again. */
   claimsChanged(): void {
+    this.#understood++
     this.#rests.clear()
     this.#wakeup.wake()
   }
@@ -100,158 +126,210 @@ export class Audit {
     this.#wakeup.wake()
   }
 
-  /** Audits whoever is due until `signal` aborts. */
+  /** A member asks for blocks: those that it is to prove just now it has not got. */
+  asked(peer: PeerId, ids: readonly BlockId[]): void {
+    const inquiry = this.#inquiries.get(peer)
+    if (inquiry === undefined) return
+    for (const name of ids.map(bytesKey)) if (inquiry.asking.has(name)) inquiry.fetched.add(name)
+  }
+
+  /** A member asked for blocks that it says it holds: it is believed, not verified, until it has proven these too. */
+  suspect(peer: PeerId, blocks: readonly SampledBlock[]): void {
+    const { audits, folderRow, log } = this.#parts
+    log.info('a member asked for blocks that it says it holds', { peer, blocks: blocks.length })
+    this.#suspects.set(peer, [...(this.#suspects.get(peer) ?? []), ...blocks].slice(0, askedAtOnce))
+    audits.doubt(folderRow, peer)
+    this.#wakeup.wake()
+  }
+
+  /** Audits whoever is due, some side by side, until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#parts
-    for (;;) {
-      await waitAtMost(this.#wakeup, clock, lookMs, signal)
-      await clock.sleep(restMs, signal) // a busy folder wakes it all the time
-      for (const claimant of this.#parts.claimants()) {
-        if (!this.#isDue(claimant)) continue
-        const { peer } = claimant
-        try {
-          if (await this.audit(peer, signal)) this.#noteOutcome(claimant)
-          else this.#rests.set(peer, { untilMs: clock.monotonicMs() + nothingRestMs, edition: claimant.edition })
-        } catch (error) {
-          if (signal.aborted || errorCodeOf(error) === undefined) throw error
-          log.info('a member did not answer an audit; it is asked the same again', { peer, error: messageOf(error) })
-          this.#rests.set(peer, { untilMs: clock.monotonicMs() + unansweredRestMs })
+    const { clock, claimants } = this.#parts
+    const running = new Map<PeerId, Promise<void>>()
+    const broken: unknown[] = []
+    try {
+      while (broken.length === 0) {
+        await waitAtMost(this.#wakeup, clock, lookMs, signal)
+        await clock.sleep(restMs, signal) // a busy folder wakes it all the time
+        for (const claimant of claimants()) {
+          const { peer } = claimant
+          if (running.size >= auditsAtOnce || running.has(peer) || this.#scopeDue(claimant) === undefined) continue
+          const auditing = this.#auditOne(claimant, signal)
+            .catch((error: unknown) => void broken.push(error))
+            .finally(() => {
+              running.delete(peer)
+              this.#wakeup.wake()
+            })
+          running.set(peer, auditing)
         }
       }
+    } finally {
+      await Promise.all(running.values())
+    }
+    throw broken[0]
+  }
+
+  async #auditOne(claimant: Claimant, signal: AbortSignal): Promise<void> {
+    const { clock, log, audits, folderRow } = this.#parts
+    const { peer, edition } = claimant
+    const understood = this.#understood
+    const scope = this.#inquiries.get(peer)?.scope ?? this.#scopeDue(claimant) ?? 'all'
+    try {
+      if (!(await this.audit(peer, signal, scope))) {
+        // A placement that came meanwhile may have made sense of its word.
+        if (understood === this.#understood) this.#rests.set(peer, { untilMs: clock.monotonicMs() + nothingRestMs, edition, times: 0 })
+        return
+      }
+      this.#rests.delete(peer)
+      if ((audits.get(folderRow, peer)?.missing ?? 0) === 0) this.#failures.delete(peer)
+      else this.#failures.set(peer, { times: (this.#failures.get(peer)?.times ?? 0) + 1, edition })
+    } catch (error) {
+      if (signal.aborted || errorCodeOf(error) === undefined) throw error
+      log.info('a member did not answer an audit; it is asked the same again', { peer, error: messageOf(error) })
+      const times = (this.#rests.get(peer)?.times ?? 0) + 1
+      const pauseMs = Math.min(unansweredRestMs * 2 ** (times - 1), unansweredRestMaxMs)
+      this.#rests.set(peer, { untilMs: clock.monotonicMs() + pauseMs, times })
     }
   }
 
-  #noteOutcome({ peer, edition }: Claimant): void {
-    const { audits, folderRow } = this.#parts
-    if ((audits.get(folderRow, peer)?.missing ?? 0) === 0) this.#failures.delete(peer)
-    else this.#failures.set(peer, { times: (this.#failures.get(peer)?.times ?? 0) + 1, edition })
-  }
-
-  /** Half of the time before its word is no longer good; after it failed, once it says something else. */
-  #isDue({ peer, goodMs, edition }: Claimant): boolean {
+  /** What of a member is to be audited now: all, half of the time before its word is no longer good; else what is new; undefined: nothing. */
+  #scopeDue({ peer, goodMs, edition }: Claimant): 'all' | 'new' | undefined {
     const { audits, folderRow, clock } = this.#parts
     const rest = this.#rests.get(peer)
     const isOtherWord = rest?.edition !== undefined && rest.edition !== edition
-    if (rest !== undefined && rest.untilMs > clock.monotonicMs() && !isOtherWord) return false
+    if (rest !== undefined && rest.untilMs > clock.monotonicMs() && !isOtherWord) return undefined
     const last = audits.get(folderRow, peer)
-    if (last === undefined) return true
+    if (last === undefined) return 'all'
     const sinceMs = clock.nowMs() - last.atMs
-    if (sinceMs < 0) return true // the clock was set back
-    if (last.missing === 0) return sinceMs > goodMs / 2
-    const failure = this.#failures.get(peer)
-    const pauseMs = Math.min(failedAgainMs * 2 ** ((failure?.times ?? 1) - 1), failedAgainMaxMs)
-    return sinceMs > (failure?.edition === edition ? failedAgainMaxMs : pauseMs)
+    if (sinceMs < 0) return 'all' // the clock was set back
+    if (last.missing > 0) {
+      const failure = this.#failures.get(peer)
+      const pauseMs = Math.min(failedAgainMs * 2 ** ((failure?.times ?? 1) - 1), failedAgainMaxMs)
+      return sinceMs > (failure?.edition === edition ? failedAgainMaxMs : pauseMs) ? 'all' : undefined
+    }
+    if (sinceMs > goodMs / 2 || last.word.length === 0) return 'all' // no word: what it passed does not count any more
+    return this.#hasNews(peer, edition, last.lastRow) ? 'new' : undefined
+  }
+
+  #hasNews(peer: PeerId, edition: number, auditedRow: number): boolean {
+    const look = this.#looks.get(peer)
+    const lastRow = this.#parts.lastRow()
+    if (look === undefined) return true // this process does not know which word was audited
+    if (look.edition === edition && Math.max(look.lastRow, auditedRow) >= lastRow) return false
+    return look.againMs <= this.#parts.clock.monotonicMs()
   }
 
   /** One audit of one member; false when nothing that it claims is here to compare with. Throws when it does not answer. */
-  async audit(peer: PeerId, signal: AbortSignal): Promise<boolean> {
-    const { audits, folderRow, clock, events } = this.#parts
-    const sample = this.#pending.get(peer) ?? (await this.#draw(peer, signal))
-    this.#pending.set(peer, sample)
-    let missing: readonly Sampled[] = sample
-    let checked = 0
-    // Twice: what changed here or there while it was asked is no loss.
-    for (let round = 0; round < 2 && missing.length > 0; round++) {
-      const asked = this.#stillClaimed(peer, missing)
-      const failed: Sampled[] = []
-      for (let at = 0; at < asked.length; at += askedAtOnce) {
-        const outcome = await this.#ask(peer, asked.slice(at, at + askedAtOnce), signal)
-        failed.push(...outcome.failed)
-        checked += round === 0 ? outcome.checked : 0
-      }
-      missing = failed
+  async audit(peer: PeerId, signal: AbortSignal, scope: 'all' | 'new' = 'all'): Promise<boolean> {
+    const inquiry = this.#inquiries.get(peer) ?? (await this.#begin(peer, scope, signal))
+    if (inquiry === undefined) return false
+    this.#inquiries.set(peer, inquiry)
+    for (;;) {
+      await this.#askRound(peer, inquiry, signal)
+      inquiry.round++
+      if (inquiry.failed.length === 0 || inquiry.round >= rounds) break
+      await this.#parts.clock.sleep(betweenRoundsMs, signal)
+      inquiry.open = inquiry.failed
+      inquiry.failed = []
     }
-    this.#pending.delete(peer)
-    if (checked === 0 && missing.length === 0) return false
-    audits.put(folderRow, peer, { atMs: clock.nowMs(), blocks: checked, missing: missing.length })
-    if (missing.length > 0) events.failed(peer, missing.length)
+    this.#inquiries.delete(peer)
+    return this.#conclude(peer, inquiry)
+  }
+
+  async #begin(peer: PeerId, scope: 'all' | 'new', signal: AbortSignal): Promise<Inquiry | undefined> {
+    const { clock, random, claimsOf, lastRow: newest } = this.#parts
+    const claims = claimsOf(peer)
+    if (claims === undefined) return undefined
+    const lastRow = newest()
+    const startedMs = clock.monotonicMs()
+    const sample = await drawSample(claims, { clock, random, scope, lastRow }, signal)
+    const nowMs = clock.monotonicMs()
+    const againMs = nowMs + Math.max(newRestMs, newRestShare * (nowMs - startedMs))
+    this.#looks.set(peer, { againMs, edition: claims.edition, lastRow })
+    const open = eachOnce([...(this.#suspects.get(peer) ?? []), ...sample])
+    this.#suspects.delete(peer)
+    const state = {
+      open,
+      failed: [],
+      round: 0,
+      checked: 0,
+      drawn: open.length,
+      asking: new Set<string>(),
+      fetched: new Set<string>(),
+      caught: [],
+    }
+    return { claims, scope, lastRow, ...state }
+  }
+
+  async #askRound(peer: PeerId, inquiry: Inquiry, signal: AbortSignal): Promise<void> {
+    while (inquiry.open.length > 0) {
+      const asked = this.#stillClaimed(peer, inquiry.open.slice(0, askedAtOnce))
+      inquiry.asking = new Set(asked.map(({ id }) => bytesKey(id)))
+      const { checked, failed } = await this.#ask(peer, asked, signal)
+      inquiry.asking = new Set()
+      if (inquiry.round === 0) inquiry.checked += checked
+      inquiry.failed = [...inquiry.failed, ...failed]
+      inquiry.caught = [...inquiry.caught, ...asked.filter((block) => inquiry.fetched.has(bytesKey(block.id)) && !failed.includes(block))]
+      inquiry.open = inquiry.open.slice(askedAtOnce)
+    }
+  }
+
+  /** A receipt or an entry may be another one by now. */
+  #stillClaimed(peer: PeerId, sample: readonly SampledBlock[]): readonly SampledBlock[] {
+    const claims = this.#parts.claimsOf(peer)
+    return sample.filter(({ id, rowSeq }) => claims?.blocks(rowSeq).some((claimed) => equalBytes(claimed, id)) === true)
+  }
+
+  /** False when there was nothing to compare. */
+  #conclude(peer: PeerId, inquiry: Inquiry): boolean {
+    const { audits, folderRow, clock, events } = this.#parts
+    const { checked, drawn, claims, scope, lastRow } = inquiry
+    const last = audits.get(folderRow, peer)
+    const failed = eachOnce([...inquiry.failed, ...inquiry.caught])
+    const isNothingNew = scope === 'new' && drawn === 0
+    if (checked === 0 && failed.length === 0 && !isNothingNew) return false
+    // What is new is as good for as long as what was audited before it.
+    const isAdded = scope === 'new' && last !== undefined && failed.length === 0
+    const atMs = isAdded ? last.atMs : clock.nowMs()
+    const blocks = isAdded ? last.blocks + checked : checked
+    audits.put(folderRow, peer, { atMs, blocks, missing: failed.length, lastRow, word: claims.word })
+    if (failed.length > 0) events.failed(peer, failed.length)
     else events.passed(peer)
     return true
   }
 
-  /** A receipt or an entry may be another one by now. */
-  #stillClaimed(peer: PeerId, sample: readonly Sampled[]): readonly Sampled[] {
-    return sample.filter(({ id, rowSeq }) => this.#parts.claimed(peer, rowSeq).some((claimed) => equalBytes(claimed, id)))
-  }
-
   async #ask(
     peer: PeerId,
-    sample: readonly Sampled[],
+    sample: readonly SampledBlock[],
     signal: AbortSignal,
-  ): Promise<{ readonly checked: number; readonly failed: readonly Sampled[] }> {
-    const { random, prove, own } = this.#parts
+  ): Promise<{ readonly checked: number; readonly failed: readonly SampledBlock[] }> {
+    const { random, own } = this.#parts
     const ids = sample.map(({ id }) => id)
     const here = await own(ids, signal)
     const known = sample.filter((_, at) => here[at] !== undefined)
     if (known.length === 0) return { checked: 0, failed: [] }
     const nonce = random.bytes(32)
-    const proofs = await prove(
-      peer,
-      known.map(({ id }) => id),
-      nonce,
-      signal,
-    )
+    const asked = known.map(({ id }) => id)
+    const proofs = await this.#inTime(peer, signal, (until) => this.#parts.prove(peer, asked, nonce, until))
     const bytes = here.flatMap((block) => block ?? [])
     const failed = known.filter((_, at) => {
       const [proof, block] = [proofs[at], bytes[at]]
-      return proof === undefined || block === undefined || !equalBytes(proof, blake3Keyed(nonce, block))
+      return proof === undefined || block === undefined || !equalBytes(proof, blockProof(peer, nonce, block))
     })
     return { checked: known.length, failed }
   }
 
-  /** Evenly from all blocks that the member claims (Vitter, "Random sampling with a reservoir", 1985, algorithm R). */
-  async #draw(peer: PeerId, signal: AbortSignal): Promise<Sampled[]> {
-    const { counts, claimed, clock } = this.#parts
-    const numbers = new Numbers(this.#parts.random)
-    const places: Place[] = []
-    const seen = new Set<string>()
-    let count = 0
-    let after = 0
-    for (;;) {
-      throwIfAborted(signal)
-      const rows = counts(peer, after, pageEntries)
-      for (const { rowSeq, blocks } of rows) {
-        for (let at = 0; at < blocks; at++) {
-          count++
-          const place = count <= sampleBlocks ? count - 1 : numbers.below(count)
-          if (place < sampleBlocks) places[place] = { rowSeq, at }
-        }
-      }
-      after = rows.at(-1)?.rowSeq ?? after
-      if (rows.length < pageEntries) break
-      await clock.sleep(0, signal)
-    }
-    const sample = places.flatMap(({ rowSeq, at }): Sampled[] => {
-      const id = claimed(peer, rowSeq)[at]
-      return id === undefined ? [] : [{ id, rowSeq }] // the entry was replaced meanwhile
+  async #inTime<T>(peer: PeerId, signal: AbortSignal, ask: (until: AbortSignal) => Promise<T>): Promise<T> {
+    const ending = new AbortController()
+    const until = AbortSignal.any([signal, ending.signal])
+    const late = this.#parts.clock.sleep(questionMs, until).then(() => {
+      throw new EngineError('TIMED_OUT', `${peer} did not answer in time`)
     })
-    // A block that several files have is asked for once.
-    return sample.filter(({ id }) => !seen.has(bytesKey(id)) && seen.add(bytesKey(id)))
-  }
-}
-
-const numberBytes = 6
-const numbersAtOnce = 512
-
-/** Random numbers, drawn many at a time: a folder has a block for each. */
-class Numbers {
-  readonly #random: Random
-  #bytes: DataView = new DataView(new ArrayBuffer(0))
-  #at = 0
-
-  constructor(random: Random) {
-    this.#random = random
-  }
-
-  /** A whole number from 0 below `end`, evenly but for one part in 2^20 where `end` is under 2^28. */
-  below(end: number): number {
-    if (this.#at + numberBytes > this.#bytes.byteLength) {
-      const { buffer, byteOffset, byteLength } = this.#random.bytes(numberBytes * numbersAtOnce)
-      this.#bytes = new DataView(buffer, byteOffset, byteLength)
-      this.#at = 0
+    late.catch(() => undefined) // of no interest once there is an answer
+    try {
+      return await Promise.race([ask(until), late])
+    } finally {
+      ending.abort()
     }
-    const number = this.#bytes.getUint16(this.#at) * 2 ** 32 + this.#bytes.getUint32(this.#at + 2)
-    this.#at += numberBytes
-    return number % end
   }
 }

@@ -19,6 +19,8 @@ export interface HeldParts {
   readonly folder: Pick<MemberRecord, 'row' | 'id'>
   /** A block was asked for that is not here. */
   readonly onAbsent?: (id: BlockId) => void
+  /** A member asked for blocks. */
+  readonly onAsked?: (peer: PeerId, ids: readonly BlockId[]) => void
   /** Who says which blocks are kept; absent where nobody does: then no lease is granted. */
   readonly leases?: LeaseGranter | undefined
   /** The tree whose files hold blocks; absent where blocks are in the store only. */
@@ -103,6 +105,23 @@ function sizeOf(source: HeldSource): number {
     case 'absent':
       return 0
   }
+}
+
+/** As `readHeld`, one by one, in buffers of their own; undefined for what is not here. */
+export async function heldBlocks(
+  parts: HeldParts,
+  ids: readonly BlockId[],
+  signal: AbortSignal,
+): Promise<readonly (Uint8Array | undefined)[]> {
+  const blocks: (Uint8Array | undefined)[] = []
+  for await (const { lengths, payload } of readHeld(parts, ids, signal)) {
+    let at = 0
+    for (const length of lengths) {
+      blocks.push(length === 0 ? undefined : payload.slice(at, at + length))
+      at += length
+    }
+  }
+  return blocks
 }
 
 /** Where a block is, as the index says. */

@@ -4,8 +4,9 @@ import { present } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
 import { bytesKey, concatBytes } from '../base/bytes.ts'
 import { EngineError } from '../base/errors.ts'
+import { proofKeyOf } from '../crypto/block-proof.ts'
 import { blake3Keyed } from '../crypto/hash.ts'
-import { hashIdBytes, parseBlockId, type BlockId } from '../model/ids.ts'
+import { hashIdBytes, parseBlockId, type BlockId, type PeerId } from '../model/ids.ts'
 import type { GetMany, KeepWanted } from '../model/wire/exchange_pb.ts'
 import type { LaneName } from '../net/lanes.ts'
 import type { Channel } from '../net/network.ts'
@@ -14,7 +15,12 @@ import { readHeld, sourceOf, type HeldPart, type HeldParts, type ServedTree } fr
 import { PartSize } from './part-size.ts'
 
 /** Answers requests until the peer closes or `signal` aborts. The peer's membership has been checked. */
-export async function serveBlocks(channel: Channel, parts: HeldParts, clock: Clock, signal: AbortSignal): Promise<void> {
+export async function serveBlocks(
+  channel: Channel,
+  parts: HeldParts,
+  node: { readonly self: PeerId; readonly clock: Clock },
+  signal: AbortSignal,
+): Promise<void> {
   const size = new PartSize()
   let lane: LaneName | undefined
   try {
@@ -25,10 +31,10 @@ export async function serveBlocks(channel: Channel, parts: HeldParts, clock: Clo
         if (lane !== undefined) parts.tree?.lanes?.end(lane)
         lane = await offerLane(channel, parts.tree, signal)
       } else if (frame.case === 'keepWanted') {
-        await answerLease(channel, parts, frame.value, signal)
+        await answerLease({ ...node, channel, size }, parts, frame.value, signal)
       } else if (frame.case !== 'getMany') {
         throw new EngineError('PEER_MISBEHAVED', `${channel.peer} spoke out of turn; the connection for its blocks was closed`)
-      } else if (!frame.value.byLane) await answer({ channel, clock, size }, parts, frame.value, signal)
+      } else if (!frame.value.byLane) await answer({ ...node, channel, size }, parts, frame.value, signal)
       else if (lane !== undefined) await answerByLane(channel, lane, parts, frame.value, signal)
     }
   } finally {
@@ -45,7 +51,9 @@ async function offerLane(channel: Channel, tree: ServedTree | undefined, signal:
 /** Only blocks of files: what is in the store is asked for again over the channel. */
 async function answerByLane(channel: Channel, lane: LaneName, parts: HeldParts, request: GetMany, signal: AbortSignal): Promise<void> {
   const { tree } = parts
-  const ranges = parseIds(request.ids, channel).map((id) => {
+  const ids = parseIds(request.ids, channel)
+  parts.onAsked?.(channel.peer, ids)
+  const ranges = ids.map((id) => {
     const source = sourceOf(parts, id)
     return source.kind === 'file' ? source.range : undefined
   })
@@ -60,23 +68,32 @@ async function answerByLane(channel: Channel, lane: LaneName, parts: HeldParts, 
 
 interface Taker {
   readonly channel: Channel
+  readonly self: PeerId
   readonly clock: Clock
   readonly size: PartSize
 }
 
-async function answer({ channel, clock, size }: Taker, parts: HeldParts, request: GetMany, signal: AbortSignal): Promise<void> {
+async function answer({ channel, self, clock, size }: Taker, parts: HeldParts, request: GetMany, signal: AbortSignal): Promise<void> {
   const { nonce, isGuess } = request
   const { onAbsent, ...quiet } = parts
-  const asked = isGuess || onAbsent === undefined ? quiet : parts
-  for await (const part of readHeld(asked, parseIds(request.ids, channel), signal, size)) {
+  const isProof = nonce.length === proofBytes
+  const ids = parseIds(request.ids, channel)
+  if (!isProof) parts.onAsked?.(channel.peer, ids)
+  const key = isProof ? proofKeyOf(self, nonce) : nonce
+  for await (const part of readHeld(isGuess || onAbsent === undefined ? quiet : parts, ids, signal, size)) {
     const startedMs = clock.monotonicMs()
-    await sendBlocksPart(channel, { request: request.request, ...(nonce.length === proofBytes ? proofOf(part, nonce) : part) }, signal)
+    await sendBlocksPart(channel, { request: request.request, ...(isProof ? proofOf(part, key) : part) }, signal)
     size.took(clock.monotonicMs() - startedMs)
   }
 }
 
 /** A keep lease is granted by proof of having the block, and only for what is kept from this moment on. */
-async function answerLease(channel: Channel, parts: HeldParts, { request, ids, nonce }: KeepWanted, signal: AbortSignal): Promise<void> {
+async function answerLease(
+  { channel, self }: Taker,
+  parts: HeldParts,
+  { request, ids, nonce }: KeepWanted,
+  signal: AbortSignal,
+): Promise<void> {
   if (nonce.length !== proofBytes) throw new EngineError('PEER_MISBEHAVED', `${channel.peer} asked for a keep lease without a nonce`)
   const asked = parseIds(ids, channel)
   let at = 0
@@ -86,17 +103,17 @@ async function answerLease(channel: Channel, parts: HeldParts, { request, ids, n
     const read = here.filter((_, place) => (part.lengths[place] ?? 0) > 0)
     const kept = new Set(parts.leases?.grant(channel.peer, read).map(bytesKey))
     const isKept = here.map((id) => kept.has(bytesKey(id)))
-    await sendBlocksPart(channel, { request, ...proofOf(part, nonce, (place) => isKept[place] === true) }, signal)
+    await sendBlocksPart(channel, { request, ...proofOf(part, proofKeyOf(self, nonce), (place) => isKept[place] === true) }, signal)
   }
 }
 
 /** Instead of each block its hash under a key that nobody knew before: who makes it has the block, now. */
-function proofOf({ lengths, payload }: HeldPart, nonce: Uint8Array, isTold: (place: number) => boolean = () => true): HeldPart {
+function proofOf({ lengths, payload }: HeldPart, key: Uint8Array, isTold: (place: number) => boolean = () => true): HeldPart {
   let at = 0
   const proofs = lengths.map((length, place) => {
     const from = at
     at += length
-    return length === 0 || !isTold(place) ? new Uint8Array(0) : blake3Keyed(nonce, payload.subarray(from, at))
+    return length === 0 || !isTold(place) ? new Uint8Array(0) : blake3Keyed(key, payload.subarray(from, at))
   })
   return { lengths: proofs.map((proof) => proof.length), payload: concatBytes(proofs) }
 }

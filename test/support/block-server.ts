@@ -132,6 +132,6 @@ export async function welcome(channel: Channel, self: PeerId, key: Uint8Array = 
 export function honest(server: Server, self: PeerId): (channel: Channel) => Promise<void> {
   return async (channel) => {
     await welcome(channel, self)
-    await serveBlocks(channel, server.parts, stillClock, never)
+    await serveBlocks(channel, server.parts, { self, clock: stillClock }, never)
   }
 }

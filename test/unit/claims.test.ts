@@ -4,8 +4,6 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { present } from '../../engine/base/assert.ts'
 import { bytesKey } from '../../engine/base/bytes.ts'
-import type { Clock } from '../../engine/base/clock.ts'
-import { abortable } from '../../engine/base/queue.ts'
 import { entriesOfTree } from '../../engine/compose/folder-receipts.ts'
 import { itemOf } from '../../engine/sync/ingest-commit.ts'
 import { claimOf } from '../../engine/replicas/claim.ts'
@@ -15,6 +13,7 @@ import { parseAuthorId, parseEntryId } from '../../engine/model/ids.ts'
 import { rangesAboveMax } from '../../engine/model/known.ts'
 import { never, stillClock, testFolder } from '../support/blocks.ts'
 import { IndexNode, pathOf } from '../support/index-world.ts'
+import { StepClock } from '../support/step-clock.ts'
 
 const folder = testFolder(7)
 
@@ -77,33 +76,6 @@ describe('a claim', () => {
     assert.deepEqual((await claimOf(parts, undefined, never)).heads, [{ ...upTo, seq: 4 }])
   })
 })
-
-/** Time that passes when a test says so. */
-class StepClock implements Clock {
-  #nowMs = 0
-  #sleepers: { readonly untilMs: number; readonly wake: () => void }[] = []
-
-  nowMs(): number {
-    return this.#nowMs
-  }
-
-  monotonicMs(): number {
-    return this.#nowMs
-  }
-
-  async sleep(durationMs: number, signal: AbortSignal): Promise<void> {
-    const untilMs = this.#nowMs + durationMs
-    await abortable<void>((resolve) => this.#sleepers.push({ untilMs, wake: () => resolve() }), signal)
-  }
-
-  async pass(durationMs: number): Promise<void> {
-    this.#nowMs += durationMs
-    const due = this.#sleepers.filter(({ untilMs }) => untilMs <= this.#nowMs)
-    this.#sleepers = this.#sleepers.filter(({ untilMs }) => untilMs > this.#nowMs)
-    for (const { wake } of due) wake()
-    for (let turns = 0; turns < 20; turns++) await Promise.resolve()
-  }
-}
 
 interface Booked extends Disposable {
   readonly book: ReceiptBook

@@ -24,7 +24,7 @@ it('counts an overdue member as a copy, and what only it and one other hold as b
     new CopyView(
       some,
       index.entries.authors(handle.row),
-      () => ({ zone: '', isVerified: true }),
+      () => ({ zone: '', audited: 'always' }),
       () => true,
     )
   for (const [isOverdue, single] of [

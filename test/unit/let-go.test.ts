@@ -8,7 +8,7 @@ import { EngineError } from '../../engine/base/errors.ts'
 import { silentLog } from '../../engine/base/log.ts'
 import { abortable } from '../../engine/base/queue.ts'
 import { createIdentity } from '../../engine/crypto/identity.ts'
-import { blake3Keyed } from '../../engine/crypto/hash.ts'
+import { blockProof } from '../../engine/crypto/block-proof.ts'
 import { blockIdOf } from '../../engine/crypto/seal.ts'
 import type { BlockId, PeerId } from '../../engine/model/ids.ts'
 import { LetGo } from '../../engine/replicas/let-go.ts'
@@ -67,7 +67,7 @@ class Node {
     )
     return ids.map((id) => {
       const bytes = this.blocks.get(bytesKey(id))
-      return bytes === undefined || !granted.some((kept) => equalBytes(kept, id)) ? undefined : blake3Keyed(nonce, bytes)
+      return bytes === undefined || !granted.some((kept) => equalBytes(kept, id)) ? undefined : blockProof(this.peer, nonce, bytes)
     })
   }
 

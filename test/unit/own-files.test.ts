@@ -39,9 +39,12 @@ function openStage(): Stage {
         return await Promise.resolve(stage.failure)
       },
     },
-    syncTree: async () => {
-      if (stage.hasTree) flushed.push('tree')
-      return await Promise.resolve(stage.hasTree)
+    treeFlush: {
+      filesMin: 256,
+      flush: async () => {
+        if (stage.hasTree) flushed.push('tree')
+        return await Promise.resolve(stage.hasTree)
+      },
     },
   })
   return Object.assign(stage, { own })

@@ -19,6 +19,7 @@ import {
   signReceipt,
   type Claim,
   type ClaimPart,
+  type Receipt,
   type ReceiptPart,
 } from '../../engine/replicas/receipt.ts'
 import { entriesOfNeeds } from '../../engine/compose/folder-receipts.ts'
@@ -174,7 +175,7 @@ describe('what a node claims', () => {
 describe('copies', () => {
   const facts =
     (zones: Readonly<Record<string, string>>) =>
-    (peer: string): MemberFacts => ({ zone: zones[peer] ?? '', isVerified: peer === ada.peerId })
+    (peer: string): MemberFacts => ({ zone: zones[peer] ?? '', audited: peer === ada.peerId ? 'always' : undefined })
   const all: IsHolder = () => true
 
   it('are the members whose receipts cover an entry, by distinct zones', () => {
@@ -230,5 +231,46 @@ describe('copies', () => {
     assert.equal(copies, 2)
     assert.deepEqual(new Set(holders), new Set([ada.peerId, ben.peerId, eve.peerId]))
     assert.equal(view.countOf(row), 2) // one block, of which eve has nothing
+  })
+
+  it('are verified where an audit drew from the entry as it is, and not where it came after that or was claimed later', () => {
+    using node = new IndexNode(1, folder)
+    for (const path of ['a', 'b', 'c']) node.write(path, `content of ${path}`)
+    const rows = node.index.entries.page(node.handle.row, 0, 10)
+    const [first, second, third] = rows
+    assert.ok(first !== undefined && second !== undefined && third !== undefined)
+    const author = node.handle.authorId
+    const read = (...heads: readonly number[]): Receipt =>
+      present(
+        parseReceipt(
+          signed(ada, claimWith({ heads: [{ author, seq: 3 }], lacking: heads.flatMap((at) => rows[at]?.entry.entryId ?? []) })),
+          folder,
+        ),
+        'a receipt',
+      )
+    const verified = (lastRow: number, audited: Receipt): readonly number[] => {
+      const factsOf = (): MemberFacts => ({ zone: '', audited: { lastRow, receipt: audited } })
+      const view = new CopyView([read()], node.index.entries.authors(node.handle.row), factsOf, all)
+      return rows.map((row) => view.of(row).verified)
+    }
+    assert.deepEqual(verified(third.rowSeq, read()), [1, 1, 1])
+    assert.deepEqual(verified(second.rowSeq, read()), [1, 1, 0], 'the last came after the look')
+    assert.deepEqual(verified(third.rowSeq, read(1)), [1, 0, 1], 'the second was not claimed then')
+  })
+
+  it('of a share are verified block by block, by the placement that was audited', () => {
+    using node = new IndexNode(1, folder)
+    node.write('a', 'content of a')
+    const [row] = node.index.entries.page(node.handle.row, 0, 10)
+    assert.ok(row !== undefined)
+    const heads = [{ author: node.handle.authorId, seq: 1 }]
+    const word = (layout: number): Receipt =>
+      present(parseReceipt(signed(ben, claimWith({ heads, keep: 'share', layout: Uint8Array.of(layout) })), folder), 'a receipt')
+    const verified = (audited: Receipt): number => {
+      const factsOf = (): MemberFacts => ({ zone: '', audited: { lastRow: row.rowSeq, receipt: audited } })
+      const isHolder: IsHolder = (layout) => layout[0] !== 9
+      return new CopyView([word(1)], node.index.entries.authors(node.handle.row), factsOf, isHolder).of(row).verified
+    }
+    assert.deepEqual([verified(word(1)), verified(word(2)), verified(word(9))], [1, 1, 0])
   })
 })

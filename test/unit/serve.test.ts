@@ -8,7 +8,7 @@ import { concatBytes, equalBytes } from '../../engine/base/bytes.ts'
 import type { Clock, Random } from '../../engine/base/clock.ts'
 import { EngineError } from '../../engine/base/errors.ts'
 import { abortable } from '../../engine/base/queue.ts'
-import { blake3Keyed } from '../../engine/crypto/hash.ts'
+import { blockProof } from '../../engine/crypto/block-proof.ts'
 import { blockIdOf } from '../../engine/crypto/seal.ts'
 import type { BlockRef } from '../../engine/model/entry.ts'
 import type { Channel } from '../../engine/net/network.ts'
@@ -173,7 +173,7 @@ describe('a keep lease', () => {
     const asked: unknown[] = []
     const leases: LeaseGranter = { grant: (to, ids) => (asked.push(to, ids), ids.filter((id) => equalBytes(id, one.id))) }
     const proofs = await leaseFrom({ ...server, parts: { ...server.parts, leases } }, [other.id, changed.id, one.id, gone])
-    assert.deepEqual(proofs, [undefined, undefined, blake3Keyed(nonce, stored), undefined])
+    assert.deepEqual(proofs, [undefined, undefined, blockProof(firstIdentity.peerId, nonce, stored), undefined])
     assert.deepEqual(asked, [secondIdentity.peerId, [other.id, one.id]], 'only what was read whole is asked about')
   })
 
@@ -188,7 +188,7 @@ describe('a keep lease', () => {
     const { left, right } = channelPair(secondIdentity.peerId, firstIdentity.peerId, blocksProtocol.name)
     await sendBlocksFrame(left, { case: 'keepWanted', value: { request: 1, ids: blockIdOf(new Uint8Array(1)) } }, never)
     await assert.rejects(
-      serveBlocks(right, server.parts, clock, never),
+      serveBlocks(right, server.parts, { self: firstIdentity.peerId, clock }, never),
       (error) => error instanceof EngineError && error.code === 'PEER_MISBEHAVED',
     )
   })
@@ -208,7 +208,7 @@ describe('a request for blocks', () => {
       const { left, right } = channelPair(secondIdentity.peerId, firstIdentity.peerId, blocksProtocol.name)
       await sendBlocksFrame(left, { case: 'getMany', value: { request: 1, ids } }, never)
       await assert.rejects(
-        serveBlocks(right, server.parts, clock, never),
+        serveBlocks(right, server.parts, { self: firstIdentity.peerId, clock }, never),
         (error) => error instanceof EngineError && error.code === 'PEER_MISBEHAVED',
       )
     })

@@ -205,7 +205,7 @@ class SpreadWorld implements AsyncDisposable {
       const held = { index, store: host?.store ?? this.#originStore, folder: handle.record, tree: undefined }
       const serving = async (): Promise<void> => {
         await welcome(shaped, peer)
-        await serveBlocks(shaped, held, this.clock, this.#ending.signal)
+        await serveBlocks(shaped, held, { self: peer, clock: this.clock }, this.#ending.signal)
       }
       serving().catch(() => right.abort())
       return await Promise.resolve(left)
