@@ -32,7 +32,8 @@ export interface HoldingCursor {
 export class BlockNeedTable {
   readonly #insert: StatementSync
   readonly #clear: StatementSync
-  readonly #clearAll: StatementSync
+  readonly #clearFirst: StatementSync
+  readonly #clearRest: StatementSync
   readonly #clearEntry: StatementSync
   readonly #after: StatementSync
   readonly #has: StatementSync
@@ -53,7 +54,12 @@ export class BlockNeedTable {
     this.#clearEntry = database.prepare(
       'delete from block_need indexed by block_need_id where folder = ? and block_id = ? and entry_row = ? returning stored_bytes',
     )
-    this.#clearAll = database.prepare('delete from block_need where folder = ?')
+    this.#clearFirst = database.prepare(
+      `delete from block_need where folder = ?1 and (rank, block_id, entry_row) <=
+         (select rank, block_id, entry_row from block_need where folder = ?1 order by rank, block_id, entry_row limit 1 offset ?2)
+       returning stored_bytes`,
+    )
+    this.#clearRest = database.prepare('delete from block_need where folder = ? returning stored_bytes')
     this.#after = database.prepare(
       `select rank, block_id, entry_row, stored_bytes from block_need
        where folder = ? and (rank, block_id, entry_row) > (?, ?, ?) order by rank, block_id, entry_row limit ?`,
@@ -83,16 +89,20 @@ export class BlockNeedTable {
     this.#uncount(folderRow, () => this.#clearEntry.all(folderRow, need.id, need.entryRow))
   }
 
-  clearAll(folderRow: number): void {
-    this.#clearAll.run(folderRow)
-    this.#counted.delete(folderRow)
+  /** Clears at most `limit`, in their order; gives how many. */
+  clearSome(folderRow: number, limit: number): number {
+    return this.#uncount(folderRow, () => {
+      const cleared = this.#clearFirst.all(folderRow, limit - 1)
+      return cleared.length > 0 ? cleared : this.#clearRest.all(folderRow) // fewer than that are there
+    })
   }
 
-  #uncount(folderRow: number, clear: () => readonly Row[]): void {
+  #uncount(folderRow: number, clear: () => readonly Row[]): number {
     const totals = this.totals(folderRow)
     const cleared = clear()
     const bytes = cleared.reduce((total, row) => total + numberOf(row, 'stored_bytes'), 0)
     this.#counted.set(folderRow, { blocks: totals.blocks - cleared.length, bytes: totals.bytes - bytes })
+    return cleared.length
   }
 
   /** At most `limit` in their order, behind `last`. */

@@ -70,6 +70,8 @@ export class EntryTable {
   #rowSeq: number
   #rowSeqReserved: number
   #flushedRowSeq = 0
+  /** By folder: asked for all the time, and other folders' rows lie between. */
+  readonly #newest = new Map<number, number>()
   #authorsByFolder: Map<number, Map<string, AuthorRow>> = new Map()
   readonly #times = new ChangeSetTimes()
 
@@ -143,6 +145,7 @@ export class EntryTable {
       this.#database.makeLast()
     }
     this.#insert.run(++this.#rowSeq, folderRow, shortKeyOf(entry.entryId), author, seq, bytes)
+    this.#newest.set(folderRow, this.#rowSeq)
   }
 
   /** True when few reserved row numbers are left: `reserveRows` before an insert has to, which would wait for the device. */
@@ -162,6 +165,7 @@ export class EntryTable {
 
   remove(rowSeq: number): void {
     this.#remove.run(rowSeq)
+    for (const [folderRow, newest] of this.#newest) if (newest === rowSeq) this.#newest.delete(folderRow)
   }
 
   /**
@@ -194,8 +198,12 @@ export class EntryTable {
 
   /** The newest row of one folder; 0 when it has none. */
   lastRowOf(folderRow: number): number {
+    const known = this.#newest.get(folderRow)
+    if (known !== undefined) return known
     const row = this.#lastOf.get(folderRow)?.['row_seq']
-    return typeof row === 'number' ? row : 0
+    const newest = typeof row === 'number' ? row : 0
+    this.#newest.set(folderRow, newest)
+    return newest
   }
 
   /** Whether the entry with this row number is current still. */
@@ -257,6 +265,7 @@ export class EntryTable {
   /** Forgets what is cached: after a rollback, and when a folder goes. */
   forgetCaches(): void {
     this.#authorsByFolder = new Map()
+    this.#newest.clear()
     this.#times.clear()
     // Never back: numbers of a transaction that is gone are skipped. What it reserved is reserved again.
     this.#rowSeqReserved = this.#readReserved()

@@ -3,6 +3,7 @@
 import { assert } from '../base/assert.ts'
 import { bytesKey } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
+import { errorCodeOf } from '../base/errors.ts'
 import { waitAtMost, Wakeup } from '../base/queue.ts'
 import type { Signer } from '../crypto/sign.ts'
 import type { ReceiptRow } from '../index/receipt-table.ts'
@@ -101,9 +102,18 @@ export class ReceiptBook {
     this.#wakeup.wake()
   }
 
-  /** What is here is not looked at any more: nothing of it is vouched for, until it is. */
+  /** What is here is not looked at any more: nothing of it is vouched for, until it is. Holds also where the index cannot be written. */
   withdraw(): void {
-    if (this.own !== undefined && this.own.parts.length > 0) this.#issue({ keep: this.own.keep, parts: [] })
+    const { own } = this
+    if (own === undefined || own.parts.length === 0) return
+    const { receipt, bytes } = this.#sign({ keep: own.keep, parts: [] })
+    this.#lastClaim = ''
+    try {
+      this.#keep(receipt, bytes)
+    } catch (error) {
+      if (errorCodeOf(error) === undefined) throw error
+      this.#show(receipt, bytes)
+    }
   }
 
   /** Writes this node's receipts until `signal` aborts. */
@@ -121,26 +131,33 @@ export class ReceiptBook {
 
   /** Unless the last receipt says the same. */
   #issue(claim: Claim): void {
-    const { signer, folder, log, clock } = this.#parts
-    const absent = this.#parts.absent()
-    const text = `${textOf(claim)}/${JSON.stringify(absent)}`
+    const text = `${textOf(claim)}/${JSON.stringify(this.#parts.absent())}`
     if (text === this.#lastClaim) return
+    const { receipt, bytes } = this.#sign(claim)
+    this.#keep(receipt, bytes)
+    this.#lastClaim = text
+  }
+
+  #sign(claim: Claim): { readonly receipt: Receipt; readonly bytes: Uint8Array } {
+    const { signer, folder, log, clock, absent } = this.#parts
     const nowMs = clock.nowMs()
     const edition = Math.max(nowMs, (this.own?.edition ?? 0) + 1)
-    const bytes = signFittingReceipt(signer, folder.id, claim, { edition, logLength: log.length, timeMs: nowMs, absent })
+    const bytes = signFittingReceipt(signer, folder.id, claim, { edition, logLength: log.length, timeMs: nowMs, absent: absent() })
     const receipt = parseReceipt(bytes, folder.id)
     assert(receipt !== undefined, 'what was signed here can be read here')
-    this.#lastClaim = text
-    this.#keep(receipt, bytes)
+    return { receipt, bytes }
   }
 
   #keep(receipt: Receipt, bytes: Uint8Array): void {
-    const { index, folder, changed } = this.#parts
-    const row = { peer: receipt.peer, edition: receipt.edition, bytes }
-    index.transact(() => index.receipts.put(folder.row, row))
-    this.#receipts.set(receipt.peer, { receipt, row })
+    const { index, folder } = this.#parts
+    index.transact(() => index.receipts.put(folder.row, { peer: receipt.peer, edition: receipt.edition, bytes }))
+    this.#show(receipt, bytes)
+  }
+
+  #show(receipt: Receipt, bytes: Uint8Array): void {
+    this.#receipts.set(receipt.peer, { receipt, row: { peer: receipt.peer, edition: receipt.edition, bytes } })
     this.#edition++
-    changed()
+    this.#parts.changed()
   }
 
   #ofMembers(): readonly { readonly receipt: Receipt; readonly row: ReceiptRow }[] {

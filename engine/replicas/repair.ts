@@ -55,6 +55,7 @@ interface Looker {
 /** A page of entries is looked at in one go, some milliseconds. */
 const lookEntries = 100
 const lookBlocksMax = 5000
+const clearedAtOnce = 5000
 /** Everything is looked through again so long after the last time at the earliest: when others ask for what is not here, anybody may do that … */
 const askedLookMs = 60_000
 /** … and when this node found a loss itself. */
@@ -205,11 +206,14 @@ export class Repair {
       const looker = { isMine, rankOf: ranks(), claimedOf: claims() }
       const cursor = index.blockNeeds.cursor(folder.row)
       const isSame = equalBytes(cursor.layout, layout)
+      if (!isSame && this.#clearSome()) {
+        await clock.sleep(0, signal)
+        continue
+      }
       const from = isSame ? cursor.row : 0
       const rows = index.entries.after(folder.row, from, lookEntries)
       if (rows.length === 0 && isSame) return
       index.transact(() => {
-        if (!isSame) index.blockNeeds.clearAll(folder.row)
         let row = from
         let blocks = 0
         for (const next of rows) {
@@ -221,6 +225,15 @@ export class Repair {
       })
       await clock.sleep(0, signal)
     }
+  }
+
+  /** Lets go of needs of an earlier layout, a bounded piece at a time; false when there were none. Nothing is looked through by then. */
+  #clearSome(): boolean {
+    const { index, folder } = this.#parts
+    return index.transact(() => {
+      index.blockNeeds.setCursor(folder.row, { row: 0, layout: new Uint8Array(0) })
+      return index.blockNeeds.clearSome(folder.row, clearedAtOnce) > 0
+    })
   }
 
   /** Gives how many blocks the entry names. */

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { present } from '../../engine/base/assert.ts'
 import { bytesKey } from '../../engine/base/bytes.ts'
+import { EngineError } from '../../engine/base/errors.ts'
 import { entriesOfTree } from '../../engine/compose/folder-receipts.ts'
 import { itemOf } from '../../engine/sync/ingest-commit.ts'
 import { claimOf } from '../../engine/replicas/claim.ts'
@@ -82,6 +83,7 @@ interface Booked extends Disposable {
   readonly clock: StepClock
   /** Sequence numbers as the receipts said them, `none` where they said nothing. */
   readonly said: (number | 'none')[]
+  isDiskFull: boolean
   /** Of the next claim; undefined: it cannot say. */
   next: Claim | undefined
 }
@@ -91,9 +93,13 @@ function openBooked(): Booked {
   const clock = new StepClock()
   const said: (number | 'none')[] = []
   const { handle, index } = node
-  const stage = { clock, said, next: undefined as Claim | undefined, [Symbol.dispose]: () => node[Symbol.dispose]() }
+  const stage = { clock, said, next: undefined as Claim | undefined, isDiskFull: false, [Symbol.dispose]: () => node[Symbol.dispose]() }
+  const transact = <T>(work: () => T): T => {
+    if (stage.isDiskFull) throw new EngineError('NO_SPACE', 'full')
+    return index.transact(work)
+  }
   const book: ReceiptBook = new ReceiptBook({
-    index,
+    index: { ...index, transact, indexId: index.indexId, [Symbol.dispose]: () => undefined },
     folder: { row: handle.row, id: folder },
     signer: handle.identity,
     self: handle.identity.peerId,
@@ -158,6 +164,19 @@ describe('the receipts that a node writes', () => {
     await stage.clock.pass(0)
     assert.deepEqual(stage.said, [1, 'none', 1])
     again.catch(() => undefined) // it waits for ever
+  })
+
+  it('are withdrawn on a full disk too, which is mostly why a folder stops', async () => {
+    using stage = openBooked()
+    const ending = new AbortController()
+    stage.next = claimUpTo(1)
+    const running = stage.book.run(ending.signal)
+    await stage.clock.pass(0)
+    ending.abort()
+    await assert.rejects(running, { code: 'ABORTED' })
+    stage.isDiskFull = true
+    stage.book.withdraw()
+    assert.deepEqual(stage.said, [1, 'none'])
   })
 
   it('come after one of this node that it has forgotten', async () => {
