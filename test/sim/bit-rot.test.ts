@@ -87,3 +87,25 @@ describe('scenario 102: bytes that changed by themselves, the times unchanged,',
     assert.equal(stage.person('A').node.user.lstat('/folder/f')?.mode, 0o600)
   })
 })
+
+test('scenario T22: all three copies of a file are lost: it is listed by name, nothing else waits for it, and an old device that returns heals it', async () => {
+  using stage = await Stage.open({ nodes: ['A', 'B', 'C', 'D'], before: { f: text, other: 'sound' } })
+  await stage.do('D', { do: 'kill' })
+  for (const on of ['A', 'B', 'C']) await stage.do(on, { do: 'rot', path: 'f', offset: 0 })
+  for (const on of ['A', 'B', 'C']) assert.deepEqual(await verify(stage, on), ['f'])
+  await stage.pass(60_000)
+  for (const on of ['A', 'B', 'C']) {
+    const { problems: all, folders } = stage.controls(on).status()
+    assert.deepEqual(
+      all.filter(({ code }) => code === 'BIT_ROT').map(({ path }) => path),
+      ['f'],
+    )
+    assert.equal(folders[0]?.copies.single, 1, 'only the old device has said that it holds it')
+  }
+  await stage.write('A', 'new', 'goes on')
+  await stage.pass(30_000)
+  for (const on of ['B', 'C']) assert.equal(stage.tree(on)['new'], 'goes on')
+  await stage.do('D', { do: 'start' })
+  await stage.rest()
+  for (const on of ['A', 'B', 'C', 'D']) assert.deepEqual(stage.tree(on), { f: text, other: 'sound', new: 'goes on' })
+})
