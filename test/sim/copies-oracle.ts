@@ -31,7 +31,7 @@ export class CopiesOracle {
   readonly #before = new Map<SimNode, ReadonlySet<string>>()
   /** When each audit was first seen: `AUDITOR PEER`. */
   readonly #audits = new Map<string, { readonly atMs: number; readonly seenUs: number }>()
-  #looks = 0
+  #isScrubbed = false
 
   constructor(scheduler: Scheduler, fleet: Fleet, all: readonly SimNode[], readers: () => readonly SimNode[]) {
     this.#scheduler = scheduler
@@ -43,8 +43,9 @@ export class CopiesOracle {
     )
   }
 
-  get looks(): number {
-    return this.#looks
+  /** All hosts have read all that they have: what changed by itself is known. */
+  noteScrubbed(): void {
+    this.#isScrubbed = true
   }
 
   /** An accident in the store of a node: what it takes is nobody's lie. */
@@ -59,7 +60,6 @@ export class CopiesOracle {
 
   /** Throws OracleViolation for what is shown and is not so, and for what was let go of by the last who had it. */
   async look(settle: <T>(work: Promise<T>) => Promise<T>): Promise<void> {
-    this.#looks++
     const known = new Map<SimNode, Knowledge>()
     const knows = (node: SimNode): Knowledge | undefined => {
       const knowledge = known.get(node) ?? knowledgeOf(node)
@@ -141,7 +141,9 @@ export class CopiesOracle {
       this.#before.set(node, stored)
       for (const block of gone) {
         if (this.#holdings.lossOf(node, block) !== undefined) continue
-        const referring = all.find((one) => knows(one)?.currentBlocks.has(block) === true || knows(one)?.pastBlocks.has(block) === true)
+        // Of the history of others nobody knows: who replaced a file has its old content no more, and hosts keep that for a grace alone.
+        const isKept = placesOf(knows(node), block).length > 0
+        const referring = isKept ? node : all.find((one) => knows(one)?.currentBlocks.has(block) === true)
         if (referring === undefined || this.#isAnywhere(block, all, knows)) continue
         throw new OracleViolation(`${node.name} let go of block ${shortly(block)}, which ${referring.name} refers to and nobody else has`)
       }
@@ -151,9 +153,8 @@ export class CopiesOracle {
   #isAnywhere(block: string, all: readonly SimNode[], knows: (node: SimNode) => Knowledge | undefined): boolean {
     if (all.some((node) => this.#holdings.stored(node).has(block))) return true
     return this.#readers().some((reader) => {
-      const file = knows(reader)?.files.find(({ blocks }) => blocks.some((one) => one.block === block))
-      const part = file?.blocks.find((one) => one.block === block)
-      return file !== undefined && part !== undefined && all.some((node) => this.#holdings.has(node, file, part))
+      const places = placesOf(knows(reader), block)
+      return places.some(({ file, part }) => all.some((node) => this.#holdings.has(node, file, part)))
     })
   }
 
@@ -180,7 +181,7 @@ export class CopiesOracle {
 
   /** Bits that changed in a store are found by whoever reads them: until then the block counts as there. */
   #isThere(node: SimNode, file: KnownFile, block: KnownBlock): boolean {
-    return this.#holdings.has(node, file, block) || this.#holdings.lossOf(node, block.block)?.kind === 'bits'
+    return this.#holdings.has(node, file, block) || (!this.#isScrubbed && this.#holdings.lossOf(node, block.block)?.kind === 'bits')
   }
 
   #unshown(needed: number): readonly string[] {
@@ -225,6 +226,15 @@ export class CopiesOracle {
   #nodeOf(peer: string): SimNode | undefined {
     return this.#fleet.byPeer(peer)?.node ?? this.#readers().find((node) => node.peer === peer)
   }
+}
+
+/** Where current entries and history have the block. */
+function placesOf(
+  knowledge: Knowledge | undefined,
+  block: string,
+): readonly { readonly file: Pick<KnownFile, 'path'>; readonly part: KnownBlock }[] {
+  const files = [...(knowledge?.files ?? []), ...(knowledge?.past ?? [])]
+  return files.flatMap((file) => file.blocks.filter((part) => part.block === block).map((part) => ({ file, part })))
 }
 
 function databaseFiles(path: string): readonly { readonly path: string; readonly bytes: Uint8Array }[] {

@@ -5,6 +5,7 @@ import { bytesKey } from '../../engine/base/bytes.ts'
 import { deriveEpochKeys } from '../../engine/crypto/keys.ts'
 import type { AuditRow } from '../../engine/index/audit-table.ts'
 import { openIndex } from '../../engine/index/index-store.ts'
+import type { BlockList } from '../../engine/model/block-list.ts'
 import type { FolderRecord, HostedRecord } from '../../engine/model/folder.ts'
 import type { PeerId } from '../../engine/model/ids.ts'
 import { blockListOf } from '../../engine/model/meta.ts'
@@ -39,8 +40,8 @@ export interface Knowledge {
   readonly versions: ReadonlyMap<string, ReadonlySet<string>>
   /** That current entries refer to. */
   readonly currentBlocks: ReadonlySet<string>
-  /** That versions kept in the history refer to. */
-  readonly pastBlocks: ReadonlySet<string>
+  /** Versions kept in the history. */
+  readonly past: readonly Pick<KnownFile, 'path' | 'blocks'>[]
   /** Editions of receipts, by whose they are. */
   readonly editions: ReadonlyMap<PeerId, number>
   readonly auditOf: (peer: PeerId) => AuditRow | undefined
@@ -85,10 +86,20 @@ function read(index: ReturnType<typeof openIndex>, folder: FolderRecord | Hosted
     files,
     versions,
     currentBlocks: new Set(files.flatMap(({ blocks }) => blocks.map(({ block }) => block))),
-    pastBlocks: new Set(past.flatMap(({ blocks }) => Array.from({ length: blocks.count }, (_, at) => bytesKey(blocks.id(at))))),
+    past: past.map(({ path, blocks }) => ({ path, blocks: blocksIn(blocks) })),
     editions: new Map(index.receipts.all(folder.row).map(({ peer, edition }) => [peer, edition])),
     ...auditsOf(index, folder.row),
   }
+}
+
+function blocksIn(list: BlockList): readonly KnownBlock[] {
+  let offset = 0
+  return Array.from({ length: list.count }, (_, at) => {
+    const lengthBytes = list.lengthBytes(at)
+    const block = { block: bytesKey(list.id(at)), key: list.key(at), offset, lengthBytes }
+    offset += lengthBytes
+    return block
+  })
 }
 
 /** Read at once: the copy is gone when it is asked for. */

@@ -10,6 +10,7 @@ import type { OpenWatcher } from '../../engine/disk/watch.ts'
 import type { NodeClass } from '../../engine/model/folder.ts'
 import type { PeerId } from '../../engine/model/ids.ts'
 import type { Network } from '../../engine/net/network.ts'
+import type { RetirePace } from '../../engine/replicas/retire.ts'
 import type { SeededRandom } from '../support/seeded-random.ts'
 import { guardCommits } from './database-gate.ts'
 import { DatabaseHome, type CommitDurability } from './database-home.ts'
@@ -43,6 +44,8 @@ export interface NodeWorld {
   readonly log: Log
   /** What the node says of itself. */
   readonly card: CardFacts
+  /** How soon it lets go of what is not its own to hold; as in production when absent. */
+  readonly retirePace: RetirePace | undefined
   readonly openWatcher: OpenWatcher
   openNetwork(self: PeerId): Network
   makeJobs<Table extends JobTable>(table: Table): Jobs<Table>
@@ -66,6 +69,7 @@ const homeCard: CardFacts = { zone: 'home', class: 'daily', capacityBytes: 0 }
 export interface MachineOptions {
   readonly name: string
   readonly card?: CardFacts | undefined
+  readonly retirePace?: RetirePace | undefined
   readonly rules?: NameRules
   readonly capacityBytes?: number
   readonly granularityUs?: number
@@ -287,6 +291,7 @@ export class SimMachine implements SimNode {
     return {
       name: this.name,
       card: this.#options.card ?? homeCard,
+      retirePace: this.#options.retirePace,
       clock: new SimClock(scheduler, this.wall, this.name, life),
       random: random.fork('engine'),
       files,

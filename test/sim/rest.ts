@@ -1,6 +1,8 @@
 // How a simulated world comes to rest: in bounded time all members show the same, and stay so.
 
 import type { CopiesOracle } from './copies-oracle.ts'
+import type { Fleet } from './fleet.ts'
+import type { SimNode } from './node.ts'
 import { OracleViolation, type Oracle } from './oracle.ts'
 import type { Scheduler } from './scheduler.ts'
 import { faithfulWatching } from './watcher.ts'
@@ -12,6 +14,7 @@ const lookEveryMs = 500
 /** Nothing may move any more for this long once nodes agree. */
 const quietMs = 120_000
 const copiesWithinMs = 1_800_000
+const scrubWithinMs = 3_600_000
 const linesMax = 10
 /** The same in the middle of a script. */
 const pauseMs = 3000
@@ -29,8 +32,25 @@ export async function comeToRest(world: World, oracle: Oracle): Promise<void> {
   await awaitAgreement(world, oracle, quietMs)
 }
 
+/** The node reads all that it stores. */
+async function scrub(scheduler: Scheduler, node: SimNode): Promise<void> {
+  const { controls } = node
+  if (controls === undefined) return
+  const before = controls.scrubStatus().last?.endedMs
+  await scheduler.settle(controls.startScrub(), limits, `start of a scrub on ${node.name}`)
+  const isOver = (): boolean => controls.scrubStatus().last?.endedMs !== before
+  const end = await scheduler.runUntil(isOver, { ...limits, durationMs: scrubWithinMs })
+  if (end !== 'reached')
+    throw new OracleViolation(`${node.name} does not come to the end of a scrub: ${JSON.stringify(controls.scrubStatus())}`)
+}
+
 /** Throws OracleViolation when the copies do not come to be as they are to be, or go on moving. */
-export async function restCopies(scheduler: Scheduler, copies: CopiesOracle): Promise<void> {
+export async function restCopies(
+  scheduler: Scheduler,
+  { copies, fleet }: { readonly copies: CopiesOracle; readonly fleet: Fleet },
+): Promise<void> {
+  for (const { node } of fleet.active) await scrub(scheduler, node)
+  copies.noteScrubbed()
   const endUs = scheduler.nowUs + copiesWithinMs * 1000
   const look = (): Promise<void> => copies.look((work) => scheduler.settle(work, limits, 'listing copies'))
   for (let lacking = copies.shortfalls(); lacking.length > 0; lacking = copies.shortfalls()) {

@@ -3,6 +3,7 @@
 
 import { inspect } from 'node:util'
 
+import type { RetirePace } from '../../engine/replicas/retire.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import { CopiesOracle } from './copies-oracle.ts'
 import { StepSource } from './draw-steps.ts'
@@ -54,6 +55,8 @@ export interface SimulationResult {
 const defaultOperations = 60
 const hostedOperations = 45
 const filesPerNode = 4
+/** What is let go of after days goes after seconds. */
+const hastyPace: RetirePace = { surplusMs: 20_000, garbageMs: 20_000, firstMs: 4000, lookMs: 4000, settleMs: 500 }
 /** For what the script set going and nobody waited for. */
 const afterworkMs = 1000
 
@@ -114,10 +117,11 @@ export async function replay({ script, open, onTraceLine }: Replay): Promise<Sim
 
 async function run(parts: Parts): Promise<SimulationResult> {
   const { seed, nodes, network, copies, source, open, onTraceLine } = parts
+  const hasHosts = nodes.some(({ host }) => host !== undefined)
   using world = new World({
     seed,
     open,
-    machines: nodes.map(machineOf),
+    machines: nodes.map((node) => ({ ...machineOf(node), retirePace: hasHosts ? hastyPace : undefined })),
     conditions: conditionsOf('calm'),
     ...(onTraceLine === undefined ? {} : { onTraceLine }),
   })
@@ -144,7 +148,7 @@ async function run(parts: Parts): Promise<SimulationResult> {
     await performer.calm()
     await world.scheduler.runFor(afterworkMs)
     await comeToRest(world, oracle)
-    if (hosting !== undefined) await restCopies(world.scheduler, hosting.copies)
+    if (hosting !== undefined) await restCopies(world.scheduler, hosting)
     const places = oracle.checkRest()
     rest = { ...places, inHistory: parts.isHistoryChecked === false ? 0 : await oracle.checkHistory() }
   } catch (error) {
