@@ -139,7 +139,7 @@ export class ScrubDesk {
       next: isMuch
         ? 'A disk that changes so much is going: copy what is on it, and replace it. "holdfast scrub status" counts on.'
         : open > 0
-          ? 'It heals by itself as soon as a member that has the content is reachable. When more is found, check the disk; "holdfast scrub status" counts.'
+          ? 'What other members have heals by itself as soon as one of them is reachable; an earlier version of a file may stay lost. When more is found, check the disk; "holdfast scrub status" counts.'
           : 'Nothing to do. When it happens again, check the disk, its cable and the memory; "holdfast scrub status" counts.',
     })
     return problems

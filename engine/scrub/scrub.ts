@@ -188,7 +188,7 @@ export class Scrub {
     this.#book.advance(unit, step, this.#nowMs)
     if (step.next === undefined) this.#ordered = undefined
     if (this.#book.endRunIfDone(this.#nowMs)) changed()
-    const rest = (): number => restMs(step.bytes, tookMs, this.#pace(), isHurried)
+    const rest = (): number => restMs(step.bytes, tookMs, this.#pace(), this.#book.isHurried)
     if (step.next === undefined || rest() > saveMs || clock.monotonicMs() - this.#savedMs > saveMs) this.#save()
     return rest
   }

@@ -229,13 +229,6 @@ export const mutants: readonly Mutant[] = [
     tests: ['unit/scrub'],
   },
   {
-    what: 'what was found damaged is healed without being read again',
-    file: 'engine/scrub/scrub.ts',
-    find: "      if (outcome === 'open') continue\n",
-    put: '',
-    tests: ['unit/scrub'],
-  },
-  {
     what: 'repair forgets what it is asked for soon after a look',
     file: 'engine/replicas/repair.ts',
     find: '    this.#lookAgainFrom(this.#lookedAgainMs + askedLookMs)\n',

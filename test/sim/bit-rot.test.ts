@@ -48,6 +48,20 @@ describe('scenario 102: bytes that changed by themselves, the times unchanged,',
     assert.equal(stage.controls('B').history(stage.folder('B').id, 'f').versions.length, 0, 'what nobody wrote is no version')
   })
 
+  test('are found by scrub, replaced from a member, and counted', async () => {
+    using stage = await Stage.open({ before: { f: text, other: 'sound' } })
+    await stage.do('B', { do: 'rot', path: 'f', offset: 0 })
+    await stage.settle(stage.controls('B').startScrub())
+    await stage.pass(120_000)
+    await stage.rest()
+    assert.deepEqual(stage.tree('B'), { f: text, other: 'sound' })
+    const { found, healed, open, last } = stage.controls('B').scrubStatus()
+    assert.deepEqual({ found, healed, open }, { found: 1, healed: 1, open: 0 })
+    assert.equal(last?.found, 1)
+    assert.equal(setAside(stage, 'B').length, 1)
+    assert.deepEqual(stage.controls('A').scrubStatus().found, 0)
+  })
+
   test('are not found by a walk, which reads no content, and not served either: whoever asks finds them', async () => {
     using stage = await Stage.open({ nodes: ['A', 'B', 'C'], before: { g: 'x' } })
     await stage.do('C', { do: 'pause' })

@@ -54,6 +54,7 @@ export class ScrubWorld implements AsyncDisposable {
   brokenSegment: number | undefined
   /** Blocks that the disk does not give to anybody, by `bytesKey`. */
   readonly unreadable: Set<string> = new Set()
+  place: ScrubStore
   scrub: Scrub
   #ending = new AbortController()
   #running: Promise<void> = Promise.resolve()
@@ -61,6 +62,7 @@ export class ScrubWorld implements AsyncDisposable {
   private constructor(files: CrashFiles, store: SegmentStore) {
     this.files = files
     this.store = store
+    this.place = this.#makePlace()
     this.scrub = this.#make()
     store.onDamaged = (record) => {
       if (record === undefined) return
@@ -133,18 +135,13 @@ export class ScrubWorld implements AsyncDisposable {
 
   #make(): Scrub {
     const { index, clock, store } = this
-    const inspection = present(store.inspection, 'segments can be inspected')
-    const get: SegmentStore['get'] = async (folder, id) => {
-      if (this.unreadable.has(bytesKey(id))) throw new EngineError('DISK_FAILED', 'reading a block: EIO')
-      return await store.get(folder, id)
-    }
-    const place = new ScrubStore({ store: { get }, inspection, jobs: this.#jobs(), clock })
+    this.place = this.#makePlace()
     return new Scrub({
       index,
       clock,
       log: silentLog,
       cycleMs,
-      places: () => [place],
+      places: () => [this.place],
       isBusy: () => this.isBusy,
       isPowered: () => this.isPowered,
       judge: async ({ folder, id }) => {
@@ -153,6 +150,16 @@ export class ScrubWorld implements AsyncDisposable {
       },
       changed: () => undefined,
     })
+  }
+
+  #makePlace(): ScrubStore {
+    const { clock, store } = this
+    const inspection = present(store.inspection, 'segments can be inspected')
+    const get: SegmentStore['get'] = async (folder, id) => {
+      if (this.unreadable.has(bytesKey(id))) throw new EngineError('DISK_FAILED', 'reading a block: EIO')
+      return await store.get(folder, id)
+    }
+    return new ScrubStore({ store: { get }, inspection, jobs: this.#jobs(), clock })
   }
 
   /** One at a time, on files that may break. */

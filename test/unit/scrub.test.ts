@@ -5,10 +5,10 @@ import { describe, it } from 'node:test'
 
 import { present } from '../../engine/base/assert.ts'
 import { bytesKey } from '../../engine/base/bytes.ts'
-import { recordHeaderBytes } from '../../engine/blocks/record.ts'
+import { encodeRecord, recordHeaderBytes, recordTypes, segmentHeaderBytes } from '../../engine/blocks/record.ts'
 import { storePlace } from '../../engine/index/scrub-table.ts'
-import { never, seededChance } from '../support/blocks.ts'
-import { cycleMs, msPerDay, numberedBlocks, ScrubWorld, scrubFolder, segmentFile } from '../support/scrub-world.ts'
+import { never, seededChance, testBlock } from '../support/blocks.ts'
+import { cycleMs, msPerDay, numberedBlocks, recordBytes, ScrubWorld, scrubFolder, segmentFile } from '../support/scrub-world.ts'
 
 const regions: readonly (readonly [string, number])[] = [
   ['magic', 1],
@@ -66,6 +66,41 @@ describe('scrub', () => {
       numberedBlocks(0, 12).map((_, at) => at >= 5),
     )
     await world.end()
+  })
+
+  it('scenario T2: finds a record without a readable header also in a segment of which it read the rest before a restart', async () => {
+    await using world = await ScrubWorld.open(12)
+    world.flip(1, 2, 1)
+    const step = await world.place.step(1, segmentHeaderBytes + recordBytes, 1_000_000, never)
+    assert.equal(step.next, undefined)
+    assert.equal(world.store.quarantine().count, 1)
+    assert.equal(world.scrub.progress.found, 1)
+  })
+
+  it('scenario T9: finds blocks that the index looks for at a wrong place', async () => {
+    await using world = await ScrubWorld.open(12)
+    // What stands there is another record, whole and in its place: only the count of what was met tells.
+    const [first, second] = numberedBlocks(0, 2)
+    const bytes = world.files.bytesOf(segmentFile(1))
+    const record = bytes.slice(segmentHeaderBytes, segmentHeaderBytes + 2 * recordBytes)
+    const other = testBlock(99, 200)
+    encodeRecord(
+      record,
+      recordBytes,
+      bytes.slice(16, 32),
+      { segment: 1, offset: segmentHeaderBytes + recordBytes },
+      {
+        type: recordTypes.put,
+        flags: 0,
+        folder: other.folder,
+        id: other.id,
+        payload: other.bytes,
+      },
+    )
+    bytes.set(record, segmentHeaderBytes)
+    await world.place.step(1, 0, 1_000_000, never)
+    assert.equal(world.store.has(scrubFolder, present(first, 'a block').id), true)
+    assert.equal(world.store.has(scrubFolder, present(second, 'a block').id), false)
   })
 
   it('reads what is suspected before all others, and at once', async () => {
