@@ -114,6 +114,7 @@ describe('scrub', () => {
     assert.equal(await world.store.get(scrubFolder, present(met, 'a block').id), undefined)
     await world.clock.advance(60_000)
     assert.equal(world.scrub.progress.found, 2, 'the one that a read met, and the other one of its segment')
+    assert.ok(world.readBytes <= 5 * recordBytes, 'and nothing else was read for it')
     await world.end()
   })
 
