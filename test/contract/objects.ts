@@ -107,11 +107,11 @@ export function objectsSuite(name: string, open: () => Objects, pageItems: numbe
       const objects = open()
       const stopped = AbortSignal.abort()
       for (const call of [
-        objects.get('a', undefined, 10, stopped),
-        objects.put('a', testBytes(1, 1), false, stopped),
-        objects.delete('a', stopped),
+        () => objects.get('a', undefined, 10, stopped),
+        () => objects.put('a', testBytes(1, 1), false, stopped),
+        () => objects.delete('a', stopped),
       ])
-        await assert.rejects(call, (error) => errorCodeOf(error) === 'ABORTED')
+        await assert.rejects(call(), (error) => errorCodeOf(error) === 'ABORTED')
     })
   })
 }
