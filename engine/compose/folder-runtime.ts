@@ -323,6 +323,11 @@ export class FolderRuntime implements MemberRuntime {
   #elsewhereEvents(): Pick<ConstructorParameters<typeof FolderElsewhere>[0]['events'], 'free' | 'wanted'> {
     return {
       free: {
+        beginSession: async (signal) => {
+          const isSame = await this.#self.renew(signal)
+          if (!isSame) this.#parts.events.renewed(this)
+          return isSame
+        },
         isBeingApplied: (path) => this.pull.isBeingApplied(path),
         changed: () => {
           this.pull.wake()

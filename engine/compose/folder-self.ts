@@ -53,6 +53,15 @@ export class FolderSelf {
     return this.#hasSession
   }
 
+  /**
+   * A new session while the folder is at work: an index that was saved before this moment is then known as an old one. False when index and
+   * folder turn out to be of different times. Where the disk is full the session before may go on.
+   */
+  async renew(signal: AbortSignal): Promise<boolean> {
+    this.forget() // whoever compares meanwhile compares anew
+    return await this.begin(signal)
+  }
+
   /** A member has heard from another self of this node: what that one wrote comes from the members, what nobody was told is written again. */
   meetOwnPast(seq: number): void {
     if (this.#hasMetOwnPast || !this.#hasSession) return // the session, once it begins, shows it as well, and more

@@ -40,8 +40,10 @@ export class FolderRoot {
   /** Throws `FOLDER_STOPPED` unless the root is there and is this folder: nothing is believed about any other directory. */
   async check(signal: AbortSignal): Promise<void> {
     const { jobs, handle, session } = this.#parts
-    const input = { root: handle.root, folder: folderIdText(handle.record.id), session: session() }
+    const known = session()
+    const input = { root: handle.root, folder: folderIdText(handle.record.id), session: known }
     const state = await jobs.run('inspectRoot', input, { signal })
+    if (state === 'replaced' && session() !== known) return this.check(signal) // by this node: a new session began
     if (state !== 'ok') throw new EngineError('FOLDER_STOPPED', rootTexts[state](handle.root, handle.record.name))
   }
 

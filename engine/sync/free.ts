@@ -3,11 +3,11 @@
 
 import { bytesKey, equalBytes, toHex } from '../base/bytes.ts'
 import type { Clock, Random } from '../base/clock.ts'
-import { errorCodeOf, messageOf } from '../base/errors.ts'
+import { messageOf } from '../base/errors.ts'
 import type { Jobs } from '../base/jobs.ts'
 import type { Log } from '../base/log.ts'
 import { Semaphore } from '../base/queue.ts'
-import { blake3Keyed } from '../crypto/hash.ts'
+import { blockProof } from '../crypto/block-proof.ts'
 import type { dropParked } from '../disk/parked-jobs.ts'
 import { shortKeyOf } from '../index/columns.ts'
 import type { EntryRow } from '../index/entry-table.ts'
@@ -51,6 +51,8 @@ export interface OtherHolders {
 }
 
 export interface FreeListener {
+  /** From here on an index that was saved before is known as an old one. False: index and folder are of different times, and nothing may go. */
+  beginSession(signal: AbortSignal): Promise<boolean>
   /** Paths that pull is working on right now. */
   isBeingApplied(path: string): boolean
   /** What is held here changed, and paths may be needed again. */
@@ -176,11 +178,12 @@ export class Free {
         if (!withdrawn.includes(candidate)) refused.push({ path: candidate.item.path, reason: 'CHANGED_HERE', copies: 0 })
       }
       events.changed()
+      const isSure = await events.beginSession(signal)
       const tally = await this.#askOthers(withdrawn, signal)
-      const proven = withdrawn.filter(({ entry }) => tally.isSound(entry) && tally.copies(entry) >= copiesMin)
+      const proven = withdrawn.filter(({ entry }) => isSure && tally.isSound(entry) && tally.copies(entry) >= copiesMin)
       const stay = withdrawn.filter((candidate) => !proven.includes(candidate))
       for (const { item, entry } of stay) {
-        const reason = tally.isSound(entry) ? 'NOT_PROVEN' : 'CHANGED_HERE'
+        const reason = !isSure ? 'NOT_IN_STEP' : tally.isSound(entry) ? 'NOT_PROVEN' : 'CHANGED_HERE'
         refused.push({ path: item.path, reason, copies: tally.copies(entry) })
       }
       this.#putBack(stay)
@@ -296,11 +299,11 @@ export class Free {
       )
       wanted.forEach(({ entry, id, bytes }, at) => {
         const proof = proofs[at]
-        if (proof !== undefined && equalBytes(proof, blake3Keyed(nonce, bytes))) tally.note(peer, entry, [id])
+        if (proof !== undefined && equalBytes(proof, blockProof(peer, nonce, bytes))) tally.note(peer, entry, [id])
       })
       return true
     } catch (error) {
-      if (signal.aborted || errorCodeOf(error) === undefined) throw error
+      if (signal.aborted) throw error
       log.info('a member did not prove what was to be freed here', { peer, error: messageOf(error) })
       return false
     } finally {

@@ -13,11 +13,12 @@ import { BlockList } from '../model/block-list.ts'
 import type { ItemRow } from '../index/item-table.ts'
 import { entryBlocksMax } from '../model/entry.ts'
 import type { RelativePath } from '../model/path.ts'
-import type { FolderHandle } from './folder-handle.ts'
+import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
 import type { ChangeGuard } from './change-guard.ts'
 import { commitFound, isKnownVersion, isRewrite, twinOf, type FoundPath, type FoundState, type IngestOutcome } from './ingest-commit.ts'
 import { sealPathMeta, type ingestBatch, type ingestWindow, type IngestFact, type IngestOutput, type IngestRequest } from './ingest-job.ts'
 import { chunkClassNumber, parseChunkClass } from './job-keys.ts'
+import { keepBeside } from './merge.ts'
 import type { FolderProblems } from './problems.ts'
 import { isSameContent } from './reconcile.ts'
 import type { Candidate } from './scan.ts'
@@ -219,9 +220,23 @@ export class IngestBatches {
         this.#guard.noteTold(one.path, one.found.kind === 'missing')
     }
     for (const one of found) this.#noteTwin(one)
-    const outcome = commitFound(this.#index, this.#handle, found, this.#clock.nowMs(), isTold ? 'tell' : 'note')
+    const timeMs = this.#clock.nowMs()
+    const inPlace = isTold ? found.filter((one) => this.#isInPlaceOfElsewhere(one)) : []
+    const outcome = this.#index.transact(() => {
+      for (const { path, found: state } of inPlace) {
+        if (state.kind !== 'missing') keepBeside(this.#index, this.#handle, path, state, timeMs)
+      }
+      return commitFound(this.#index, this.#handle, found, timeMs, isTold ? 'tell' : 'note')
+    })
     for (const path of outcome.again) this.#events.again(path)
-    this.#events.committed(outcome)
+    this.#events.committed(inPlace.length === 0 ? outcome : { ...outcome, hasNeeds: true })
+  }
+
+  /** Made under the name of a file that is not here, by somebody who has not seen that one. */
+  #isInPlaceOfElsewhere(found: FoundPath): boolean {
+    if (found.item !== undefined || found.found.kind === 'missing') return false
+    const isElsewhere = this.#index.elsewhere.has(this.#handle.row, entryIdOfPath(this.#handle, found.path))
+    return isElsewhere && !isKnownVersion(this.#index, this.#handle, found)
   }
 
   /** Two files whose names differ in their Unicode form only: one entry could hold but one of them. */

@@ -1,7 +1,7 @@
 // Brings concurrent versions of a path together by writing the outcome: the joined version under the path's own name, and the
 // losers under their conflict names. Members that do this apart write the same versions.
 
-import { concatBytes, utf8 } from '../base/bytes.ts'
+import { concatBytes, equalBytes, utf8 } from '../base/bytes.ts'
 import { blake3 } from '../crypto/hash.ts'
 import { sealMeta } from '../crypto/seal.ts'
 import { shortKeyOf } from '../index/columns.ts'
@@ -18,7 +18,7 @@ import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
 import { depthOf } from './ingest-commit.ts'
 import { packedKeys } from './ingest-job.ts'
 import { mergeOf } from './pull-plan.ts'
-import type { PathState, Version } from './reconcile.ts'
+import { isSameContent, type PathState, type Version } from './reconcile.ts'
 import { areCurrent, openVersions, type OpenedVersion } from './versions.ts'
 
 export interface MergeDraft {
@@ -86,6 +86,34 @@ function copyOf(index: Index, handle: FolderHandle, path: RelativePath, loser: V
     return order === 'before' || order === 'equal'
   })
   return isWritten ? undefined : draftOf(handle, copyPath, { ...loser, state: { ...state, path: copyPath } }, loser.contentVector)
+}
+
+/**
+ * A file was made here under a name of which this node's own version is elsewhere. What this node writes next counts as having seen that one,
+ * since both are by one author: so it gets its conflict copy here, as the loser of a merge does. Others have its content, and it is fetched.
+ */
+export function keepBeside(
+  index: Index,
+  handle: FolderHandle,
+  path: RelativePath,
+  made: Pick<PathState, 'kind' | 'blocks' | 'linkTarget'>,
+  timeMs: number,
+): void {
+  const siblings = index.entries.siblings(handle.row, entryIdOfPath(handle, path))
+  const own = openVersions(handle.reading.metaKeys, siblings).filter(
+    ({ vector, state }) =>
+      state !== undefined && !isSameContent(state, made) && vector.every(({ author }) => equalBytes(author, handle.authorId)),
+  )
+  const copies = own.flatMap((version) => copyOf(index, handle, path, version) ?? [])
+  writeEntries(
+    index,
+    handle,
+    copies.map(({ draft }) => draft),
+    timeMs,
+  )
+  for (const { draft, path: copyPath, sizeBytes } of copies) {
+    index.needs.put(handle.row, shortKeyOf(draft.entryId), needRank(depthOf(copyPath), false), sizeBytes)
+  }
 }
 
 /** The entry of a version, as all who come to it write it, and its path. */

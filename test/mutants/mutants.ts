@@ -284,4 +284,32 @@ export const mutants: readonly Mutant[] = [
     put: '',
     tests: ['unit/cursor'],
   },
+  {
+    what: 'the state of a freed file is dropped: its item stays when the file goes',
+    file: 'engine/sync/free.ts',
+    find: '        index.items.remove(item)\n',
+    put: '',
+    tests: ['unit/free', 'sim/elsewhere'],
+  },
+  {
+    what: 'a file is freed whatever the others could prove',
+    file: 'engine/sync/free.ts',
+    find: 'tally.isSound(entry) && tally.copies(entry) >= copiesMin)',
+    put: 'tally.isSound(entry))',
+    tests: ['unit/free', 'sim/elsewhere'],
+  },
+  {
+    what: 'a file that is made where one is elsewhere replaces that one',
+    file: 'engine/sync/ingest-commit.ts',
+    find: '  return index.elsewhere.has(handle.row, entryId) ? [] : siblings\n',
+    put: '  return siblings\n',
+    tests: ['unit/elsewhere', 'sim/elsewhere'],
+  },
+  {
+    what: 'an old index takes for deleted what is missing on the disk',
+    file: 'engine/compose/folder-standing.ts',
+    find: '    if (isOfOtherTime(judgement)) index.items.doubtAll(row)\n',
+    put: "    if (judgement === 'folderIsOlder') index.items.doubtAll(row)\n",
+    tests: ['sim/elsewhere'],
+  },
 ]

@@ -9,9 +9,9 @@ import { Stage } from './scenario.ts'
 import { simulate } from './simulate.ts'
 import { elsewhereWeights } from './weights.ts'
 
-const seeds = [1, 2, 3]
+const seeds = [1, 5, 7]
 /** For receipts to be told, and proof to be asked for. */
-const settleMs = 5000
+const settleMs = 15_000
 
 /** Three that share a folder; C has freed `paths`. */
 async function openFreed(before: Readonly<Record<string, string>>, ...paths: readonly string[]): Promise<Stage> {
@@ -61,6 +61,24 @@ describe('a file that is elsewhere', () => {
     assert.deepEqual(stage.tree('C'), { one: '/', 'one/inside': 'inside', two: 'two' })
   })
 
+  it('is kept beside what its own author makes under its name, who does not see it any more', async () => {
+    using stage = await Stage.open({ nodes: ['A', 'B', 'C'], before: { one: 'one', two: 'two' } })
+    await stage.pass(settleMs)
+    await stage.do('A', { do: 'free', path: 'one' })
+    await stage.rename('A', 'two', 'one')
+    await stage.rest()
+    for (const name of ['A', 'B', 'C']) assert.deepEqual(stage.tree(name), { one: 'two', 'one (copy)': 'one' })
+  })
+
+  it('is itself again where its own author puts the same content back', async () => {
+    using stage = await Stage.open({ nodes: ['A', 'B', 'C'], before: { one: 'one' } })
+    await stage.pass(settleMs)
+    await stage.do('A', { do: 'free', path: 'one' })
+    await stage.write('A', 'one', 'one')
+    await stage.rest()
+    assert.deepEqual(stage.tree('B'), { one: 'one' })
+  })
+
   it('is edited by two others apart, who bring their versions together without the node that does not have it', async () => {
     using stage = await openFreed({ one: 'one', two: 'two' }, 'one')
     await stage.apart()
@@ -68,6 +86,22 @@ describe('a file that is elsewhere', () => {
     await stage.write('B', 'one', 'by B')
     await stage.together()
     assert.deepEqual(stage.texts('C'), ['by A', 'by B', 'two'])
+  })
+
+  it('is not deleted by an index from before it was freed, nor by one that was lost', async () => {
+    using stage = await Stage.open({ nodes: ['A', 'B', 'C'], before: { one: 'one', two: 'two' } })
+    await stage.pass(settleMs)
+    await stage.do('C', { do: 'backUp' })
+    await stage.do('C', { do: 'free', path: 'one' })
+    for (const accident of ['restore', 'loseDatabase'] as const) {
+      await stage.do('C', { do: accident })
+      await stage.do('C', { do: 'start' })
+      await stage.pass(30_000)
+      assert.deepEqual(stage.tree('A'), { one: 'one', two: 'two' }, accident)
+      assert.deepEqual(stage.tree('C'), { one: 'one', two: 'two' }, accident)
+      await stage.do('C', { do: 'free', path: 'one' })
+    }
+    await stage.rest()
   })
 
   it('cannot be freed by two at once, if then too few had it', async () => {

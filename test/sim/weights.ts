@@ -124,7 +124,19 @@ export const accidentWeights: Weights = {
 export const troubleWeights: Weights = { trouble: 2, room: 2 }
 export const allWeights: Weights = { ...fileWeights, ...treeWeights, ...accidentWeights, ...troubleWeights }
 /** Nodes that do not keep everything; not drawn by themselves, so that what seeds draw stays as it was. */
-export const elsewhereWeights: Weights = { ...allWeights, free: 24, fetch: 6 }
+export const elsewhereWeights: Weights = {
+  ...fileWeights,
+  ...treeWeights,
+  restart: 1,
+  kill: 1,
+  crash: 1,
+  crashInCall: 1,
+  start: 8,
+  heal: 4,
+  partition: 1,
+  free: 60,
+  fetch: 10,
+}
 
 const hostWeights: Weights = {
   plant: 6,

@@ -67,8 +67,10 @@ function copiesText({ target, min, below, single }: FolderStatus['copies']): str
   return `${min} of ${countText(target, 'copy', 'copies')}${few}${risk}`
 }
 
-function contentText({ files, bytes, stored }: FolderStatus): string {
-  return stored === undefined ? `${countText(files, 'file')}, ${sizeText(bytes)}` : `${sizeText(stored.bytes)} stored`
+function contentText({ files, bytes, stored, elsewhere }: FolderStatus): string {
+  if (stored !== undefined) return `${sizeText(stored.bytes)} stored`
+  const away = elsewhere === undefined ? '' : `, ${elsewhere.files.toLocaleString('en-US')} not here`
+  return `${countText(files, 'file')}, ${sizeText(bytes)}${away}`
 }
 
 function stateText({ state, pausedAt = [] }: FolderStatus): string {
