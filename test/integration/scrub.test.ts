@@ -50,7 +50,7 @@ async function untilHealed(host: TestDaemon, storedBytes: number): Promise<void>
   })
 }
 
-test('scenarios T1, T5, T8: flipped bits in 20 places of three stores, a cut segment and a deleted index are found, healed and told; bad bytes are never served', async (t) => {
+test('scenarios 101, T1, T5, T8: flipped bits in 20 places of three stores, a cut segment and a deleted index are found, healed and told; bad bytes are never served', async (t) => {
   const nodes = new TestNodes(t)
   const root = nodes.makeDirectory('photos')
   for (let number = 0; number < files; number++) writeFileSync(join(root, `${number}.bin`), testBytes(number, 100_000))

@@ -102,7 +102,7 @@ describe('scenario 102: bytes that changed by themselves, the times unchanged,',
   })
 })
 
-test('scenario T22: all three copies of a file are lost: it is listed by name, nothing else waits for it, and an old device that returns heals it', async () => {
+test('scenarios 100, T22: all three copies of a file are lost: it is listed by name, nothing else waits for it, and an old device that returns heals it', async () => {
   using stage = await Stage.open({ nodes: ['A', 'B', 'C', 'D'], before: { f: text, other: 'sound' } })
   await stage.do('D', { do: 'kill' })
   for (const on of ['A', 'B', 'C']) await stage.do(on, { do: 'rot', path: 'f', offset: 0 })

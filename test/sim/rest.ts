@@ -38,7 +38,10 @@ async function scrub(scheduler: Scheduler, node: SimNode): Promise<void> {
   if (controls === undefined) return
   const before = controls.scrubStatus().last?.endedMs
   await scheduler.settle(controls.startScrub(), limits, `start of a scrub on ${node.name}`)
-  const isOver = (): boolean => controls.scrubStatus().last?.endedMs !== before
+  const isOver = (): boolean => {
+    const { last, totalBytes } = controls.scrubStatus()
+    return totalBytes === 0 || last?.endedMs !== before
+  }
   const end = await scheduler.runUntil(isOver, { ...limits, durationMs: scrubWithinMs })
   if (end !== 'reached')
     throw new OracleViolation(`${node.name} does not come to the end of a scrub: ${JSON.stringify(controls.scrubStatus())}`)

@@ -330,7 +330,7 @@ describe('what came after an audit', () => {
   })
 })
 
-describe('scenario T28: a sample of 459 blocks, where one in a hundred is lost', () => {
+describe('scenarios 104, T28: a sample of 459 blocks, where one in a hundred is lost', () => {
   it('finds a loss 99 times in a hundred, and draws evenly from all that is claimed', async () => {
     const [blocksEach, lostEvery, draws] = [4, 100, 1000]
     const entries = allBlocks.length / blocksEach
