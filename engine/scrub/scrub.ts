@@ -171,7 +171,7 @@ export class Scrub {
     const unit = ordered[0] === undefined ? undefined : this.#book.get(ordered[0])
     this.#bytesPerSecond = 0
     if (this.#book.state.pausedMs > 0) return () => Number.POSITIVE_INFINITY
-    if (unit === undefined) return this.#idle('waiting')
+    if (unit === undefined) return this.#nothingToRead(all)
     const isHurried = this.#book.state.isHurried || unit.isSuspect
     if (!isHurried && !isPowered()) return this.#idle('noPower')
     const { runStartedMs } = this.#book.state
@@ -208,6 +208,13 @@ export class Scrub {
     const readBytes = ordered[0] === undefined ? 0 : (this.#book.get(ordered[0])?.readBytes ?? 0)
     this.#bytesPerSecond = neededBytesPerSecond(ordered, readBytes, this.#nowMs, this.#parts.cycleMs)
     return this.#bytesPerSecond
+  }
+
+  /** A run that a person asked for ends here too, unless a place cannot say now what it has. */
+  #nothingToRead(places: readonly ScrubPlace[]): () => number {
+    const isKnown = places.every((place) => place.units() !== undefined)
+    if (isKnown && this.#book.state.isHurried && this.#book.endRunIfDone(this.#nowMs)) this.#parts.changed()
+    return this.#idle('waiting')
   }
 
   #idle(state: ScrubProgress['state']): () => number {

@@ -14,8 +14,9 @@ const weekMs = 7 * 86_400_000
 /** As if the node had seen nothing of the peer for eight days. */
 function makeLost(home: string, peer: string): void {
   using database = new DatabaseSync(join(home, 'index.db'))
-  const { changes } = database.prepare('update absence set is_down = 1, away_ms = ? where peer_id = ?').run(weekMs + 1, peer)
-  assert.equal(changes, 1)
+  const put = `insert into absence (peer_id, is_down, since_ms, away_ms, past) values (?, 1, 0, ?, '[]')
+    on conflict (peer_id) do update set is_down = 1, away_ms = excluded.away_ms` // no round may have noted it yet
+  assert.equal(database.prepare(put).run(peer, weekMs + 1).changes, 1)
 }
 
 /** What these nodes say of the host in the cellar comes to be this. */

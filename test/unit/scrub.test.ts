@@ -103,6 +103,15 @@ describe('scrub', () => {
     assert.equal(world.store.has(scrubFolder, present(second, 'a block').id), false)
   })
 
+  it('ends a run that a person asked for where there is nothing to read', async () => {
+    await using world = await ScrubWorld.open(0)
+    world.begin()
+    await world.runOnce()
+    const { isHurried, totalBytes } = world.scrub.progress
+    assert.deepEqual({ isHurried, totalBytes }, { isHurried: false, totalBytes: 0 })
+    await world.end()
+  })
+
   it('reads what is suspected before all others, and at once', async () => {
     await using world = await ScrubWorld.open(30)
     world.begin()
