@@ -305,9 +305,9 @@ export class MemberWork {
   }
 
   #setPaused(isPaused: boolean): void {
-    this.#isPaused = isPaused
     const { index } = this.#parts
     index.transact(() => index.folders.setPaused(this.handle.row, isPaused))
+    this.#isPaused = isPaused // only once it is written: what failed can be asked for again
     this.noteChange()
   }
 
