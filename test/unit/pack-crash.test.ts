@@ -87,6 +87,27 @@ describe('a store of packs', () => {
     })
   }
 
+  it('takes along, when small packs are made into one, the word that a block of a pack which stays was removed', async () => {
+    const objects = new MemoryObjects()
+    const large = { ...compacting, groupBlocksMax: 10, groupBytesMax: 10_000, smallPackBytes: 1000 }
+    const store = await openTestPacks(objects, { limits: large })
+    const first = Array.from({ length: 10 }, (_, seed) => testBlock(seed + 1, 300))
+    await store.put(first)
+    await store.remove(folder, [testBlock(1, 300).id])
+    for (const seed of [20, 21]) await store.put([testBlock(seed, 50)])
+    const [largePack, ...small] = [...objects.objects.keys()].filter((key) => key.startsWith('packs/'))
+    await store.compact(never)
+    assert.deepEqual(
+      [largePack, ...small].map((key) => objects.objects.has(String(key))),
+      [true, ...small.map(() => false)],
+    )
+    const again = await openTestPacks(new MemoryObjects(objects.objects), { limits: large })
+    assert.deepEqual(
+      first.map(({ id }) => again.has(folder, id)),
+      first.map((_, at) => at > 0),
+    )
+  })
+
   it('goes on after a try of which nobody knows how it ended: what it left is void, and deleted at the next start', async () => {
     const objects = new MemoryObjects()
     const files = new CrashFiles()
