@@ -32,7 +32,10 @@ function addRemove(folder: Command, cli: Cli): void {
     async (typed: string, { force }: { readonly force?: true }) => {
       const { client, print } = openSession(cli, command)
       await client.call('removeFolder', { folder: folderArgument(typed, cli), ...(force === undefined ? {} : { force }) })
-      print({ ok: true }, 'Removed from this node. Files in its directory are still there.')
+      print(
+        { ok: true },
+        'Removed from this node. Files in its directory are still there; of a folder that was only stored here, sealed, nothing is.',
+      )
     },
   )
 }

@@ -38,6 +38,8 @@ export function addScrubCommands(program: Command, cli: Cli): void {
   })
 }
 
+const restingMs = 60_000
+
 const stateTexts: Readonly<Record<ScrubStatus['state'], string>> = {
   running: 'reading',
   waiting: 'waiting',
@@ -50,7 +52,7 @@ export function scrubText(status: ScrubStatus, nowMs: number): string {
   const share = totalBytes === 0 ? '' : ` (${Math.floor((doneBytes / totalBytes) * 100)} %)`
   const pace = isHurried ? 'as asked for, beginning at once' : `everything within ${cycleDays} days, ${sizeText(bytesPerSecond)} a second`
   const rows = [
-    ['state', `${stateTexts[status.state]}; ${pace}`],
+    ['state', `${isResting(status, nowMs) ? 'resting' : stateTexts[status.state]}; ${pace}`],
     ['read', `${sizeText(doneBytes)} of ${sizeText(totalBytes)}${share}`],
     ...(run === undefined ? [] : [['this run', runText(run)]]),
     ['last run', last === undefined ? 'none yet' : `${runText(last)}, ended ${localTimeText(last.endedMs)}`],
@@ -60,6 +62,11 @@ export function scrubText(status: ScrubStatus, nowMs: number): string {
   const audits = status.audits.map((audit) => auditRow(audit))
   const table = audits.length === 0 ? '' : `\n\nAudits of members\n${columnsText(audits)}`
   return `${columnsText(rows)}${table}`
+}
+
+/** Between two steps, and for long: a small store is read in seconds and then left alone for days. */
+function isResting({ state, nextMs }: ScrubStatus, nowMs: number): boolean {
+  return state === 'running' && nextMs !== undefined && nextMs - nowMs > restingMs
 }
 
 function runText({ startedMs, bytes, pieces, found }: ScrubRun): string {
