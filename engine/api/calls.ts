@@ -19,10 +19,8 @@ import type {
   Restored,
   Role,
   RolledBack,
-  ScrubStatus,
-  StoreRebuilt,
-  StoreStatus,
 } from './controls.ts'
+import type { ScrubStatus, StoreRebuilt, StoreStatus } from './store-controls.ts'
 import type { FetchedFiles, FileList, FreedFiles, Keep, KeptFiles } from './elsewhere.ts'
 
 export type Empty = Readonly<Record<string, never>>

@@ -1,6 +1,7 @@
 // The audits of one folder's members, wired to what this node has of it: who is asked, what a member claims, and what came of it.
 
-import type { AuditStatus, NodeClass } from '../api/controls.ts'
+import type { NodeClass } from '../api/controls.ts'
+import type { AuditStatus } from '../api/store-controls.ts'
 import { equalBytes } from '../base/bytes.ts'
 import type { AuditRow } from '../index/audit-table.ts'
 import type { Index } from '../index/index-store.ts'

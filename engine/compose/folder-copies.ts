@@ -1,6 +1,7 @@
 // The copies of one folder: its receipts, what they add up to, and the list that a person asks for.
 
-import type { AuditStatus, CopiesList, FileCopies, Problem } from '../api/controls.ts'
+import type { CopiesList, FileCopies, Problem } from '../api/controls.ts'
+import type { AuditStatus } from '../api/store-controls.ts'
 import { EngineError } from '../base/errors.ts'
 import { throwIfAborted } from '../base/queue.ts'
 import type { EntryRow } from '../index/entry-table.ts'

@@ -1,6 +1,7 @@
 // Scrub put together: what is read in turn on this node, what becomes of what was found damaged, and what a person can ask of it.
 
-import type { AuditStatus, NodeClass, Problem, ScrubControls, ScrubStatus } from '../api/controls.ts'
+import type { NodeClass, Problem } from '../api/controls.ts'
+import type { AuditStatus, ScrubControls, ScrubStatus } from '../api/store-controls.ts'
 import { equalBytes } from '../base/bytes.ts'
 import { messageOf } from '../base/errors.ts'
 import type { DamagedRecord } from '../blocks/quarantine.ts'

@@ -1,6 +1,6 @@
 // What a person can ask of the block store, and how much it may take: --capacity for all folders together, the setting `grant` for one.
 
-import type { StoreControls, StoreStatus } from '../api/controls.ts'
+import type { StoreControls, StoreStatus } from '../api/store-controls.ts'
 import { chargedBytes } from '../blocks/allowances.ts'
 import type { SegmentStore } from '../blocks/segment-store.ts'
 import type { Index } from '../index/index-store.ts'

@@ -17,10 +17,8 @@ import type {
   Progress,
   Restored,
   RolledBack,
-  ScrubStatus,
-  StoreRebuilt,
-  StoreStatus,
 } from '../../engine/api/controls.ts'
+import type { ScrubStatus, StoreRebuilt, StoreStatus } from '../../engine/api/store-controls.ts'
 import type { FetchedFiles, FileList, FreedFiles, Keep, KeptFiles } from '../../engine/api/elsewhere.ts'
 import { abortable, Broadcast } from '../../engine/base/queue.ts'
 

@@ -1,7 +1,7 @@
 // `holdfast scrub`: reading everything that is stored here again, and what came of it.
 
 import type { Command } from 'commander'
-import type { AuditStatus, ScrubRun, ScrubStatus } from '../../api/controls.ts'
+import type { AuditStatus, ScrubRun, ScrubStatus } from '../../api/store-controls.ts'
 import { openSession, withExamples } from '../cli.ts'
 import type { Cli } from '../cli.ts'
 import { columnsText, countText, durationText, printable, sizeText } from '../text.ts'

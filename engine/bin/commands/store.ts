@@ -1,7 +1,7 @@
 // `holdfast store`: what the block store holds, and making its index again.
 
 import type { Command } from 'commander'
-import type { StoreStatus } from '../../api/controls.ts'
+import type { StoreStatus } from '../../api/store-controls.ts'
 import type { CallOutput } from '../../api/calls.ts'
 import { openSession, withExamples } from '../cli.ts'
 import type { Cli } from '../cli.ts'
