@@ -64,6 +64,8 @@ interface Inquiry {
   /** Blocks that could be compared. */
   checked: number
   readonly drawn: number
+  /** In which questions were under way. */
+  workMs: number
   /** Blocks (`bytesKey`) that it is to prove just now, and those of them that it asked for meanwhile. */
   asking: ReadonlySet<string>
   readonly fetched: Set<string>
@@ -83,6 +85,9 @@ const askedAtOnce = 16
 const auditsAtOnce = 4
 const lookMs = 10_000
 const restMs = 1000
+/** An audit takes at most the tenth part of both nodes' time: nobody waits for it, and a question makes either read and hash some megabytes. */
+const questionRest = 9
+const questionRestMaxMs = 30_000
 /** For one question: the member may have to read from a slow disk, behind what it sends already. */
 const questionMs = 120_000
 /** What changes here or there is another entry by then, or is named as lacking. */
@@ -90,9 +95,13 @@ const betweenRoundsMs = 15_000
 const unansweredRestMs = 10_000
 const unansweredRestMaxMs = 600_000
 const nothingRestMs = 600_000
-/** What is new is drawn from at most this often, and looking for it takes at most the hundredth part of the time. */
+/**
+ * What is new is drawn from at most this often, and that and asking take at most the hundredth part of the time: a change of a large file makes
+ * an entry whose blocks are all new to the audit.
+ */
 const newRestMs = 10_000
 const newRestShare = 100
+const newRestMaxMs = 3_600_000
 /** After so long a member that failed is asked again if it says something new, twice as long after each time; at the latest after the longest. */
 const failedAgainMs = 2000
 const failedAgainMaxMs = 600_000
@@ -233,6 +242,7 @@ export class Audit {
       inquiry.failed = []
     }
     this.#inquiries.delete(peer)
+    this.#restFromNews(peer, inquiry.workMs)
     return this.#conclude(peer, inquiry)
   }
 
@@ -254,6 +264,7 @@ export class Audit {
       round: 0,
       checked: 0,
       drawn: open.length,
+      workMs: 0,
       asking: new Set<string>(),
       fetched: new Set<string>(),
       caught: [],
@@ -262,7 +273,9 @@ export class Audit {
   }
 
   async #askRound(peer: PeerId, inquiry: Inquiry, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts
     while (inquiry.open.length > 0) {
+      const startedMs = clock.monotonicMs()
       const asked = this.#stillClaimed(peer, inquiry.open.slice(0, askedAtOnce))
       inquiry.asking = new Set(asked.map(({ id }) => bytesKey(id)))
       const { checked, failed } = await this.#ask(peer, asked, signal)
@@ -271,7 +284,17 @@ export class Audit {
       inquiry.failed = [...inquiry.failed, ...failed]
       inquiry.caught = [...inquiry.caught, ...asked.filter((block) => inquiry.fetched.has(bytesKey(block.id)) && !failed.includes(block))]
       inquiry.open = inquiry.open.slice(askedAtOnce)
+      const tookMs = clock.monotonicMs() - startedMs
+      inquiry.workMs += tookMs
+      if (inquiry.open.length > 0 && tookMs > 0) await clock.sleep(Math.min(questionRest * tookMs, questionRestMaxMs), signal)
     }
+  }
+
+  #restFromNews(peer: PeerId, workMs: number): void {
+    const look = this.#looks.get(peer)
+    if (look === undefined) return
+    const againMs = this.#parts.clock.monotonicMs() + Math.min(newRestShare * workMs, newRestMaxMs)
+    this.#looks.set(peer, { ...look, againMs: Math.max(look.againMs, againMs) })
   }
 
   /** A receipt or an entry may be another one by now. */

@@ -277,6 +277,30 @@ describe('an audit', () => {
     await assert.rejects(running, { code: 'ABORTED' })
   })
 
+  it('rests nine times as long as a question took, and from what is new a hundred times as long as all of them', async () => {
+    const clock = new StepClock()
+    using stage = openStage(60, { clock })
+    stage.entries = 16
+    stage.answer = async () => await clock.sleep(1000, never)
+    const ending = new AbortController()
+    const running = stage.audit.run(ending.signal)
+    const pass = async (seconds: number): Promise<void> => {
+      for (let second = 0; second < seconds; second++) await clock.pass(1000)
+    }
+    const questionsAfter = async (seconds: number): Promise<number> => {
+      await pass(seconds)
+      return stage.asked.length
+    }
+    assert.deepEqual([await questionsAfter(12), await questionsAfter(9), await questionsAfter(1)], [1, 1, 2])
+    assert.deepEqual([await questionsAfter(9), await questionsAfter(1)], [2, 3])
+    assert.deepEqual(stage.outcomes, ['passed'])
+    stage.audited = 16
+    stage.entries = 20
+    assert.deepEqual([await questionsAfter(290), await questionsAfter(30)], [3, 4])
+    ending.abort()
+    await assert.rejects(running, { code: 'ABORTED' })
+  })
+
   it('of one member does not wait for another that is silent', async () => {
     const clock = new StepClock()
     using stage = openStage(20, { clock })
