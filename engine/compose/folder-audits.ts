@@ -9,6 +9,7 @@ import type { BlockId, PeerId } from '../model/ids.ts'
 import type { AuditedWord } from '../replicas/copies.ts'
 import type { ReceiptBook } from '../replicas/receipt-book.ts'
 import { parseReceipt } from '../replicas/receipt.ts'
+import { proofKeyOf } from '../crypto/block-proof.ts'
 import { Audit } from '../scrub/audit.ts'
 import type { Claims, SampledBlock } from '../scrub/sample.ts'
 import type { FolderLog } from '../share/folder-log.ts'
@@ -27,6 +28,8 @@ export interface FolderAuditParts {
   readonly receipts: ReceiptBook
   readonly connected: () => readonly PeerId[]
   readonly fetcher: Fetcher
+  /** Content is still coming here. */
+  readonly isFilling: () => boolean
   /** Where this node's own blocks are. */
   readonly held: HeldParts
   readonly problems: FolderProblems
@@ -56,7 +59,7 @@ export class FolderAudits {
     this.#node = node
     this.#parts = parts
     const { clock, random, log } = node.world
-    const { handle, receipts, connected, fetcher, held, problems, changed } = parts
+    const { handle, receipts, connected, fetcher, held, problems, isFilling, changed } = parts
     const { entries, audits } = node.index
     this.#audit = new Audit({
       clock,
@@ -70,9 +73,10 @@ export class FolderAudits {
           .filter(({ peer, parts: said }) => said.some(({ heads }) => heads.size > 0) && connected().includes(peer))
           .map(({ peer, edition }) => ({ peer, edition, goodMs: goodForMs[this.#classOf(peer)] })),
       claimsOf: (peer) => this.#claimsOf(peer),
+      isFilling,
       lastRow: () => entries.lastRowOf(handle.row),
       prove: (peer, ids, nonce, signal) => fetcher.prove(peer, ids, nonce, signal),
-      own: async (ids, signal) => heldBlocks(held, ids, signal),
+      expected: async (peer, ids, nonce, signal) => heldBlocks(held, ids, signal, { proofKey: proofKeyOf(peer, nonce) }),
       events: {
         passed: (peer) => {
           problems.clear('COPY_NOT_PROVEN', peer)

@@ -38,6 +38,8 @@ export interface FolderCopyParts extends Omit<FolderReceiptParts, 'changed' | 'a
   /** Those of them that have not paused the folder. */
   readonly active: () => readonly PeerId[]
   readonly fetcher: Fetcher
+  /** Content is still coming here. */
+  readonly isFilling: () => boolean
   /** Where this node's own blocks are. */
   readonly held: HeldParts
   readonly problems: FolderProblems

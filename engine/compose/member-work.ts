@@ -93,6 +93,7 @@ export class MemberWork {
       connected: () => this.connected,
       active: () => this.connected.filter((peer) => !this.exchange.isPausedAt(peer)),
       fetcher: this.fetcher,
+      isFilling: () => flows.needs() > 0,
       held: flows.held,
       problems: this.problems,
     })

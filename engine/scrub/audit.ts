@@ -7,7 +7,6 @@ import type { Clock, Random } from '../base/clock.ts'
 import { EngineError, errorCodeOf, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { waitAtMost, Wakeup } from '../base/queue.ts'
-import { blockProof } from '../crypto/block-proof.ts'
 import type { AuditTable } from '../index/audit-table.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import { drawSample, eachOnce, type Claims, type SampledBlock } from './sample.ts'
@@ -22,6 +21,8 @@ export interface AuditParts {
   readonly claimants: () => readonly Claimant[]
   /** What a member claims now; undefined when it claims nothing. */
   readonly claimsOf: (peer: PeerId) => Claims | undefined
+  /** Content is still coming here: most of what members claim could not be compared with anything. */
+  readonly isFilling: () => boolean
   /** The newest entry of the folder. */
   readonly lastRow: () => number
   /** Proofs of another member. Throws when it is gone or does not answer. */
@@ -31,8 +32,13 @@ export interface AuditParts {
     nonce: Uint8Array,
     signal: AbortSignal,
   ) => Promise<readonly (Uint8Array | undefined)[]>
-  /** The same blocks as they are here; undefined for those that are not. */
-  readonly own: (ids: readonly BlockId[], signal: AbortSignal) => Promise<readonly (Uint8Array | undefined)[]>
+  /** What another member has to answer, by the same blocks as they are here; undefined for those that are not. */
+  readonly expected: (
+    peer: PeerId,
+    ids: readonly BlockId[],
+    nonce: Uint8Array,
+    signal: AbortSignal,
+  ) => Promise<readonly (Uint8Array | undefined)[]>
   readonly events: AuditEvents
 }
 
@@ -85,7 +91,9 @@ const askedAtOnce = 16
 const auditsAtOnce = 4
 const lookMs = 10_000
 const restMs = 1000
-/** An audit takes at most the tenth part of both nodes' time: nobody waits for it, and a question makes either read and hash some megabytes. */
+/** While content comes the first audits wait, but not longer than this. */
+const fillingMaxMs = 60_000
+/** An audit takes at most the tenth part of both nodes' time where nobody waits for it: a question makes either read and hash some megabytes. */
 const questionRest = 9
 const questionRestMaxMs = 30_000
 /** For one question: the member may have to read from a slow disk, behind what it sends already. */
@@ -116,6 +124,8 @@ export class Audit {
   readonly #suspects = new Map<PeerId, readonly SampledBlock[]>()
   /** How often what members claim came to be understood anew. */
   #understood = 0
+  /** Content has been coming here since; undefined when none does. */
+  #fillingSinceMs: number | undefined
   /** When what is new was drawn from last, and what was there then. */
   readonly #looks = new Map<PeerId, { readonly againMs: number; readonly edition: number; readonly lastRow: number }>()
 
@@ -158,10 +168,11 @@ export class Audit {
     const broken: unknown[] = []
     try {
       while (broken.length === 0) {
-        await waitAtMost(this.#wakeup, clock, lookMs, signal)
+        await waitAtMost(this.#wakeup, clock, this.#isTooEarly() ? restMs : lookMs, signal)
         await clock.sleep(restMs, signal) // a busy folder wakes it all the time
         for (const claimant of claimants()) {
           const { peer } = claimant
+          if (this.#isTooEarly() && !this.#isDisbelieved(peer)) continue
           if (running.size >= auditsAtOnce || running.has(peer) || this.#scopeDue(claimant) === undefined) continue
           const auditing = this.#auditOne(claimant, signal)
             .catch((error: unknown) => void broken.push(error))
@@ -176,6 +187,16 @@ export class Audit {
       await Promise.all(running.values())
     }
     throw broken[0]
+  }
+
+  #isTooEarly(): boolean {
+    if (!this.#parts.isFilling()) {
+      this.#fillingSinceMs = undefined
+      return false
+    }
+    const nowMs = this.#parts.clock.monotonicMs()
+    this.#fillingSinceMs ??= nowMs
+    return nowMs - this.#fillingSinceMs < fillingMaxMs
   }
 
   async #auditOne(claimant: Claimant, signal: AbortSignal): Promise<void> {
@@ -211,7 +232,7 @@ export class Audit {
     if (last === undefined) return 'all'
     const sinceMs = clock.nowMs() - last.atMs
     if (sinceMs < 0) return 'all' // the clock was set back
-    if (last.missing > 0) {
+    if (this.#isDisbelieved(peer)) {
       const failure = this.#failures.get(peer)
       const pauseMs = Math.min(failedAgainMs * 2 ** ((failure?.times ?? 1) - 1), failedAgainMaxMs)
       return sinceMs > (failure?.edition === edition ? failedAgainMaxMs : pauseMs) ? 'all' : undefined
@@ -286,8 +307,16 @@ export class Audit {
       inquiry.open = inquiry.open.slice(askedAtOnce)
       const tookMs = clock.monotonicMs() - startedMs
       inquiry.workMs += tookMs
-      if (inquiry.open.length > 0 && tookMs > 0) await clock.sleep(Math.min(questionRest * tookMs, questionRestMaxMs), signal)
+      if (inquiry.open.length > 0 && tookMs > 0 && !this.#isDisbelieved(peer)) {
+        await clock.sleep(Math.min(questionRest * tookMs, questionRestMaxMs), signal)
+      }
     }
+  }
+
+  /** It failed, and nothing of it counts until it passes: copies may be made for want of its word. */
+  #isDisbelieved(peer: PeerId): boolean {
+    const { audits, folderRow } = this.#parts
+    return (audits.get(folderRow, peer)?.missing ?? 0) > 0
   }
 
   #restFromNews(peer: PeerId, workMs: number): void {
@@ -300,7 +329,9 @@ export class Audit {
   /** A receipt or an entry may be another one by now. */
   #stillClaimed(peer: PeerId, sample: readonly SampledBlock[]): readonly SampledBlock[] {
     const claims = this.#parts.claimsOf(peer)
-    return sample.filter(({ id, rowSeq }) => claims?.blocks(rowSeq).some((claimed) => equalBytes(claimed, id)) === true)
+    const rows = new Set(sample.map(({ rowSeq }) => rowSeq))
+    const claimed = new Map([...rows].map((rowSeq) => [rowSeq, new Set(claims?.blocks(rowSeq).map(bytesKey))]))
+    return sample.filter(({ id, rowSeq }) => claimed.get(rowSeq)?.has(bytesKey(id)) === true)
   }
 
   /** False when there was nothing to compare. */
@@ -326,18 +357,18 @@ export class Audit {
     sample: readonly SampledBlock[],
     signal: AbortSignal,
   ): Promise<{ readonly checked: number; readonly failed: readonly SampledBlock[] }> {
-    const { random, own } = this.#parts
+    const { random, expected: expectedOf } = this.#parts
     const ids = sample.map(({ id }) => id)
-    const here = await own(ids, signal)
+    const nonce = random.bytes(32)
+    const here = await expectedOf(peer, ids, nonce, signal)
     const known = sample.filter((_, at) => here[at] !== undefined)
     if (known.length === 0) return { checked: 0, failed: [] }
-    const nonce = random.bytes(32)
     const asked = known.map(({ id }) => id)
     const proofs = await this.#inTime(peer, signal, (until) => this.#parts.prove(peer, asked, nonce, until))
-    const bytes = here.flatMap((block) => block ?? [])
+    const expected = here.flatMap((proof) => (proof === undefined ? [] : [proof]))
     const failed = known.filter((_, at) => {
-      const [proof, block] = [proofs[at], bytes[at]]
-      return proof === undefined || block === undefined || !equalBytes(proof, blockProof(peer, nonce, block))
+      const [proof, right] = [proofs[at], expected[at]]
+      return proof === undefined || right === undefined || !equalBytes(proof, right)
     })
     return { checked: known.length, failed }
   }

@@ -63,11 +63,16 @@ export async function drawSample(
     if (rows.length < pageEntries || after >= lastRow) break
     await clock.sleep(0, signal)
   }
-  const sample = places.flatMap(({ rowSeq, at }): SampledBlock[] => {
-    const id = blocks(rowSeq)[at]
-    return id === undefined ? [] : [{ id, rowSeq }] // the entry was replaced meanwhile
+  // Entry by entry: a large file has most of the blocks, and its list is long.
+  const sample = [...Map.groupBy(places.entries(), ([, { rowSeq }]) => rowSeq)].flatMap(([rowSeq, drawn]) => {
+    const ids = blocks(rowSeq)
+    return drawn.flatMap(([place, { at }]) => {
+      const id = ids[at]
+      return id === undefined ? [] : [{ place, id, rowSeq }] // the entry was replaced meanwhile
+    })
   })
-  return eachOnce(sample)
+  const inOrder = sample.toSorted((left, right) => left.place - right.place)
+  return eachOnce(inOrder.map(({ id, rowSeq }) => ({ id, rowSeq })))
 }
 
 /** A block that several files have is asked for once. */

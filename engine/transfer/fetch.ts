@@ -28,6 +28,8 @@ export interface FetchOptions {
 export class Fetcher {
   readonly #parts: BlockSourceParts
   readonly #sources = new Map<PeerId, BlockSource>()
+  /** For questions, over channels of their own: what is fetched does not wait behind a proof, and how fast proofs come says nothing of blocks. */
+  readonly #provers = new Map<PeerId, BlockSource>()
   /** Blocks that a peer said it lacks, until it says that it has more. */
   readonly #lacking = new Map<PeerId, Set<string>>()
   /** How often a peer said so: an answer from before does not count after. */
@@ -53,6 +55,7 @@ export class Fetcher {
       this.#sources.delete(peer)
       this.#lacking.delete(peer)
     }
+    for (const [peer, prover] of this.#provers) if (!peers.includes(peer)) this.#dropProver(peer, prover)
     for (const peer of this.#rests.keys()) if (!peers.includes(peer)) this.#rests.delete(peer)
   }
 
@@ -131,13 +134,19 @@ export class Fetcher {
 
   async #askOne<Answer>(peer: PeerId, ask: (source: BlockSource) => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
     if (!this.#peers.includes(peer)) throw new EngineError('PEER_UNREACHABLE', `${peer} is not connected: it is asked when it is back`)
-    const source = this.#source(peer)
+    const prover = this.#provers.get(peer) ?? new BlockSource({ ...this.#parts, lanes: undefined }, peer, new Pace())
+    this.#provers.set(peer, prover)
     try {
-      return await ask(source)
+      return await ask(prover)
     } catch (error) {
-      if (!signal.aborted) this.#drop(peer, source)
+      if (!signal.aborted) this.#dropProver(peer, prover)
       throw error
     }
+  }
+
+  #dropProver(peer: PeerId, prover: BlockSource): void {
+    prover.close()
+    if (this.#provers.get(peer) === prover) this.#provers.delete(peer)
   }
 
   /** The peer lacked something since it last said that it has more. */

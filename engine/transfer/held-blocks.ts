@@ -1,9 +1,11 @@
-// Blocks that this node holds of a folder, as they are sealed: from the user's files where they are, from the block store otherwise.
+// Blocks that this node holds of a folder, as they are sealed, or proof of having them: from the user's files where they are, from the block
+// store otherwise.
 
 import { present } from '../base/assert.ts'
 import { concatBytes } from '../base/bytes.ts'
 import type { Jobs } from '../base/jobs.ts'
 import type { BlockStore } from '../blocks/store.ts'
+import { blake3Keyed } from '../crypto/hash.ts'
 import type { Index } from '../index/index-store.ts'
 import { sealOverheadBytes } from '../model/block-list.ts'
 import type { MemberRecord } from '../model/folder.ts'
@@ -59,20 +61,27 @@ export interface HeldPart {
   readonly payload: Uint8Array
 }
 
+export interface ReadingHeld {
+  /** Of how much to read at once. */
+  readonly size?: PartSize
+  /** Instead of each block its hash under this key: read and hashed off the main thread where it is in a file. */
+  readonly proofKey?: Uint8Array | undefined
+}
+
 /** What is held of these blocks, in their order, in parts of about the size that `size` says: one is read while the one before it is used. */
 export async function* readHeld(
   parts: HeldParts,
   ids: readonly BlockId[],
   signal: AbortSignal,
-  size: PartSize = new PartSize(),
+  { size = new PartSize(), proofKey }: ReadingHeld = {},
 ): AsyncGenerator<HeldPart> {
   let slice = sliceOf(parts, ids, 0, size)
-  let next = makePart(parts, slice.sources, signal)
+  let next = makePart(parts, slice.sources, proofKey, signal)
   for (;;) {
     const part = await next
     if (part.lengths.length === 0) return
     slice = sliceOf(parts, ids, slice.end, size)
-    next = makePart(parts, slice.sources, signal)
+    next = makePart(parts, slice.sources, proofKey, signal)
     next.catch(() => undefined) // awaited in the next round unless whoever reads stops
     yield part
   }
@@ -112,9 +121,10 @@ export async function heldBlocks(
   parts: HeldParts,
   ids: readonly BlockId[],
   signal: AbortSignal,
+  reading: ReadingHeld = {},
 ): Promise<readonly (Uint8Array | undefined)[]> {
   const blocks: (Uint8Array | undefined)[] = []
-  for await (const { lengths, payload } of readHeld(parts, ids, signal)) {
+  for await (const { lengths, payload } of readHeld(parts, ids, signal, reading)) {
     let at = 0
     for (const length of lengths) {
       blocks.push(length === 0 ? undefined : payload.slice(at, at + length))
@@ -137,23 +147,33 @@ export function sourceOf({ index, store, folder, tree }: HeldParts, id: BlockId)
   return storedBytes === undefined ? { kind: 'absent', id } : { kind: 'store', id, storedBytes }
 }
 
-async function makePart(parts: HeldParts, slice: readonly HeldSource[], signal: AbortSignal): Promise<HeldPart> {
+async function makePart(
+  parts: HeldParts,
+  slice: readonly HeldSource[],
+  proofKey: Uint8Array | undefined,
+  signal: AbortSignal,
+): Promise<HeldPart> {
   if (slice.length === 0) return { lengths: [], payload: new Uint8Array(0) }
   const ranges = slice.flatMap((source) => (source.kind === 'file' ? [source.range] : []))
   const { tree } = parts
   const sealed =
     tree === undefined || ranges.length === 0
       ? { payload: new Uint8Array(0), lengths: [] }
-      : await tree.jobs.run('sealRanges', { root: tree.root, sealKey: tree.sealKey, ranges }, { signal })
+      : await tree.jobs.run('sealRanges', { root: tree.root, sealKey: tree.sealKey, ranges, proofKey }, { signal })
   sealed.lengths.forEach((length, at) => {
     if (length === 0) tree?.onStale(present(ranges[at], 'a length a range').path)
   })
   if (ranges.length === slice.length && sealed.lengths.every((length) => length > 0)) return sealed
-  return mixPart(parts, slice, sealed)
+  return mixPart(parts, slice, sealed, proofKey)
 }
 
 /** Puts blocks of the store between those of files, in the order asked, and in place of those that a file turned out not to hold. */
-async function mixPart(parts: HeldParts, slice: readonly HeldSource[], sealed: HeldPart): Promise<HeldPart> {
+async function mixPart(
+  parts: HeldParts,
+  slice: readonly HeldSource[],
+  sealed: HeldPart,
+  proofKey: Uint8Array | undefined,
+): Promise<HeldPart> {
   const pieces: Uint8Array[] = []
   const lengths: number[] = []
   let fileAt = 0
@@ -161,9 +181,9 @@ async function mixPart(parts: HeldParts, slice: readonly HeldSource[], sealed: H
   for (const source of slice) {
     if (source.kind === 'file') {
       const length = sealed.lengths[fileAt++] ?? 0
-      pieces.push(length > 0 ? sealed.payload.subarray(payloadAt, payloadAt + length) : await storedBlock(parts, source.range.id))
+      pieces.push(length > 0 ? sealed.payload.subarray(payloadAt, payloadAt + length) : await storedBlock(parts, source.range.id, proofKey))
       payloadAt += length
-    } else if (source.kind === 'store') pieces.push(await storedBlock(parts, source.id))
+    } else if (source.kind === 'store') pieces.push(await storedBlock(parts, source.id, proofKey))
     else pieces.push(new Uint8Array(0))
     const { length } = present(pieces.at(-1), 'a piece was pushed')
     if (length === 0 && source.kind !== 'file') parts.onAbsent?.(source.id) // also one that turned out to be damaged
@@ -172,6 +192,9 @@ async function mixPart(parts: HeldParts, slice: readonly HeldSource[], sealed: H
   return { lengths, payload: concatBytes(pieces) }
 }
 
-async function storedBlock({ store, folder }: HeldParts, id: BlockId): Promise<Uint8Array> {
-  return (await store.get(folder.id, id)) ?? new Uint8Array(0)
+/** The block or its proof; empty when it is not here. */
+async function storedBlock({ store, folder }: HeldParts, id: BlockId, proofKey: Uint8Array | undefined): Promise<Uint8Array> {
+  const block = await store.get(folder.id, id)
+  if (block === undefined) return new Uint8Array(0)
+  return proofKey === undefined ? block : blake3Keyed(proofKey, block)
 }

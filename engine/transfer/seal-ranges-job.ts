@@ -1,9 +1,10 @@
-// Worker job that serves blocks from the user's own files: reads ranges, seals them again, and gives only what still is the
-// block that was asked for. A file that changed simply does not hold the block any more.
+// Worker job that serves blocks from the user's own files, or proof of having them: reads ranges, seals them again, and gives only what still is
+// the block that was asked for. A file that changed simply does not hold the block any more.
 
 import { equalBytes } from '../base/bytes.ts'
 import { FilesError, type Files, type FilesFault, type OpenFile } from '../base/files.ts'
 import type { JobResult, JobWorld } from '../base/jobs.ts'
+import { blake3Keyed, hashBytes } from '../crypto/hash.ts'
 import { blockKeyOf, blockOverheadBytes, resealBlockInto } from '../crypto/seal.ts'
 import type { BlockId } from '../model/ids.ts'
 
@@ -19,10 +20,12 @@ export interface SealRangesInput {
   readonly root: string
   readonly sealKey: Uint8Array
   readonly ranges: readonly SealRange[]
+  /** Of each block only its hash under this key is wanted. */
+  readonly proofKey?: Uint8Array | undefined
 }
 
 export interface SealRangesOutput {
-  /** The sealed blocks one after the other. */
+  /** The sealed blocks, or the proofs, one after the other. */
   readonly payload: Uint8Array
   /** By range; 0 = the file does not hold the block any more, or could not be read. */
   readonly lengths: readonly number[]
@@ -31,8 +34,10 @@ export interface SealRangesOutput {
 }
 
 export function sealRanges(input: SealRangesInput, { files }: JobWorld): JobResult<SealRangesOutput> {
-  const room = input.ranges.reduce((total, range) => total + range.lengthBytes + blockOverheadBytes, 0)
-  const payload = new Uint8Array(room)
+  const { proofKey } = input
+  const sizes = input.ranges.map((range) => range.lengthBytes + blockOverheadBytes)
+  const payload = new Uint8Array(proofKey === undefined ? sizes.reduce((total, size) => total + size, 0) : sizes.length * hashBytes)
+  const sealed = proofKey === undefined ? payload : new Uint8Array(Math.max(0, ...sizes))
   const opener = new RangeOpener(files, input.root)
   const lengths: number[] = []
   const unread: number[] = []
@@ -41,7 +46,10 @@ export function sealRanges(input: SealRangesInput, { files }: JobWorld): JobResu
     for (const range of input.ranges) {
       const plaintext = opener.look(range)
       if (plaintext === 'unreadable') unread.push(lengths.length)
-      const length = typeof plaintext === 'string' ? 0 : sealInto(payload, at, input.sealKey, range, plaintext)
+      const start = proofKey === undefined ? at : 0
+      const sealedBytes = typeof plaintext === 'string' ? 0 : sealInto(sealed, start, input.sealKey, range, plaintext)
+      if (proofKey !== undefined && sealedBytes > 0) payload.set(blake3Keyed(proofKey, sealed.subarray(0, sealedBytes)), at)
+      const length = proofKey === undefined || sealedBytes === 0 ? sealedBytes : hashBytes
       lengths.push(length)
       at += length
     }

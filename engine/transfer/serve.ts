@@ -5,7 +5,6 @@ import type { Clock } from '../base/clock.ts'
 import { bytesKey, concatBytes } from '../base/bytes.ts'
 import { EngineError } from '../base/errors.ts'
 import { proofKeyOf } from '../crypto/block-proof.ts'
-import { blake3Keyed } from '../crypto/hash.ts'
 import { hashIdBytes, parseBlockId, type BlockId, type PeerId } from '../model/ids.ts'
 import type { GetMany, KeepWanted } from '../model/wire/exchange_pb.ts'
 import type { LaneName } from '../net/lanes.ts'
@@ -79,10 +78,10 @@ async function answer({ channel, self, clock, size }: Taker, parts: HeldParts, r
   const isProof = nonce.length === proofBytes
   const ids = parseIds(request.ids, channel)
   if (!isProof) parts.onAsked?.(channel.peer, ids)
-  const key = isProof ? proofKeyOf(self, nonce) : nonce
-  for await (const part of readHeld(isGuess || onAbsent === undefined ? quiet : parts, ids, signal, size)) {
+  const proofKey = isProof ? proofKeyOf(self, nonce) : undefined
+  for await (const part of readHeld(isGuess || onAbsent === undefined ? quiet : parts, ids, signal, { size, proofKey })) {
     const startedMs = clock.monotonicMs()
-    await sendBlocksPart(channel, { request: request.request, ...(isProof ? proofOf(part, key) : part) }, signal)
+    await sendBlocksPart(channel, { request: request.request, ...part }, signal)
     size.took(clock.monotonicMs() - startedMs)
   }
 }
@@ -97,25 +96,25 @@ async function answerLease(
   if (nonce.length !== proofBytes) throw new EngineError('PEER_MISBEHAVED', `${channel.peer} asked for a keep lease without a nonce`)
   const asked = parseIds(ids, channel)
   let at = 0
-  for await (const part of readHeld(parts, asked, signal)) {
+  for await (const part of readHeld(parts, asked, signal, { proofKey: proofKeyOf(self, nonce) })) {
     const here = asked.slice(at, at + part.lengths.length)
     at += part.lengths.length
     const read = here.filter((_, place) => (part.lengths[place] ?? 0) > 0)
     const kept = new Set(parts.leases?.grant(channel.peer, read).map(bytesKey))
     const isKept = here.map((id) => kept.has(bytesKey(id)))
-    await sendBlocksPart(channel, { request, ...proofOf(part, proofKeyOf(self, nonce), (place) => isKept[place] === true) }, signal)
+    await sendBlocksPart(channel, { request, ...onlySome(part, (place) => isKept[place] === true) }, signal)
   }
 }
 
-/** Instead of each block its hash under a key that nobody knew before: who makes it has the block, now. */
-function proofOf({ lengths, payload }: HeldPart, key: Uint8Array, isTold: (place: number) => boolean = () => true): HeldPart {
+/** As if only some of it were here. */
+function onlySome({ lengths, payload }: HeldPart, isTold: (place: number) => boolean): HeldPart {
   let at = 0
-  const proofs = lengths.map((length, place) => {
+  const pieces = lengths.map((length, place) => {
     const from = at
     at += length
-    return length === 0 || !isTold(place) ? new Uint8Array(0) : blake3Keyed(key, payload.subarray(from, at))
+    return isTold(place) ? payload.subarray(from, at) : new Uint8Array(0)
   })
-  return { lengths: proofs.map((proof) => proof.length), payload: concatBytes(proofs) }
+  return { lengths: pieces.map((piece) => piece.length), payload: concatBytes(pieces) }
 }
 
 function parseIds(bytes: Uint8Array, channel: Channel): readonly BlockId[] {

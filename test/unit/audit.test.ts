@@ -58,6 +58,7 @@ interface Stage extends Disposable {
   claimed: number
   audited: number
   members: readonly PeerId[]
+  isFilling: boolean
 }
 
 /** Members that claim `count` blocks, in entries of three. */
@@ -83,6 +84,7 @@ function openStage(count: number, { seed = 'audit', clock = hasty }: { seed?: st
     claimed: entries,
     audited: 0,
     members: [peer] as readonly PeerId[],
+    isFilling: false,
     [Symbol.dispose]: () => node[Symbol.dispose](),
   }
   const claimsOf = (): Claims => ({
@@ -103,6 +105,7 @@ function openStage(count: number, { seed = 'audit', clock = hasty }: { seed?: st
     log: silentLog,
     claimants: () => stage.members.map((member) => ({ peer: member, goodMs: 1_000_000, edition: stage.edition })),
     claimsOf,
+    isFilling: () => stage.isFilling,
     lastRow: () => stage.entries,
     prove: async (of, asked, nonce, signal) => {
       await stage.answer(of, signal)
@@ -112,9 +115,12 @@ function openStage(count: number, { seed = 'audit', clock = hasty }: { seed?: st
         return bytes === undefined ? undefined : blockProof(of, nonce, bytes)
       })
     },
-    own: async (wanted) => {
+    expected: async (of, wanted, nonce) => {
       stage.tries++
-      const found = wanted.map((id) => ours.get(bytesKey(id)))
+      const found = wanted.map((id) => {
+        const bytes = ours.get(bytesKey(id))
+        return bytes === undefined ? undefined : blockProof(of, nonce, bytes)
+      })
       stage.onOwn()
       return await Promise.resolve(found)
     },
@@ -125,6 +131,12 @@ function openStage(count: number, { seed = 'audit', clock = hasty }: { seed?: st
 
 function keyAt(stage: Stage, at: number): string {
   return bytesKey(present(stage.ids[at], 'an id'))
+}
+
+/** Lets time go by until something is so; fails when an hour did not do. */
+async function passUntil(clock: StepClock, isSo: () => boolean): Promise<void> {
+  for (let second = 0; second < 3600 && !isSo(); second++) await clock.pass(1000)
+  assert.ok(isSo())
 }
 
 async function settled(): Promise<void> {
@@ -299,6 +311,54 @@ describe('an audit', () => {
     assert.deepEqual([await questionsAfter(290), await questionsAfter(30)], [3, 4])
     ending.abort()
     await assert.rejects(running, { code: 'ABORTED' })
+  })
+
+  it('waits while content still comes here, but a minute at most, and not for a member that is not believed', async () => {
+    const clock = new StepClock()
+    using stage = openStage(10, { clock })
+    stage.isFilling = true
+    const ending = new AbortController()
+    const running = stage.audit.run(ending.signal)
+    const askedAfter = async (seconds: number): Promise<number> => {
+      for (let second = 0; second < seconds; second++) await clock.pass(1000)
+      return stage.asked.length
+    }
+    assert.deepEqual([await askedAfter(55), await askedAfter(20)], [0, 1], 'it never ends')
+    stage.isFilling = false
+    assert.equal(await askedAfter(30), 1)
+    stage.entries = 12
+    stage.isFilling = true
+    assert.deepEqual([await askedAfter(30)], [1])
+    stage.isFilling = false
+    assert.deepEqual([await askedAfter(3)], [2], 'it is looked at again soon')
+    const lost = keyAt(stage, 9)
+    stage.theirs.delete(lost)
+    stage.edition++
+    stage.audit.suspect(peer, [{ id: present(stage.ids[9], 'an id'), rowSeq: 4 }])
+    await askedAfter(40)
+    assert.deepEqual(stage.outcomes.at(-1), 1)
+    stage.theirs.set(lost, present(stage.ours.get(lost), 'it is here'))
+    stage.isFilling = true
+    stage.edition++
+    stage.audit.wake()
+    await askedAfter(10)
+    assert.deepEqual(stage.outcomes.at(-1), 'passed')
+    ending.abort()
+    await assert.rejects(running, { code: 'ABORTED' })
+  })
+
+  it('does not rest while it asks a member that is not believed: copies may be made for want of its word', async () => {
+    const clock = new StepClock()
+    using stage = openStage(60, { clock })
+    stage.theirs.delete(keyAt(stage, 0))
+    await Promise.all([stage.audit.audit(peer, never), passUntil(clock, () => stage.outcomes.length === 1)])
+    assert.deepEqual(stage.outcomes, [1])
+    stage.theirs.set(keyAt(stage, 0), present(stage.ours.get(keyAt(stage, 0)), 'it is here'))
+    stage.answer = async () => await clock.sleep(1000, never)
+    const startedMs = clock.monotonicMs()
+    await Promise.all([stage.audit.audit(peer, never), passUntil(clock, () => stage.outcomes.length === 2)])
+    assert.deepEqual(stage.outcomes, [1, 'passed'])
+    assert.ok(clock.monotonicMs() - startedMs <= 6000, 'four questions of a second each')
   })
 
   it('of one member does not wait for another that is silent', async () => {

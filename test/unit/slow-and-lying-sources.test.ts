@@ -203,7 +203,7 @@ test('scenario T32: a slow peer (1 KiB/s) that fetches: what is read ahead for i
   const size = new PartSize()
   const parts: number[] = []
   const ids = blocks.map(({ ref }) => ref.id)
-  for await (const { payload } of readHeld(server.parts, ids, never, size)) {
+  for await (const { payload } of readHeld(server.parts, ids, never, { size })) {
     parts.push(payload.length)
     size.took((payload.length / kibibyte) * 1000)
   }
