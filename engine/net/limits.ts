@@ -9,7 +9,7 @@ export interface NetworkLimits {
   readonly inboundPendingMax: number
   /** How long an incoming connection may take to prove its identity. */
   readonly inboundUpgradeTimeoutMs: number
-  /** Streams that a peer may have open of one protocol, per connection. */
+  /** Streams that a peer may have open of one protocol, per connection: two for each folder, one to fetch by and one to ask for proofs. */
   readonly inboundStreamsPerProtocolMax: number
   readonly outboundStreamsPerProtocolMax: number
   /** How long agreeing on a stream's protocol may take, either way. */
@@ -31,8 +31,8 @@ export const defaultNetworkLimits: NetworkLimits = {
   inboundConnectionsPerSecondMax: 20,
   inboundPendingMax: 128,
   inboundUpgradeTimeoutMs: 5_000,
-  inboundStreamsPerProtocolMax: 64,
-  outboundStreamsPerProtocolMax: 64,
+  inboundStreamsPerProtocolMax: 128,
+  outboundStreamsPerProtocolMax: 128,
   openTimeoutMs: 10_000,
   connectTimeoutMs: 10_000,
   connectAddressTimeoutMs: 4_000,
