@@ -22,7 +22,7 @@ export interface ReceiptBookParts {
   readonly clock: Clock
   /** The admin log, whose members' receipts count. */
   readonly log: { readonly length: number; isMember(peer: PeerId): boolean }
-  /** What this node holds now; undefined while it cannot say: then its last word stands. */
+  /** What this node holds now, `last` being its last word, if this index has it; undefined while it cannot say: then that stands. */
   readonly claim: (last: Receipt | undefined, signal: AbortSignal) => Promise<Claim | undefined>
   /** Whom this node has not seen for longer than is normal. */
   readonly absent: () => readonly AbsenceMark[]
@@ -41,6 +41,8 @@ export class ReceiptBook {
   readonly #parts: ReceiptBookParts
   readonly #receipts = new Map<PeerId, { readonly receipt: Receipt; readonly row: ReceiptRow }>()
   readonly #wakeup = new Wakeup()
+  /** The last of this node as this index knows it: what came back from others after a loss speaks of what may be gone. */
+  #spoken: Receipt | undefined
   #lastClaim = ''
   #edition = 0
 
@@ -50,6 +52,7 @@ export class ReceiptBook {
       const receipt = parseReceipt(row.bytes, parts.folder.id)
       if (receipt !== undefined) this.#receipts.set(row.peer, { receipt, row })
     }
+    this.#spoken = this.own
   }
 
   /** Goes up whenever a receipt came or changed. */
@@ -90,7 +93,8 @@ export class ReceiptBook {
     const known = this.#receipts.get(receipt.peer)?.receipt
     if ((known !== undefined && known.edition >= receipt.edition) || !read.isSigned()) return
     if (receipt.peer === self) {
-      // Of this node before it lost what it knew: what it says now has to come after that.
+      // Of this node before it lost what it knew: what it says now has to come after that, and repeats nothing of it.
+      this.#spoken = undefined
       this.#lastClaim = ''
       this.#wakeup.wake()
     }
@@ -123,7 +127,7 @@ export class ReceiptBook {
     for (;;) {
       await waitAtMost(this.#wakeup, clock, idleMs, signal)
       const startedMs = clock.monotonicMs()
-      const claim = await this.#parts.claim(this.own, signal)
+      const claim = await this.#parts.claim(this.#spoken, signal)
       if (claim !== undefined) this.#issue(claim)
       await clock.sleep(Math.max(intervalMs, restShare * (clock.monotonicMs() - startedMs)), signal)
     }
@@ -145,6 +149,7 @@ export class ReceiptBook {
     const bytes = signFittingReceipt(signer, folder.id, claim, { edition, logLength: log.length, timeMs: nowMs, absent: absent() })
     const receipt = parseReceipt(bytes, folder.id)
     assert(receipt !== undefined, 'what was signed here can be read here')
+    this.#spoken = receipt
     return { receipt, bytes }
   }
 

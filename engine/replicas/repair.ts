@@ -241,8 +241,9 @@ export class Repair {
     const { index, store, folder } = this.#parts
     const entry = decodeEntry(row.bytes)
     if (entry === undefined) return 0
-    // What an earlier placement gave to this node is said to be held still: not when some of it went while nobody looked.
-    if (!this.#hasMissed) this.#hasMissed = claimedOf({ ...row, entry }).some((id) => !isMine(id) && !store.has(folder.id, id))
+    // What an earlier placement gave to this node is said to be held still: not when some of it went while nobody looked. It may be this node's by
+    // the placement of now as well, and then the need alone takes back only what is said by that one.
+    if (!this.#hasMissed) this.#hasMissed = claimedOf({ ...row, entry }).some((id) => !store.has(folder.id, id))
     let rank: number | undefined
     for (const { id, storedBytes } of entry.blocks) {
       if (!isMine(id) || store.has(folder.id, id)) continue

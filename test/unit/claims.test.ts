@@ -9,7 +9,7 @@ import { entriesOfTree } from '../../engine/compose/folder-receipts.ts'
 import { itemOf } from '../../engine/sync/ingest-commit.ts'
 import { claimOf } from '../../engine/replicas/claim.ts'
 import { ReceiptBook } from '../../engine/replicas/receipt-book.ts'
-import { lackingMax, parseReceipt, signFittingReceipt, type Claim } from '../../engine/replicas/receipt.ts'
+import { lackingMax, parseReceipt, signFittingReceipt, type Claim, type Receipt } from '../../engine/replicas/receipt.ts'
 import { parseAuthorId, parseEntryId } from '../../engine/model/ids.ts'
 import { rangesAboveMax } from '../../engine/model/known.ts'
 import { never, stillClock, testFolder } from '../support/blocks.ts'
@@ -86,14 +86,24 @@ interface Booked extends Disposable {
   isDiskFull: boolean
   /** Of the next claim; undefined: it cannot say. */
   next: Claim | undefined
+  /** What each claim was told that the node said last: the first number, if it did. */
+  readonly last: (number | 'none')[]
 }
 
 function openBooked(): Booked {
   const node = new IndexNode(1, folder)
   const clock = new StepClock()
   const said: (number | 'none')[] = []
+  const last: (number | 'none')[] = []
   const { handle, index } = node
-  const stage = { clock, said, next: undefined as Claim | undefined, isDiskFull: false, [Symbol.dispose]: () => node[Symbol.dispose]() }
+  const stage = {
+    clock,
+    said,
+    last,
+    next: undefined as Claim | undefined,
+    isDiskFull: false,
+    [Symbol.dispose]: () => node[Symbol.dispose](),
+  }
   const transact = <T>(work: () => T): T => {
     if (stage.isDiskFull) throw new EngineError('NO_SPACE', 'full')
     return index.transact(work)
@@ -105,11 +115,18 @@ function openBooked(): Booked {
     self: handle.identity.peerId,
     clock,
     log: { length: 1, isMember: () => true },
-    claim: async () => await Promise.resolve(stage.next),
+    claim: async (own) => {
+      last.push(seqOf(own))
+      return await Promise.resolve(stage.next)
+    },
     absent: () => [],
-    changed: () => said.push(book.own?.parts[0]?.heads.values().next().value?.seq ?? 'none'),
+    changed: () => said.push(seqOf(book.own)),
   })
   return Object.assign(stage, { book })
+}
+
+function seqOf(receipt: Receipt | undefined): number | 'none' {
+  return receipt?.parts[0]?.heads.values().next().value?.seq ?? 'none'
 }
 
 const author = present(parseAuthorId(Uint8Array.of(1, ...new Uint8Array(15).fill(5))), 'an author')
@@ -179,7 +196,7 @@ describe('the receipts that a node writes', () => {
     assert.deepEqual(stage.said, [1, 'none'])
   })
 
-  it('come after one of this node that it has forgotten', async () => {
+  it('come after one of this node that it has forgotten, and repeat nothing of it: what that spoke of may be gone', async () => {
     using stage = openBooked()
     using node = new IndexNode(1, folder)
     const later = signFittingReceipt(node.handle.identity, folder, claimUpTo(9), { edition: 10 ** 9, logLength: 1, timeMs: 5 })
@@ -191,6 +208,7 @@ describe('the receipts that a node writes', () => {
     await stage.clock.pass(1000)
     await stage.clock.pass(1000)
     assert.deepEqual(stage.said, [1, 9, 1])
+    assert.deepEqual(stage.last, ['none', 'none'])
     assert.ok((stage.book.own?.edition ?? 0) > 10 ** 9)
     ending.abort()
     await assert.rejects(running, { code: 'ABORTED' })

@@ -265,15 +265,20 @@ describe('repair', () => {
     assert.ok(stage.distrusted.length > 0)
   })
 
-  it('notices when it starts that a block is gone which only an earlier placement gave to it', async () => {
-    for (const isLost of [true, false]) {
+  it('notices when it starts that a block is gone which an earlier placement gave to it, whether or not that of now does too', async () => {
+    for (const [isLost, isMine] of [
+      [true, false],
+      [true, true],
+      [false, false],
+      [false, true],
+    ] as const) {
       using stage = new Stage()
       const key = stage.write('a', 'content of a')
       await stage.settle()
       const { record } = stage.node.handle
       if (isLost) await stage.store.remove(record.id, [idOf(key)])
       stage.isClaimed = true
-      stage.holding = { layout: Uint8Array.of(2), isMine: () => false }
+      stage.holding = { layout: Uint8Array.of(2), isMine: () => isMine }
       await stage.settle()
       assert.equal(stage.repair.hasMissed, isLost)
     }
