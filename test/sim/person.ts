@@ -99,9 +99,12 @@ export class Person {
     const moved = this.#filesAt(from)
     const replaced = this.#filesAt(to)
     this.node.user.rename(this.#full(from), this.#full(to))
-    for (const [path, content] of replaced) this.#lose(path, content)
-    for (const [path, content] of moved) {
-      this.#gain(to + path.slice(from.length), content)
+    const arrived = moved.map(([path, content]) => [path, to + path.slice(from.length), content] as const)
+    // Replaced by the same bytes, nothing was given up: to whoever looks at it, it was touched.
+    const isSame = (path: string, content: string): boolean => arrived.some(([, now, same]) => now === path && same === content)
+    for (const [path, content] of replaced) if (!isSame(path, content)) this.#lose(path, content)
+    for (const [path, now, content] of arrived) {
+      this.#gain(now, content)
       this.#lose(path, content)
     }
   }
