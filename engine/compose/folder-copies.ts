@@ -22,6 +22,7 @@ import type { FolderProblems } from '../sync/problems.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
 import type { HeldParts } from '../transfer/held-blocks.ts'
 import { absenceProblems } from './absence-problems.ts'
+import { copyProblems } from './copy-problems.ts'
 import { FolderAbsence } from './folder-absence.ts'
 import { FolderLayout } from './folder-layout.ts'
 import { FolderAudits } from './folder-audits.ts'
@@ -170,14 +171,25 @@ export class FolderCopies {
     return { target: this.#log.state.targetCopies, min, below, single }
   }
 
-  /** Of members that are overdue or lost. */
+  /** Of members that are overdue or lost, and of files that have had too few copies for a while. */
   problems(): readonly Problem[] {
-    const { cards } = this.#parts
-    const absent = [...this.absence.agreed].map(([peer, degree]) => {
-      const name = cards.cardOf(peer)?.name ?? this.#log.members.find((member) => member.peer === peer)?.name ?? peer
-      return { peer, name, degree }
-    })
-    return absenceProblems(this.#handle.record.name, absent, this.summary)
+    const { network } = this.#parts
+    const { name: folder } = this.#handle.record
+    const absent = [...this.absence.agreed].map(([peer, degree]) => ({ peer, name: this.#nameOf(peer), degree }))
+    const connected = new Set([network.self, ...network.connectedPeers()])
+    const keepers = this.layout.keepers().map((peer) => ({ name: this.#nameOf(peer), isHere: connected.has(peer) }))
+    const retired = this.#log.members.flatMap(({ peer, isRetired }) => (isRetired ? [this.#nameOf(peer)] : []))
+    const { targetCopies } = this.#log.state
+    return [
+      ...absenceProblems(folder, absent, this.summary),
+      ...copyProblems({ folder, targetCopies, shortage: this.#count.lasting, keepers, retired }),
+    ]
+  }
+
+  #nameOf(peer: PeerId): string {
+    const { cards, network, world } = this.#parts
+    if (peer === network.self) return world.name
+    return cards.cardOf(peer)?.name ?? this.#log.members.find((member) => member.peer === peer)?.name ?? peer
   }
 
   /** Every entry known now has at least so many copies. */

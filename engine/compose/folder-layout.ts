@@ -180,11 +180,20 @@ export class FolderLayout {
     return absent.toSorted((left, right) => (left.peer < right.peer ? -1 : 1))
   }
 
+  /** Members that are to hold all of the folder, or a share of it, whether they are there or not. */
+  keepers(): readonly PeerId[] {
+    const keeping = this.#members().filter(({ keep, capacityBytes }) => keep === 'all' || (keep === 'share' && capacityBytes > 0))
+    return keeping.map(({ peer }) => peer)
+  }
+
   #input(): PlacementInput {
     const { folder, log } = this.#parts
-    const active = log.members.filter(({ isRetired }) => !isRetired)
-    const members = active.flatMap(({ peer, role }) => this.#memberOf(peer, role === 'host'))
-    return { folder: folder.id, members, targetCopies: log.state.targetCopies }
+    return { folder: folder.id, members: this.#members(), targetCopies: log.state.targetCopies }
+  }
+
+  #members(): readonly PlacementMember[] {
+    const active = this.#parts.log.members.filter(({ isRetired }) => !isRetired)
+    return active.flatMap(({ peer, role }) => this.#memberOf(peer, role === 'host'))
   }
 
   /** Nothing for a host of which no card is known: what it offers is not known. */

@@ -25,7 +25,12 @@ export interface CopySummary {
   readonly below: number
   /** … that are held by one member alone, or by none, those that are overdue left out. */
   readonly single: number
+  /** … of which nobody says that it holds all. */
+  readonly none: number
 }
+
+/** As in the summary, or 0 where it has not been so for a while. */
+export type CopyShortage = Pick<CopySummary, 'below' | 'single' | 'none'>
 
 const pageEntries = 200
 /** Counting takes at most the tenth part of the time. */
@@ -36,6 +41,8 @@ const calmMs = 500
 const calmWaitMaxMs = 60_000
 const intervalMs = 250
 const idleMs = 60_000
+/** What is copied as it comes has too few copies for a moment. */
+const lastingMs = 600_000
 
 export class CopyCount {
   readonly #parts: CopyCountParts
@@ -45,6 +52,8 @@ export class CopyCount {
   /** How often there was a reason to count anew that no state shows. */
   #recounts = 0
   #tookMs = 0
+  /** When a count found some first, of those in a row that did. */
+  readonly #sinceMs = new Map<keyof CopyShortage, number>()
 
   constructor(parts: CopyCountParts) {
     this.#parts = parts
@@ -53,6 +62,14 @@ export class CopyCount {
   /** undefined until the first count. */
   get summary(): CopySummary | undefined {
     return this.#summary
+  }
+
+  /** What every count of the last minutes found some of. */
+  get lasting(): CopyShortage {
+    const endMs = this.#parts.clock.monotonicMs() - lastingMs
+    const lasting = (kind: keyof CopyShortage): number =>
+      (this.#sinceMs.get(kind) ?? Number.POSITIVE_INFINITY) > endMs ? 0 : (this.#summary?.[kind] ?? 0)
+    return { below: lasting('below'), single: lasting('single'), none: lasting('none') }
   }
 
   /** The summary is of what is known now. */
@@ -102,7 +119,7 @@ export class CopyCount {
     const { index, folderRow, clock, view: viewNow, presentView, targetCopies } = this.#parts
     const countedFor = this.#stateNow()
     const [view, present, target] = [viewNow(), presentView(), targetCopies()]
-    let [min, below, single] = [Number.POSITIVE_INFINITY, 0, 0]
+    let [min, below, single, none] = [Number.POSITIVE_INFINITY, 0, 0, 0]
     let after = 0
     for (;;) {
       const rows = index.entries.storedPage(folderRow, after, pageEntries)
@@ -111,14 +128,23 @@ export class CopyCount {
         if (copies === undefined) continue
         min = Math.min(min, copies)
         if (copies < target) below++
+        if (copies === 0) none++
         if (copies < 2 || (present?.countOf(row) ?? copies) < 2) single++
       }
       after = rows.at(-1)?.rowSeq ?? after
       if (rows.length < pageEntries) break
       await clock.sleep(0, signal)
     }
-    this.#summary = { min: Number.isFinite(min) ? min : target, below, single }
+    this.#summary = { min: Number.isFinite(min) ? min : target, below, single, none }
     this.#countedFor = countedFor
+    this.#noteShortage(this.#summary)
+  }
+
+  #noteShortage(summary: CopySummary): void {
+    for (const kind of ['below', 'single', 'none'] as const) {
+      if (summary[kind] === 0) this.#sinceMs.delete(kind)
+      else if (!this.#sinceMs.has(kind)) this.#sinceMs.set(kind, this.#parts.clock.monotonicMs())
+    }
   }
 
   #stateNow(): string {
