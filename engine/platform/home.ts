@@ -40,6 +40,8 @@ export interface HomePaths {
   readonly logFile: string
   /** The ports listened on last. */
   readonly ports: string
+  /** How it was started last. */
+  readonly serve: string
 }
 
 /** `home` is '/'-separated on every platform, and so are these. */
@@ -54,6 +56,7 @@ export function homePaths(home: string): HomePaths {
     apiToken: at('api-token'),
     logFile: at('log', 'holdfast.log'),
     ports: at('ports.json'),
+    serve: at('serve.json'),
   }
 }
 

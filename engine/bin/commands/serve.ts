@@ -6,8 +6,10 @@ import type { Command } from 'commander'
 import type { ApiAddress } from '../../api/listen.ts'
 import { errorCodeOf, messageOf } from '../../base/errors.ts'
 import { parseNodeConfig } from '../../config.ts'
+import type { Log } from '../../base/log.ts'
 import type { NodeConfig, NodeOptions } from '../../config.ts'
 import { homePaths, prepareHome } from '../../platform/home.ts'
+import { readServeMemory, rememberServe, withMemory, type ServeMemory } from '../../platform/serve-memory.ts'
 import { homeOf, typedCommand, typedProgram, withExamples } from '../cli.ts'
 import type { Cli } from '../cli.ts'
 import { isLauncherScript } from '../paths.ts'
@@ -27,10 +29,10 @@ export function addServeCommand(program: Command, cli: Cli): void {
     .description('run a node in the foreground until "holdfast stop" or Ctrl-C')
     .option('--listen <multiaddr>', 'where other nodes reach this one; may be given more than once', collect)
     .option('--api <host:port>', 'serve the API on loopback TCP too, with the token in the home’s file api-token')
-    .option('--name <name>', 'what others see of this node (the host name otherwise)')
-    .option('--zone <zone>', 'where it stands: machines of one zone can fail together (home otherwise)')
-    .addOption(new Option('--class <class>', 'how often it is on (daily otherwise)').choices(['always-on', 'daily', 'occasional']))
-    .option('--capacity <size>', 'what it offers to hold, for example 500GB')
+    .option('--name <name>', 'what others see of this node (at first the host name)')
+    .option('--zone <zone>', 'where it stands: machines of one zone can fail together (at first home)')
+    .addOption(new Option('--class <class>', 'how often it is on (at first daily)').choices(['always-on', 'daily', 'occasional']))
+    .option('--capacity <size>', 'what it offers to hold, for example 500GB (at first 0)')
     .option(
       '--store <place>',
       'keep blocks in object storage: s3://BUCKET/PREFIX, credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
@@ -46,16 +48,24 @@ export function addServeCommand(program: Command, cli: Cli): void {
     'serve --home /srv/holdfast --listen /ip4/0.0.0.0/tcp/4001 --api 127.0.0.1:8384',
     'serve --class always-on --zone cloud --store s3://my-blocks/holdfast --s3-endpoint https://s3.example.org',
   ])
+    .addHelpText('after', '\nName, zone, class and capacity stay as they were given last.')
     .addHelpText('after', '\nThe log is log/holdfast.log in the home; HOLDFAST_LOG=debug makes it say more.')
     .action(async (options: ServeOptions) => {
       const home = homeOf(cli, command)
-      const config = parseNodeConfig({ ...options, home }, hostname(), cli.env)
+      const all = withMemory(options, readServeMemory(homePaths(home).serve))
+      const config = parseNodeConfig({ ...all, home }, hostname(), cli.env)
       const { parseApiAddress } = await import('../../api/listen.ts')
-      await runDaemon(cli, config, options.api === undefined ? undefined : parseApiAddress(options.api))
+      await runDaemon(cli, config, { api: options.api === undefined ? undefined : parseApiAddress(options.api), memory: all })
     })
 }
 
-async function runDaemon(cli: Cli, config: NodeConfig, api: ApiAddress | undefined): Promise<never> {
+interface DaemonStart {
+  readonly api: ApiAddress | undefined
+  /** What the next start goes by, where it says nothing else. */
+  readonly memory: ServeMemory
+}
+
+async function runDaemon(cli: Cli, config: NodeConfig, { api, memory }: DaemonStart): Promise<never> {
   // What SQLite and others make in the home has no mode of its own. Files of a person's folders are given their bits one by one.
   process.umask(0o077)
   prepareHome(config.home)
@@ -82,6 +92,8 @@ async function runDaemon(cli: Cli, config: NodeConfig, api: ApiAddress | undefin
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', crash)
   const ready = (line: string): void => {
+    // Not before: a second daemon on this home has been refused by now.
+    noteStart(homePaths(config.home).serve, memory, log)
     cli.terminal.out(line)
     if (cli.terminal.isInteractive || isLauncherScript(cli.env))
       cli.terminal.out(friendlyText(typedCommand(cli, config.home), typedProgram(cli.env)))
@@ -97,6 +109,14 @@ async function runDaemon(cli: Cli, config: NodeConfig, api: ApiAddress | undefin
   log.info('ended')
   // Whatever still holds the process open has nothing left to do.
   cli.exitNow(0)
+}
+
+function noteStart(path: string, memory: ServeMemory, log: Log): void {
+  try {
+    rememberServe(path, memory)
+  } catch (error) {
+    log.warn('could not note how this node was started: say it again at the next start', { error: messageOf(error) })
+  }
 }
 
 /** `here` is what to type for this node, `there` for one in its default home. */
