@@ -83,7 +83,7 @@ export interface Calls {
     output: ConflictDecision
   }
   members: { input: FolderName; output: { readonly members: readonly MemberStatus[] } }
-  retireMember: { input: { readonly folder: string; readonly peer: string }; output: Empty }
+  retireMember: { input: { readonly folder: string; readonly peer: string; readonly undo?: boolean | undefined }; output: Empty }
   copies: {
     input: { readonly folder: string; readonly path?: string; readonly worst?: boolean; readonly limit?: number }
     output: CopiesList

@@ -328,7 +328,7 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
   },
   members: { input: z.strictObject({ folder: folderName }), output: z.object({ members: z.array(memberStatus) }) },
   retry: { input: z.strictObject({ folder: folderName.exactOptional() }), output: empty },
-  retireMember: { input: z.strictObject({ folder: folderName, peer: name }), output: empty },
+  retireMember: { input: z.strictObject({ folder: folderName, peer: name, undo: z.boolean().optional() }), output: empty },
   copies: {
     input: z.strictObject({
       folder: folderName,

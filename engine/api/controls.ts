@@ -305,10 +305,10 @@ export interface MemberStatus {
 export interface MemberControls {
   members(folder: string): readonly MemberStatus[]
   /**
-   * The member is switched off for good: what it holds does not count any more, and others get its share. `peer` is a name or a part of a peer
-   * id. Throws `NOT_ALLOWED`, `UNKNOWN_MEMBER`.
+   * The member is switched off for good: what it holds does not count any more, and others get its share. With `isUndone` it counts again.
+   * `peer` is a name or a part of a peer id. Throws `NOT_ALLOWED`, `UNKNOWN_MEMBER`.
    */
-  retireMember(folder: string, peer: string): Promise<void>
+  retireMember(folder: string, peer: string, isUndone: boolean): Promise<void>
 }
 
 /** A file and who holds it. What is said of a file is so of each of its blocks. */

@@ -49,7 +49,7 @@ export const handlers: { readonly [Name in CallName]: Handler<Name> } = {
   resolveConflict: (input, { controls }) => controls.resolveConflict(input),
   members: ({ folder }, { controls }) => ({ members: controls.members(folder) }),
   retry: ({ folder }, { controls }) => done(controls.retry(folder)),
-  retireMember: ({ folder, peer }, { controls }) => done(controls.retireMember(folder, peer)),
+  retireMember: ({ folder, peer, undo }, { controls }) => done(controls.retireMember(folder, peer, undo === true)),
   copies: ({ limit, ...wanted }, { controls, signal }) => controls.copies({ ...wanted, limit: limit ?? copiesDefault }, signal),
   keepFolder: (input, { controls, signal }) => controls.keepFolder(input, signal),
   freeFiles: (input, { controls, signal }) => controls.freeFiles(input, signal),

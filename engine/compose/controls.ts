@@ -82,7 +82,7 @@ export function makeControls(parts: ControlParts): Controls {
       for (const runtime of folder === undefined ? folders.members() : [folders.findMember(folder)]) runtime.retryNow()
       parts.keeper.refresh(parts.signal)
     },
-    retireMember: async (folder, peer) => retireMember(parts, folders.findMember(folder), peer),
+    retireMember: async (folder, peer, isUndone) => retireMember(parts, folders.findMember(folder), peer, isUndone),
     copies: async ({ folder, path, worst, limit }, signal) => {
       const runtime = folders.find(folder)
       return runtime.work.copies.list(runtime.handle.reading, { path, isWorstFirst: worst === true, limit }, signal)

@@ -3,6 +3,7 @@
 import type { MemberStatus } from '../api/controls.ts'
 import { EngineError } from '../base/errors.ts'
 import type { Member } from '../model/folder.ts'
+import type { LogFact } from '../share/admin-log.ts'
 import type { BirthParts } from './folder-birth.ts'
 import type { MemberRuntime } from './member-runtime.ts'
 
@@ -30,16 +31,21 @@ export function listMembers({ network, cards, index, world }: BirthParts, runtim
   })
 }
 
-/** Throws `NOT_ALLOWED`, `UNKNOWN_MEMBER`. */
-export function retireMember(parts: BirthParts, runtime: MemberRuntime, text: string): void {
+/** Takes a member out of the count, or with `isUndone` into it again. Throws `NOT_ALLOWED`, `UNKNOWN_MEMBER`. */
+export function retireMember(parts: BirthParts, runtime: MemberRuntime, text: string, isUndone: boolean): void {
   const { index, identity, world, network } = parts
   const { log, record } = runtime
   if (log.roleOf(network.self) !== 'owner') {
     throw new EngineError('NOT_ALLOWED', `only an owner can retire a member of ${record.name}: ask an owner`)
   }
   const member = findMember(parts, runtime, text)
-  if (member.isRetired) return
-  const next = log.prepare(identity, { kind: 'memberRetired', nodeKey: member.nodeKey }, world.clock.nowMs())
+  if (member.isRetired === !isUndone) return
+  const { nodeKey, role, name: nodeName } = member
+  // Who is added again is what it was, and not retired: as if it had come back by a link.
+  const fact: LogFact = isUndone
+    ? { kind: 'memberAdded', nodeKey, role, nodeName, linkId: new Uint8Array(0) }
+    : { kind: 'memberRetired', nodeKey }
+  const next = log.prepare(identity, fact, world.clock.nowMs())
   index.transactDurably(() => next.write())
   next.take()
 }

@@ -38,7 +38,7 @@ export async function doToHost({ fleet, copies }: HostWorld, node: SimNode, peer
       const retired = peer === undefined ? undefined : fleet.of(peer)
       const folder = node.controls?.folders()[0]
       if (retired === undefined || retired.isRetired || peer?.peer === undefined || folder?.role !== 'owner') return false
-      await node.controls?.retireMember(folder.id, peer.peer)
+      await node.controls?.retireMember(folder.id, peer.peer, false)
       retired.isRetired = true
       return true
     }

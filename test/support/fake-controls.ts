@@ -239,8 +239,8 @@ export class FakeControls implements Controls {
     else this.#find('retry', folder)
   }
 
-  async retireMember(folder: string, peer: string): Promise<void> {
-    this.#find('retireMember', folder)
+  async retireMember(folder: string, peer: string, isUndone: boolean): Promise<void> {
+    this.#find(isUndone ? 'retireMember undone' : 'retireMember', folder)
     if (peer !== 'attic') throw new EngineError('UNKNOWN_MEMBER', `there is no member ${peer} in ${folder}`)
   }
 

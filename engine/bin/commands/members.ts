@@ -26,10 +26,16 @@ export function addMemberCommand(program: Command, cli: Cli): void {
     .description('take a machine out of the count that is switched off for good, or lost: the others make its copies again')
     .argument('<folder>', 'a name, a path or the start of an id')
     .argument('<peer>', 'a name, or the start or end of a peer id')
-  withExamples(command, ['member retire Photos attic']).action(async (typed: string, peer: string) => {
+    .option('--undo', 'it is back, or was another one: it counts again')
+  const examples = ['member retire Photos attic', 'member retire Photos attic --undo']
+  withExamples(command, examples).action(async (typed: string, peer: string, { undo = false }: { readonly undo?: boolean }) => {
     const { client, print } = openSession(cli, command)
-    await client.call('retireMember', { folder: folderArgument(typed, cli), peer })
-    print({ retired: peer }, `${printable(peer)} does not count as a copy any more; the others make its copies again.`)
+    await client.call('retireMember', { folder: folderArgument(typed, cli), peer, undo })
+    if (undo) return print({ returned: peer }, `${printable(peer)} counts as a copy again, of what it says it holds.`)
+    print(
+      { retired: peer },
+      `${printable(peer)} does not count as a copy any more; the others make its copies again. --undo takes it back.`,
+    )
   })
 }
 
