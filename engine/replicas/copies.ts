@@ -25,7 +25,7 @@ export interface AuditedWord {
 export interface Copies {
   /** Distinct members that hold the block of which there are the fewest. */
   readonly copies: number
-  /** … those of them that were checked not long ago, with this entry as it is. */
+  /** … those of them that were checked not long ago, with this entry as it is: by what is here, so that nothing is verified that is not here. */
   readonly verified: number
   /** Distinct zones, again of the block that has the fewest. */
   readonly zones: number
@@ -61,6 +61,7 @@ interface Covering {
 
 interface Holder {
   readonly view: View
+  /** An audit drew from what it says of this, and would have found something here to compare with. */
   readonly isVerified: boolean
 }
 
@@ -92,7 +93,7 @@ export class CopyView {
     const shares = covering.filter(({ view }) => view.receipt.keep === 'share')
     const { blocks } = row.entry
     if (shares.length > 0 && blocks.length > 0) return this.#fewest(blocks, all, shares)
-    return { ...summary(covering.map(asHolder)), holders: covering.map(({ view }) => view.receipt.peer) }
+    return { ...summary(comparedHere(covering.map(asHolder))), holders: covering.map(({ view }) => view.receipt.peer) }
   }
 
   /** `of(entry).copies`; undefined for a deletion. Decodes only where it matters who holds which block: all of a folder are counted. */
@@ -133,7 +134,7 @@ export class CopyView {
     for (const { id } of blocks) {
       const holders = [...everywhere, ...shares.flatMap((share) => this.#holderOf(share, id))]
       for (const { view } of holders) some.add(view)
-      const here = summary(holders)
+      const here = summary(comparedHere(holders))
       copies = Math.min(copies, here.copies)
       verified = Math.min(verified, here.verified)
       zones = Math.min(zones, here.zones)
@@ -154,6 +155,12 @@ export class CopyView {
 /** Of an entry all of whose blocks a member holds. */
 function asHolder({ view, auditedParts }: Covering): Holder {
   return { view, isVerified: view.facts.audited === 'always' || auditedParts.length > 0 }
+}
+
+/** Audits compare with what this node has: of what it has not got, nothing was compared. */
+function comparedHere(holders: readonly Holder[]): readonly Holder[] {
+  const isHere = holders.some(({ view }) => view.facts.audited === 'always')
+  return isHere ? holders : holders.map(({ view }) => ({ view, isVerified: false }))
 }
 
 function isCovered({ heads, lacking }: PartView, { author, seq }: Pick<StoredEntry, 'author' | 'seq'>, entryId: Uint8Array): boolean {

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { present } from '../../engine/base/assert.ts'
 import { bytesKey } from '../../engine/base/bytes.ts'
 import { createIdentity, type Identity } from '../../engine/crypto/identity.ts'
-import { parseEntryId, type EntryId } from '../../engine/model/ids.ts'
+import { parseEntryId, type EntryId, type PeerId } from '../../engine/model/ids.ts'
 import type { AbsenceMark } from '../../engine/replicas/absence-marks.ts'
 import { CopyView, type IsHolder, type MemberFacts } from '../../engine/replicas/copies.ts'
 import { claimOf } from '../../engine/replicas/claim.ts'
@@ -233,29 +233,31 @@ describe('copies', () => {
     assert.equal(view.countOf(row), 2) // one block, of which eve has nothing
   })
 
-  it('are verified where an audit drew from the entry as it is, and not where it came after that or was claimed later', () => {
+  it('are verified where an audit drew from the entry as it is, and not where it came after that, was claimed later, or is not here to compare with', () => {
     using node = new IndexNode(1, folder)
     for (const path of ['a', 'b', 'c']) node.write(path, `content of ${path}`)
     const rows = node.index.entries.page(node.handle.row, 0, 10)
     const [first, second, third] = rows
     assert.ok(first !== undefined && second !== undefined && third !== undefined)
     const author = node.handle.authorId
-    const read = (...heads: readonly number[]): Receipt =>
+    const read = (...heads: readonly number[]): Receipt => readOf(ada, ...heads)
+    const readOf = (who: typeof ada, ...heads: readonly number[]): Receipt =>
       present(
         parseReceipt(
-          signed(ada, claimWith({ heads: [{ author, seq: 3 }], lacking: heads.flatMap((at) => rows[at]?.entry.entryId ?? []) })),
+          signed(who, claimWith({ heads: [{ author, seq: 3 }], lacking: heads.flatMap((at) => rows[at]?.entry.entryId ?? []) })),
           folder,
         ),
         'a receipt',
       )
-    const verified = (lastRow: number, audited: Receipt): readonly number[] => {
-      const factsOf = (): MemberFacts => ({ zone: '', audited: { lastRow, receipt: audited } })
-      const view = new CopyView([read()], node.index.entries.authors(node.handle.row), factsOf, all)
+    const verified = (lastRow: number, audited: Receipt, own: Receipt = readOf(eve)): readonly number[] => {
+      const factsOf = (peer: PeerId): MemberFacts => ({ zone: '', audited: peer === eve.peerId ? 'always' : { lastRow, receipt: audited } })
+      const view = new CopyView([read(), own], node.index.entries.authors(node.handle.row), factsOf, all)
       return rows.map((row) => view.of(row).verified)
     }
-    assert.deepEqual(verified(third.rowSeq, read()), [1, 1, 1])
-    assert.deepEqual(verified(second.rowSeq, read()), [1, 1, 0], 'the last came after the look')
-    assert.deepEqual(verified(third.rowSeq, read(1)), [1, 0, 1], 'the second was not claimed then')
+    assert.deepEqual(verified(third.rowSeq, read()), [2, 2, 2])
+    assert.deepEqual(verified(second.rowSeq, read()), [2, 2, 1], 'the last came after the look')
+    assert.deepEqual(verified(third.rowSeq, read(1)), [2, 1, 2], 'the second was not claimed then')
+    assert.deepEqual(verified(third.rowSeq, read(), readOf(eve, 1)), [2, 0, 2], 'the second is not here')
   })
 
   it('of a share are verified block by block, by the placement that was audited', () => {
@@ -266,11 +268,17 @@ describe('copies', () => {
     const heads = [{ author: node.handle.authorId, seq: 1 }]
     const word = (layout: number): Receipt =>
       present(parseReceipt(signed(ben, claimWith({ heads, keep: 'share', layout: Uint8Array.of(layout) })), folder), 'a receipt')
-    const verified = (audited: Receipt): number => {
-      const factsOf = (): MemberFacts => ({ zone: '', audited: { lastRow: row.rowSeq, receipt: audited } })
+    const verified = (audited: Receipt, ownLayout = 1): number => {
+      const factsOf = (peer: PeerId): MemberFacts => ({
+        zone: '',
+        audited: peer === eve.peerId ? 'always' : { lastRow: row.rowSeq, receipt: audited },
+      })
       const isHolder: IsHolder = (layout) => layout[0] !== 9
-      return new CopyView([word(1)], node.index.entries.authors(node.handle.row), factsOf, isHolder).of(row).verified
+      const own = claimWith({ heads, keep: 'share', layout: Uint8Array.of(ownLayout) })
+      const receipts = [word(1), present(parseReceipt(signed(eve, own), folder), 'a receipt')]
+      return new CopyView(receipts, node.index.entries.authors(node.handle.row), factsOf, isHolder).of(row).verified
     }
-    assert.deepEqual([verified(word(1)), verified(word(2)), verified(word(9))], [1, 1, 0])
+    assert.deepEqual([verified(word(1)), verified(word(2)), verified(word(9))], [2, 2, 1])
+    assert.equal(verified(word(1), 9), 0, 'this node has no share in it')
   })
 })
