@@ -5,6 +5,7 @@ import { bytesKey } from '../base/bytes.ts'
 import { EngineError } from '../base/errors.ts'
 import type { FolderId } from '../model/ids.ts'
 import type { LiveTotals } from './live-counts.ts'
+import { roomWithoutEnd } from './store.ts'
 
 /** Record header and checksum, the row in the footer, the row in the index with what merging takes: 108 + 56 + 48 × 2, rounded. */
 export const blockOverheadBytes = 256
@@ -22,6 +23,12 @@ export class Allowances {
     if (folder === undefined) this.#allBytes = sizeBytes
     else if (sizeBytes === undefined) this.#byFolder.delete(bytesKey(folder))
     else this.#byFolder.set(bytesKey(folder), sizeBytes)
+  }
+
+  /** How much more (`chargedBytes`) of the folder is allowed when so much is there. */
+  roomOf(folder: FolderId, folderBytes: number, allBytes: number): number {
+    const allowed = this.#byFolder.get(bytesKey(folder)) ?? roomWithoutEnd
+    return Math.max(0, Math.min(allowed - folderBytes, (this.#allBytes ?? roomWithoutEnd) - allBytes))
   }
 
   /** Throws `NO_SPACE` when so much (`chargedBytes`) would be too much for the folder or for all. */

@@ -80,6 +80,11 @@ export class MemoryBlockStore implements BlockStore {
     this.#allowances.set(folder, sizeBytes)
   }
 
+  roomOf(folder: FolderId): number {
+    this.#checkOpen('looking for room')
+    return this.#allowances.roomOf(folder, this.#chargedOf(folder), chargedBytes(this.totals()))
+  }
+
   health(): StoreHealth {
     return this.#isClosed ? { state: 'closed' } : { state: 'ok' }
   }
@@ -98,11 +103,14 @@ export class MemoryBlockStore implements BlockStore {
     }
     if (held.has(bytesKey(block.id))) return
     const cost = chargedBytes({ blocks: 1, payloadBytes: block.bytes.length })
-    const folderBytes = chargedBytes({ blocks: held.size, payloadBytes: this.payloadBytesOf(block.folder) })
-    this.#allowances.check(block.folder, folderBytes + cost, chargedBytes(this.totals()) + cost)
+    this.#allowances.check(block.folder, this.#chargedOf(block.folder) + cost, chargedBytes(this.totals()) + cost)
     held.set(bytesKey(block.id), { id: block.id, bytes: block.bytes.slice() })
     this.#blocks++
     this.#payloadBytes += block.bytes.length
+  }
+
+  #chargedOf(folder: FolderId): number {
+    return chargedBytes({ blocks: this.#folders.get(bytesKey(folder))?.size ?? 0, payloadBytes: this.payloadBytesOf(folder) })
   }
 
   #checkOpen(what: string): void {

@@ -9,7 +9,7 @@ import type { Log } from '../base/log.ts'
 import { ObjectsError, type Objects } from '../base/objects.ts'
 import { Semaphore } from '../base/queue.ts'
 import type { BlockId, FolderId } from '../model/ids.ts'
-import { Allowances } from './allowances.ts'
+import { Allowances, chargedBytes } from './allowances.ts'
 import { checkBlocks, closedError } from './checked.ts'
 import type { CompactionReport } from './compact.ts'
 import { GroupCommit, type Step } from './group-commit.ts'
@@ -187,6 +187,12 @@ class OpenPackStore implements SegmentStore {
 
   setLimit(folder: FolderId | undefined, sizeBytes: number | undefined): void {
     this.#parts.allowances.set(folder, sizeBytes)
+  }
+
+  roomOf(folder: FolderId): number {
+    this.#checkOpen('looking for room')
+    const { allowances, index } = this.#parts
+    return allowances.roomOf(folder, chargedBytes(index.totalsOf(folder)), chargedBytes(index.totals()))
   }
 
   health(): StoreHealth {

@@ -8,7 +8,7 @@ import type { Log } from '../base/log.ts'
 import { Semaphore } from '../base/queue.ts'
 import { Reserve } from '../base/reserve.ts'
 import type { BlockId, FolderId } from '../model/ids.ts'
-import { Allowances } from './allowances.ts'
+import { Allowances, chargedBytes } from './allowances.ts'
 import { readBlock, type BlockRead } from './block-reader.ts'
 import { checkBlocks, closedError } from './checked.ts'
 import { compactSegments, type CompactionParts, type CompactionReport } from './compact.ts'
@@ -25,7 +25,10 @@ import { defaultSegmentLimits, type SegmentLimits } from './segment-limits.ts'
 import { inspectionOf, type SegmentInspection } from './segment-inspection.ts'
 import { SegmentLog } from './segment-log.ts'
 import { SegmentTable } from './segment-table.ts'
-import type { BlockStore, StoredBlock, StoreHealth, StoreTotals } from './store.ts'
+import { roomWithoutEnd, type BlockStore, type StoredBlock, type StoreHealth, type StoreTotals } from './store.ts'
+
+/** Left free on the disk when blocks are asked for. */
+const leftBytesMax = 8 * 1024 * 1024
 
 export interface SegmentStoreOptions {
   readonly files: Files
@@ -227,6 +230,13 @@ class OpenSegmentStore implements SegmentStore {
     this.#parts.allowances.set(folder, sizeBytes)
   }
 
+  roomOf(folder: FolderId): number {
+    this.#checkOpen('looking for room')
+    const { allowances, index } = this.#parts
+    const allowed = allowances.roomOf(folder, chargedBytes(index.totalsOf(folder)), chargedBytes(index.totals()))
+    return Math.max(0, Math.min(allowed, this.#diskRoom))
+  }
+
   health(): StoreHealth {
     if (this.#closed !== undefined) return { state: 'closed' }
     if (this.#offlineReason !== undefined && !this.#isInPlace) return { state: 'offline', reason: this.#offlineReason }
@@ -346,6 +356,17 @@ class OpenSegmentStore implements SegmentStore {
     await this.#reindexing
     if (index.damage === undefined) return
     throw new EngineError('DISK_FAILED', `the index of ${directory} is damaged and cannot be made again: ${index.damage}; check the disk`)
+  }
+
+  /** What is free, without the reserve and what is left to the index of the node, which is on this disk too mostly. */
+  get #diskRoom(): number {
+    const { files, directory, limits, reserve } = this.#parts
+    try {
+      return files.freeBytes(directory) - (reserve.isHeld ? 0 : limits.reserveBytes) - Math.min(leftBytesMax, limits.segmentBytes)
+    } catch (error) {
+      if (!(error instanceof FilesError)) throw error
+      return roomWithoutEnd // whatever is wrong, `put` will meet it
+    }
   }
 
   #checkOpen(what: string): void {

@@ -24,6 +24,9 @@ export type StoreHealth =
   | { readonly state: 'offline'; readonly reason: string }
   | { readonly state: 'closed' }
 
+/** What `roomOf` says where there is no limit. */
+export const roomWithoutEnd: number = Number.MAX_SAFE_INTEGER
+
 /** More than eight methods: limits belong where puts are put in order, or two at once would both fit. */
 export interface BlockStore extends AsyncDisposable {
   /**
@@ -55,4 +58,9 @@ export interface BlockStore extends AsyncDisposable {
    * refuses what is beyond with `NO_SPACE`; what is there stays.
    */
   setLimit(folder: FolderId | undefined, sizeBytes: number | undefined): void
+  /**
+   * How much more of a folder is taken, by the same measure, as far as can be told beforehand; never less than 0. Some room is left on a disk for
+   * what is to be written beside blocks, so that `put` may take a little more.
+   */
+  roomOf(folder: FolderId): number
 }

@@ -9,6 +9,7 @@ import type { Index } from '../index/index-store.ts'
 import type { Keep } from '../model/folder.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import { CopyCount, type CopySummary } from '../replicas/copy-count.ts'
+import { wholeOffer } from '../replicas/offer.ts'
 import { CopyView, type IsHolder, type MemberFacts } from '../replicas/copies.ts'
 import type { Receipt } from '../replicas/receipt.ts'
 import { repairRank } from '../replicas/repair-order.ts'
@@ -23,6 +24,7 @@ import type { Fetcher } from '../transfer/fetch.ts'
 import type { HeldParts } from '../transfer/held-blocks.ts'
 import { absenceProblems } from './absence-problems.ts'
 import { copyProblems } from './copy-problems.ts'
+import { fullProblems } from './full-problems.ts'
 import { FolderAbsence } from './folder-absence.ts'
 import { FolderLayout } from './folder-layout.ts'
 import { FolderAudits } from './folder-audits.ts'
@@ -96,6 +98,7 @@ export class FolderCopies {
       log: own.log,
       ownKeep: own.keep,
       keepOf: (peer) => this.receipts.of(peer)?.keep,
+      offerOf: (peer) => this.receipts.of(peer)?.offer ?? wholeOffer,
       absent: () => this.absence.agreed,
       changed: () => {
         this.#count.recount()
@@ -182,6 +185,7 @@ export class FolderCopies {
     const { targetCopies } = this.#log.state
     return [
       ...absenceProblems(folder, absent, this.summary),
+      ...this.#fullProblems(),
       ...copyProblems({ folder, targetCopies, shortage: this.#count.lasting, keepers, retired }),
     ]
   }
@@ -190,6 +194,25 @@ export class FolderCopies {
     const { cards, network, world } = this.#parts
     if (peer === network.self) return world.name
     return cards.cardOf(peer)?.name ?? this.#log.members.find((member) => member.peer === peer)?.name ?? peer
+  }
+
+  /** Other hosts that are there, hold a share, and take blocks. */
+  get hostsWithRoom(): number {
+    const { self } = this.#parts.network
+    const hosts = this.#log.members.filter(({ peer, role, isRetired }) => role === 'host' && !isRetired && peer !== self)
+    return hosts.filter(({ peer }) => !this.#isFull(peer) && this.receipts.of(peer)?.keep !== 'all' && !this.absence.agreed.has(peer)).length
+  }
+
+  #isFull(peer: PeerId): boolean {
+    return this.receipts.of(peer)?.offer.isFull === true
+  }
+
+  #fullProblems(): readonly Problem[] {
+    const { self } = this.#parts.network
+    // What is to be told of this node's own disk is another problem.
+    const full = this.#log.members.filter(({ peer, isRetired }) => peer !== self && !isRetired && this.#isFull(peer))
+    const named = full.map(({ peer }) => ({ peer, name: this.#nameOf(peer) }))
+    return fullProblems(this.#handle.record.name, named, { hostsWithRoom: this.hostsWithRoom, below: this.summary?.below ?? 0 })
   }
 
   /** Every entry known now has at least so many copies. */

@@ -12,6 +12,7 @@ import type { Holding } from '../replicas/holding.ts'
 import type { KeptLayout } from '../replicas/kept-layout.ts'
 import { LayoutShelf } from '../replicas/layout-shelf.ts'
 import { holdersOf } from '../replicas/layout.ts'
+import { offeredBytes, type Offer } from '../replicas/offer.ts'
 import { placementFacts, type AbsentMember, type PlacementInput } from '../replicas/place.ts'
 import type { PlacementMember } from '../replicas/placement-pool.ts'
 import { publishesInMs, signLayout, type PublishedLayout } from '../replicas/published-layout.ts'
@@ -30,6 +31,8 @@ export interface FolderLayoutParts {
   readonly ownKeep: () => Keep
   /** As the member's receipt says; undefined until one came. */
   readonly keepOf: (peer: PeerId) => Keep | undefined
+  /** As its receipt says, this node's own too. */
+  readonly offerOf: (peer: PeerId) => Offer
   /** Members that are overdue or lost. */
   readonly absent: () => ReadonlyMap<PeerId, AbsentMember['degree']>
   /** There is another layout, or one more that receipts may name. */
@@ -104,6 +107,12 @@ export class FolderLayout {
   /** Who is to hold a block now; nobody while that is not known. */
   holdersOf(block: BlockId): readonly PeerId[] {
     return this.#current === undefined ? [] : holdersOf(this.#current, block)
+  }
+
+  /** More members keep a share than there are copies of it: what one of them cannot hold, another one can. */
+  get hasChoice(): boolean {
+    const layout = this.#current
+    return layout !== undefined && layout.copies < layout.peers.length
   }
 
   /** Which partitions are this node's own to hold; undefined while that is not known. */
@@ -198,12 +207,15 @@ export class FolderLayout {
 
   /** Nothing for a host of which no card is known: what it offers is not known. */
   #memberOf(peer: PeerId, isHost: boolean): readonly PlacementMember[] {
-    const { world, cards, self, ownKeep, keepOf } = this.#parts
-    if (peer === self) return [{ peer, zone: world.zone, class: world.class, capacityBytes: world.capacityBytes, keep: ownKeep() }]
-    const card = cards.cardOf(peer)
-    if (!isHost) return [{ peer, zone: card?.zone ?? '', class: card?.class ?? 'daily', capacityBytes: 0, keep: keepOf(peer) ?? 'all' }]
-    if (card === undefined) return []
-    return [{ peer, zone: card.zone, class: card.class, capacityBytes: card.capacityBytes, keep: keepOf(peer) ?? 'share' }]
+    const { world, cards, self, ownKeep, keepOf, offerOf } = this.#parts
+    const known = peer === self ? world : cards.cardOf(peer)
+    const keep = peer === self ? ownKeep() : (keepOf(peer) ?? (isHost ? 'share' : 'all'))
+    if (!isHost) return [{ peer, zone: known?.zone ?? '', class: known?.class ?? 'daily', capacityBytes: 0, keep }]
+    if (known === undefined) return []
+    const offer = offerOf(peer)
+    const capacityBytes = offeredBytes(known.capacityBytes, offer)
+    // Who is to hold everything and has no room for it is no copy that others can reckon with.
+    return [{ peer, zone: known.zone, class: known.class, capacityBytes, keep: keep === 'all' && offer.isFull ? 'none' : keep }]
   }
 }
 

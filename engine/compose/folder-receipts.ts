@@ -9,6 +9,7 @@ import { parseEntryId } from '../model/ids.ts'
 import type { AbsenceMark } from '../replicas/absence-marks.ts'
 import { parseRelativePath, type RelativePath } from '../model/path.ts'
 import { claimOf, holdsNothing } from '../replicas/claim.ts'
+import { wholeOffer, type Offer } from '../replicas/offer.ts'
 import { ReceiptBook } from '../replicas/receipt-book.ts'
 import { partsMax, type Claim, type ClaimPart, type Receipt, type ReceiptPart } from '../replicas/receipt.ts'
 import type { FolderLog } from '../share/folder-log.ts'
@@ -36,11 +37,13 @@ export interface FolderReceiptParts {
   /** Up to which number the files that this node's own entries tell of are on the device; absent where it has no files. */
   readonly settleOwn?: (signal: AbortSignal) => Promise<number>
   readonly kept: () => Kept
+  /** What room this node has for the folder; absent where it stores nothing for others. */
+  readonly offer?: () => Offer
   readonly absent: () => readonly AbsenceMark[]
 }
 
 export function openReceiptBook({ index, network, identity, world }: MemberParts, parts: FolderReceiptParts): ReceiptBook {
-  const { handle, log, changed, canSay, missing, missingCount, settleOwn, kept, absent } = parts
+  const { handle, log, changed, canSay, missing, missingCount, settleOwn, kept, offer, absent } = parts
   const { clock } = world
   return new ReceiptBook({
     index,
@@ -53,7 +56,7 @@ export function openReceiptBook({ index, network, identity, world }: MemberParts
     changed,
     claim: async (last: Receipt | undefined, signal) => {
       const say = canSay()
-      if (say === 'unknown') return undefined
+      if (say === 'unknown') return sayAgain(index, handle.row, last, offer?.())
       const ownSeq = say === 'no' ? undefined : await settleOwn?.(signal)
       const { keep, layout, isOldHeld } = kept()
       const known = last?.parts.find((part) => equalBytes(part.layout, layout))
@@ -63,9 +66,15 @@ export function openReceiptBook({ index, network, identity, world }: MemberParts
       const old = say === 'no' || !isOldHeld ? [] : (last?.parts ?? []).filter((part) => part !== known)
       const claimed = [{ layout, ...held }, ...old.map((part) => asClaimed(index, handle.row, part))]
       const released = new Set(index.retiring.surplus(handle.row).flatMap(({ partition, isReleased }) => (isReleased ? [partition] : [])))
-      return { keep, parts: claimed.slice(0, partsMax), released }
+      return { keep, parts: claimed.slice(0, partsMax), released, offer: offer?.() ?? wholeOffer }
     },
   })
+}
+
+/** The last word as it was, with another offer; undefined where there is nothing new to say. */
+function sayAgain(index: Index, folderRow: number, last: Receipt | undefined, offer: Offer = wholeOffer): Claim | undefined {
+  if (last === undefined || (last.offer.isFull === offer.isFull && last.offer.share === offer.share)) return undefined
+  return { keep: last.keep, parts: last.parts.map((part) => asClaimed(index, folderRow, part)), released: last.released, offer }
 }
 
 /** A part of an earlier receipt as it is said again. */

@@ -16,29 +16,32 @@ export interface FolderRetireParts {
   readonly outgoing: Outgoing
   /** All that is this node's to hold is here. */
   readonly isComplete: () => boolean
+  /** There is no room for what is to be here. */
+  readonly isPressed: () => boolean
 }
 
 const releasePollMs = 500
 const releaseWaitMs = 60_000
 
-export function openRetire(parts: MemberParts, own: FolderRetireParts): Retire {
+export function openRetire(parts: MemberParts, own: FolderRetireParts): { readonly retire: Retire; readonly surplus: Surplus } {
   const { world, index, store, presence } = parts
   const { record, work, outgoing } = own
   const { clock, random, retirePace: pace = retirePace } = world
   const shared = { index, store, outgoing, clock, awakeMs: () => presence.awakeMs }
-  return new Retire({
+  const surplus = new Surplus({
+    ...shared,
+    folder: record,
+    leases: work.leases,
+    graceMs: () => (own.isPressed() ? Math.min(pace.pressedMs, pace.surplusMs) : pace.surplusMs),
+    ownership: () => (record.keep === 'all' ? () => true : work.copies.layout.ownPartitions),
+    isComplete: own.isComplete,
+    released: releaser(parts, own, pace.settleMs),
+  })
+  const retire = new Retire({
     clock,
     log: work.logger,
     pace,
-    surplus: new Surplus({
-      ...shared,
-      folder: record,
-      leases: work.leases,
-      graceMs: pace.surplusMs,
-      ownership: () => (record.keep === 'all' ? () => true : work.copies.layout.ownPartitions),
-      isComplete: own.isComplete,
-      released: releaser(parts, own, pace.settleMs),
-    }),
+    surplus,
     garbage: new Garbage({
       ...shared,
       folder: record.id,
@@ -47,9 +50,11 @@ export function openRetire(parts: MemberParts, own: FolderRetireParts): Retire {
       graceMs: pace.garbageMs,
       isWhole: () => isIndexWhole(parts, own),
     }),
+    isPressed: own.isPressed,
     compact: (signal) => store.compact(signal),
     changed: () => work.noteChange(),
   })
+  return { retire, surplus }
 }
 
 function isIndexWhole({ index, network, presence }: MemberParts, { record, work }: FolderRetireParts): boolean {

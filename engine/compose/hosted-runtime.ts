@@ -13,6 +13,7 @@ import type { NeedReason } from '../sync/reasons.ts'
 import { entriesOfBlockNeeds } from './folder-receipts.ts'
 import { openRetire } from './folder-retire.ts'
 import { pausedField } from './folder-status.ts'
+import { HostOffer } from './host-offer.ts'
 import type { MemberParts } from './member-parts.ts'
 import type { MemberRuntime } from './member-runtime.ts'
 import { MemberWork, type MemberFlows } from './member-work.ts'
@@ -26,6 +27,7 @@ export class HostedRuntime implements MemberRuntime {
   readonly #parts: MemberParts
   readonly #repair: Repair
   readonly #retire: Retire
+  readonly #offer: HostOffer
   readonly #outgoing: Outgoing
 
   constructor(parts: MemberParts, record: HostedRecord) {
@@ -53,7 +55,21 @@ export class HostedRuntime implements MemberRuntime {
     })
     const { work } = this
     const isComplete = (): boolean => this.#knowsNeeds && this.#needs().blocks === 0
-    this.#retire = openRetire(parts, { record, work, outgoing: this.#outgoing, isComplete })
+    const isPressed = (): boolean => this.#offer.isRefusing
+    const { retire, surplus } = openRetire(parts, { record, work, outgoing: this.#outgoing, isComplete, isPressed })
+    this.#retire = retire
+    this.#offer = new HostOffer({
+      clock: world.clock,
+      store,
+      folder: record.id,
+      keepsAll: record.keep === 'all',
+      awakeMs: () => parts.presence.awakeMs,
+      said: () => copies.receipts.own?.offer,
+      neededBytes: () => (this.#knowsNeeds ? this.#needs().bytes : undefined),
+      mayOthersHelp: () => copies.layout.hasChoice && copies.hostsWithRoom > 0,
+      hasSurplus: () => surplus.isAny,
+      changed: () => copies.receipts.wake(),
+    })
   }
 
   get record(): HostedRecord {
@@ -106,6 +122,7 @@ export class HostedRuntime implements MemberRuntime {
 
   get #reason(): NeedReason {
     if (this.#parts.world.isMetered === true) return 'METERED'
+    if (this.#offer.isRefusing) return 'NO_ROOM'
     return this.#repair.isWaiting ? 'NO_SOURCE' : 'QUEUED'
   }
 
@@ -148,6 +165,7 @@ export class HostedRuntime implements MemberRuntime {
           layout: keep === 'all' ? new Uint8Array(0) : this.#holding().layout,
           isOldHeld: !this.#repair.hasMissed,
         }),
+        offer: () => this.#offer.offer,
         layoutChanged: () => {
           this.#repair.wake()
           this.#retire.placementChanged()
@@ -158,7 +176,11 @@ export class HostedRuntime implements MemberRuntime {
       ownPastFound: () => undefined, // a host writes no entries
       run: async (signal, onRunning) => {
         onRunning()
-        await this.work.runWithCopies(signal, [(both) => this.#repair.run(both), (both) => this.#retire.run(both)])
+        await this.work.runWithCopies(signal, [
+          (each) => this.#repair.run(each),
+          (each) => this.#retire.run(each),
+          (each) => this.#offer.run(each),
+        ])
       },
       received: () => undefined, // repair looks at them once they are flushed
       flushed: () => {
@@ -196,6 +218,8 @@ export class HostedRuntime implements MemberRuntime {
         this.work.noteChange()
       },
       trouble: (trouble) => {
+        if (trouble?.code === 'NO_SPACE') this.#offer.refused()
+        else this.#offer.taken()
         if (trouble === undefined) return problems.clear('HOST_CANNOT_STORE')
         problems.note({
           code: 'HOST_CANNOT_STORE',

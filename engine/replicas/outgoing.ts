@@ -45,6 +45,7 @@ export class Outgoing {
       payloadBytesOf: (folder) => store.payloadBytesOf(folder),
       totals: () => store.totals(),
       setLimit: (folder, sizeBytes) => store.setLimit(folder, sizeBytes),
+      roomOf: (folder) => store.roomOf(folder),
       health: () => store.health(),
       [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
     }

@@ -11,6 +11,7 @@ import type { Index } from '../index/index-store.ts'
 import type { FolderId, PeerId } from '../model/ids.ts'
 import { encodeAbove } from '../model/known.ts'
 import type { AbsenceMark } from './absence-marks.ts'
+import { wholeOffer } from './offer.ts'
 import { nothingReleased } from './released.ts'
 import { parseReceipt, readReceipt, signFittingReceipt, type Claim, type Receipt } from './receipt.ts'
 
@@ -110,7 +111,7 @@ export class ReceiptBook {
   withdraw(): void {
     const { own } = this
     if (own === undefined || own.parts.length === 0) return
-    const { receipt, bytes } = this.#sign({ keep: own.keep, parts: [] })
+    const { receipt, bytes } = this.#sign({ keep: own.keep, parts: [], offer: own.offer })
     this.#lastClaim = ''
     try {
       this.#keep(receipt, bytes)
@@ -154,8 +155,11 @@ export class ReceiptBook {
   }
 
   #keep(receipt: Receipt, bytes: Uint8Array): void {
-    const { index, folder } = this.#parts
-    index.transact(() => index.receipts.put(folder.row, { peer: receipt.peer, edition: receipt.edition, bytes }))
+    const { index, folder, self } = this.#parts
+    const put = (): void => index.receipts.put(folder.row, { peer: receipt.peer, edition: receipt.edition, bytes })
+    // That this node is full is to be said also where the disk that is full is that of the index.
+    if (receipt.peer === self && receipt.offer.isFull) index.transactToMakeRoom(put)
+    else index.transact(put)
     this.#show(receipt, bytes)
   }
 
@@ -171,11 +175,11 @@ export class ReceiptBook {
   }
 }
 
-function textOf({ keep, parts, released = nothingReleased }: Claim): string {
+function textOf({ keep, parts, released = nothingReleased, offer = wholeOffer }: Claim): string {
   const texts = parts.map(({ layout, heads, lacking }) => [
     bytesKey(layout),
     heads.map(({ author, ...known }) => `${bytesKey(author)}:${known.seq}:${bytesKey(encodeAbove(known))}`).toSorted(),
     lacking.map(bytesKey).toSorted(),
   ])
-  return JSON.stringify([keep, texts, [...released].toSorted((left, right) => left - right)])
+  return JSON.stringify([keep, texts, [...released].toSorted((left, right) => left - right), offer.isFull, offer.share])
 }

@@ -10,6 +10,7 @@ import { parseAuthorId, parseEntryId, type AuthorId, type EntryId, type FolderId
 import { decodeKnown, encodeAbove, isKnown, type Known } from '../model/known.ts'
 import { ReceiptBodySchema, ReceiptSchema, type HeldPart, type ReceiptBody } from '../model/wire/exchange_pb.ts'
 import { marksMax, type AbsenceMark } from './absence-marks.ts'
+import { wholeOffer, wholeShare, type Offer } from './offer.ts'
 import { decodeReleased, encodeReleased, nothingReleased, type Released } from './released.ts'
 
 /** What a member says that it holds. */
@@ -19,6 +20,8 @@ export interface Claim {
   readonly parts: readonly ClaimPart[]
   /** … but for blocks of these partitions, where a placement gave them; absent = none. */
   readonly released?: Released
+  /** What room it has; absent = all that its card offers. */
+  readonly offer?: Offer
 }
 
 export interface ClaimPart extends Held {
@@ -49,6 +52,7 @@ export interface Receipt {
   readonly parts: readonly ReceiptPart[]
   /** Partitions of which no part claims anything, where a placement gave them. */
   readonly released: Released
+  readonly offer: Offer
   /** By the member's clock, milliseconds since 1970. */
   readonly timeMs: number
   /** Members that this one has not seen for longer than is normal for them. */
@@ -110,6 +114,8 @@ export function signReceipt(
       timeMs: BigInt(at.timeMs),
       absent: (at.absent ?? []).slice(0, marksMax).flatMap(markMessage),
       released: encodeReleased(claim.released ?? nothingReleased),
+      full: claim.offer?.isFull ?? false,
+      withheld: wholeShare - (claim.offer ?? wholeOffer).share,
     }),
   )
   return toBinary(ReceiptSchema, create(ReceiptSchema, { body, signature: signer.sign(receiptContext, body) }))
@@ -151,8 +157,9 @@ function checkBody(body: ReceiptBody, folder: FolderId): Receipt | undefined {
   if (parts.length < body.parts.length) return undefined
   const absent = checkMarks(body.absent)
   const released = decodeReleased(body.released)
-  if (absent === undefined || released === undefined) return undefined
-  return { peer: peerIdOf(body.nodeKey), edition, keep, parts, released, timeMs, absent }
+  if (absent === undefined || released === undefined || body.withheld >= wholeShare) return undefined
+  const offer = { isFull: body.full, share: wholeShare - body.withheld }
+  return { peer: peerIdOf(body.nodeKey), edition, keep, parts, released, offer, timeMs, absent }
 }
 
 function markMessage({ peer, cardEdition, degree }: AbsenceMark): readonly { nodeKey: Uint8Array; cardEdition: bigint; lost: boolean }[] {

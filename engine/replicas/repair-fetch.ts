@@ -3,6 +3,8 @@
 
 import { equalBytes } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
+import { EngineError } from '../base/errors.ts'
+import { chargedBytes } from '../blocks/allowances.ts'
 import type { BlockStore, StoredBlock } from '../blocks/store.ts'
 import { blockIdOf } from '../crypto/seal.ts'
 import type { BlockNeed } from '../index/block-need-table.ts'
@@ -245,10 +247,31 @@ export class RepairFetch {
     return wanted
   }
 
-  /** Gives those that came. */
-  async #fetch(wanted: readonly BlockNeed[], options: FetchOptions, signal: AbortSignal): Promise<readonly BlockNeed[]> {
+  /** What there is room for: the rest is not asked of anybody, or a full disk would cost others their link for ever. */
+  #fitting(needs: readonly BlockNeed[]): readonly BlockNeed[] {
+    const { store, folder } = this.#parts
+    let room = store.roomOf(folder.id)
+    return needs.filter(({ storedBytes }) => {
+      const cost = chargedBytes({ blocks: 1, payloadBytes: storedBytes })
+      if (cost > room) return false
+      room -= cost
+      return true
+    })
+  }
+
+  /** Gives those that came. Throws `NO_SPACE` when there is no room for all; what fits is stored then. */
+  async #fetch(needs: readonly BlockNeed[], options: FetchOptions, signal: AbortSignal): Promise<readonly BlockNeed[]> {
+    const fitting = this.#fitting(needs)
+    const came = fitting.length === 0 ? [] : await this.#fetchFitting(fitting, options, signal)
+    if (fitting.length === needs.length) return came
+    throw new EngineError(
+      'NO_SPACE',
+      'storing blocks: the disk is full, or the folder or this node has all that --capacity or "holdfast folder set F grant=SIZE" allow',
+    )
+  }
+
+  async #fetchFitting(wanted: readonly BlockNeed[], options: FetchOptions, signal: AbortSignal): Promise<readonly BlockNeed[]> {
     const { index, store, folder, fetcher, events } = this.#parts
-    if (wanted.length === 0) return []
     const fetched = await fetcher.fetch(wanted, signal, options)
     const good: StoredBlock[] = []
     const came: BlockNeed[] = []

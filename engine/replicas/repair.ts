@@ -178,7 +178,7 @@ export class Repair {
         await this.#fetch.run(this.#needsAdded, signal)
         this.#parts.events.trouble(undefined)
       } catch (error) {
-        if (signal.aborted) throw error
+        throwIfAborted(signal)
         await this.#meetTrouble(error, signal)
       } finally {
         this.#isBusy = false

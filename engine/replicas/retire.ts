@@ -17,6 +17,8 @@ export interface RetirePace {
   readonly lookMs: number
   /** For members to hear what is not claimed any more. */
   readonly settleMs: number
+  /** The grace of surplus, and how often it is looked at, where room is needed for what is to be here. */
+  readonly pressedMs: number
 }
 
 const msPerHour = 3_600_000
@@ -28,6 +30,7 @@ export const retirePace: RetirePace = {
   firstMs: msPerHour,
   lookMs: 6 * msPerHour,
   settleMs: 10_000,
+  pressedMs: 60_000,
 }
 
 const restMs = 1000
@@ -38,6 +41,8 @@ export interface RetireParts {
   readonly pace: RetirePace
   readonly surplus: Pick<Surplus, 'note' | 'trim'>
   readonly garbage: Pick<Garbage, 'revive' | 'look'>
+  /** There is no room for what is to be here: what is not goes as soon as others keep it. */
+  readonly isPressed: () => boolean
   readonly compact: (signal: AbortSignal) => Promise<unknown>
   readonly changed: () => void
 }
@@ -64,32 +69,40 @@ export class Retire {
 
   /** Works until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, pace } = this.#parts
+    const { clock, pace, isPressed } = this.#parts
     let nextMs = clock.monotonicMs() + pace.firstMs
+    let pressedMs = clock.monotonicMs() + pace.pressedMs
     this.#wakeup.wake()
     for (;;) {
-      const isWoken = await waitAtMost(this.#wakeup, clock, Math.max(0, nextMs - clock.monotonicMs()), signal)
+      const dueMs = isPressed() ? Math.min(nextMs, pressedMs) : nextMs
+      const isWoken = await waitAtMost(this.#wakeup, clock, Math.max(0, dueMs - clock.monotonicMs()), signal)
       if (isWoken) {
-        this.#note()
+        await this.#try(signal, () => this.#note())
         await clock.sleep(restMs, signal) // a busy folder wakes it all the time
       }
-      if (clock.monotonicMs() < nextMs) continue
-      await this.#try(signal)
-      nextMs = clock.monotonicMs() + pace.lookMs
+      const nowMs = clock.monotonicMs()
+      if (nowMs >= nextMs) {
+        await this.#try(signal, () => this.tend(signal))
+        nextMs = clock.monotonicMs() + pace.lookMs
+      } else if (isPressed() && nowMs >= pressedMs) {
+        await this.#try(signal, () => this.#trim(signal))
+        pressedMs = clock.monotonicMs() + pace.pressedMs
+      }
     }
   }
 
   /** Since when things are as they are is noted at once, or the graces would count from the next look. */
-  #note(): void {
+  async #note(): Promise<LetGoOf> {
     this.#parts.garbage.revive()
     if (this.#isPlacedAnew) this.#parts.surplus.note()
     this.#isPlacedAnew = false
+    return await Promise.resolve({ surplus: 0, garbage: 0 })
   }
 
-  async #try(signal: AbortSignal): Promise<void> {
+  async #try(signal: AbortSignal, work: () => Promise<LetGoOf>): Promise<void> {
     const { log, changed } = this.#parts
     try {
-      const { surplus, garbage } = await this.tend(signal)
+      const { surplus, garbage } = await work()
       if (surplus + garbage === 0) return
       log.info('let go of blocks', { surplus, garbage })
       changed()
@@ -100,14 +113,30 @@ export class Retire {
   }
 
   /** One round. Throws what the store and the index throw. */
-  async tend(signal: AbortSignal): Promise<{ readonly surplus: number; readonly garbage: number }> {
-    const { surplus, garbage, compact } = this.#parts
-    const trimmed = await surplus.trim(signal)
-    this.#isToCompact ||= trimmed > 0
-    const collected = await garbage.look(signal)
-    this.#isToCompact ||= collected > 0
-    if (this.#isToCompact) await compact(signal)
-    this.#isToCompact = false
-    return { surplus: trimmed, garbage: collected }
+  async tend(signal: AbortSignal): Promise<LetGoOf> {
+    const surplus = await this.#parts.surplus.trim(signal)
+    this.#isToCompact ||= surplus > 0
+    const garbage = await this.#parts.garbage.look(signal)
+    this.#isToCompact ||= garbage > 0
+    await this.#compact(signal)
+    return { surplus, garbage }
   }
+
+  async #trim(signal: AbortSignal): Promise<LetGoOf> {
+    const surplus = await this.#parts.surplus.trim(signal)
+    this.#isToCompact ||= surplus > 0
+    await this.#compact(signal)
+    return { surplus, garbage: 0 }
+  }
+
+  async #compact(signal: AbortSignal): Promise<void> {
+    if (this.#isToCompact) await this.#parts.compact(signal)
+    this.#isToCompact = false
+  }
+}
+
+/** How many blocks went. */
+interface LetGoOf {
+  readonly surplus: number
+  readonly garbage: number
 }

@@ -18,7 +18,7 @@ export interface SurplusParts {
   readonly leases: Pick<LetGo, 'letGo'>
   readonly clock: Clock
   readonly awakeMs: () => number
-  readonly graceMs: number
+  readonly graceMs: () => number
   /** Whether a partition is this node's to hold now; undefined while that is not known. */
   readonly ownership: () => ((partition: number) => boolean) | undefined
   /** All that is this node's to hold is here. */
@@ -40,6 +40,12 @@ export class Surplus {
 
   constructor(parts: SurplusParts) {
     this.#parts = parts
+  }
+
+  /** Something is here still of what is not this node's to hold. */
+  get isAny(): boolean {
+    const { index, folder } = this.#parts
+    return index.retiring.surplus(folder.row).some(({ partition }) => this.#firstOf(partition).length > 0)
   }
 
   /** Notes since when what is not this node's to hold. To be called whenever placement may have changed. */
@@ -66,20 +72,23 @@ export class Surplus {
 
   /** Lets go of what is due and kept by enough others; gives how many blocks went. Throws what the store and the index throw. */
   async trim(signal: AbortSignal): Promise<number> {
-    const { index, folder, store, clock, awakeMs, graceMs, ownership } = this.#parts
+    const { index, folder, clock, awakeMs, graceMs, ownership } = this.#parts
     this.note()
     if (ownership() === undefined) return 0
     const nowMs = awakeMs()
-    const due = index.retiring.surplus(folder.row).filter((row) => nowMs - row.sinceMs >= graceMs)
+    const due = index.retiring.surplus(folder.row).filter((row) => nowMs - row.sinceMs >= graceMs())
     let gone = 0
     for (let from = 0; from < due.length; from += partitionsAtOnce) {
-      const firsts = due
-        .slice(from, from + partitionsAtOnce)
-        .flatMap(({ partition }) => store.list(folder.id, beforePartition(partition), 1).filter((id) => partitionOf(id) === partition))
+      const firsts = due.slice(from, from + partitionsAtOnce).flatMap(({ partition }) => this.#firstOf(partition))
       for (const some of this.#batches(firsts, partitionsAtOnce)) gone += await this.#trimSome(some, signal)
       await clock.sleep(0, signal)
     }
     return gone
+  }
+
+  #firstOf(partition: number): readonly BlockId[] {
+    const { store, folder } = this.#parts
+    return store.list(folder.id, beforePartition(partition), 1).filter((id) => partitionOf(id) === partition)
   }
 
   /** `firsts`: a block each of some partitions. */

@@ -5,6 +5,7 @@ export type NeedReason =
   | 'QUEUED'
   | 'NO_SOURCE'
   | 'METERED'
+  | 'NO_ROOM'
   | 'BAD_BLOCKS'
   | 'DISK_FULL'
   | 'DENIED'
@@ -36,6 +37,10 @@ export const needReasons: Readonly<Record<NeedReason, ReasonText>> = {
   METERED: {
     text: 'its network costs by the byte (`serve --metered`), and this node only stores the folder for others',
     next: 'Start it without --metered when the network is another.',
+  },
+  NO_ROOM: {
+    text: 'this node, which only stores the folder for others, has no room for more: its disk is full, or it has what --capacity or grant allow',
+    next: 'Make room, or raise them. Other hosts that have room take it meanwhile.',
   },
   BAD_BLOCKS: {
     text: 'a member sent content that is not what its id says',

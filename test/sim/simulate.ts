@@ -56,7 +56,7 @@ const defaultOperations = 60
 const hostedOperations = 45
 const filesPerNode = 4
 /** What is let go of after days goes after seconds. */
-const hastyPace: RetirePace = { surplusMs: 20_000, garbageMs: 20_000, firstMs: 4000, lookMs: 4000, settleMs: 500 }
+const hastyPace: RetirePace = { surplusMs: 20_000, garbageMs: 20_000, firstMs: 4000, lookMs: 4000, settleMs: 500, pressedMs: 4000 }
 /** For what the script set going and nobody waited for. */
 const afterworkMs = 1000
 

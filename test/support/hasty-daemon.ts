@@ -6,7 +6,7 @@ import type { OpenNode } from '../../engine/bin/serve.ts'
 import { openNode } from '../../engine/node.ts'
 import type { RetirePace } from '../../engine/replicas/retire.ts'
 
-const pace: RetirePace = { surplusMs: 0, garbageMs: 0, firstMs: 2000, lookMs: 2000, settleMs: 500 }
+const pace: RetirePace = { surplusMs: 0, garbageMs: 0, firstMs: 2000, lookMs: 2000, settleMs: 500, pressedMs: 1000 }
 
 const load = async (): Promise<OpenNode> => await Promise.resolve((config, log, signal) => openNode(config, log, signal, pace))
 const exitCode = await runProgram(processCli(load), process.argv.slice(2))

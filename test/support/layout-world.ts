@@ -10,6 +10,7 @@ import type { Member, Role } from '../../engine/model/folder.ts'
 import type { FolderId, PeerId } from '../../engine/model/ids.ts'
 import type { LogState } from '../../engine/share/admin-log.ts'
 import type { NodeCard } from '../../engine/sync/cards.ts'
+import { wholeOffer, type Offer } from '../../engine/replicas/offer.ts'
 import { layOut } from '../../engine/replicas/lay-out-job.ts'
 import type { PublishedLayout } from '../../engine/replicas/published-layout.ts'
 import type { PlacementMember } from '../../engine/replicas/placement-pool.ts'
@@ -37,6 +38,8 @@ export class LayoutWorld implements AsyncDisposable {
   readonly #ending = new AbortController()
   readonly #runs: Promise<unknown>[] = []
   targetCopies = 3
+  /** What receipts of hosts say of their room, to everybody. */
+  readonly offers: Map<PeerId, Offer> = new Map()
 
   constructor() {
     const random = new SeededRandom('layout world')
@@ -79,6 +82,7 @@ export class LayoutWorld implements AsyncDisposable {
       },
       ownKeep: () => (role === 'host' ? 'share' : 'all'),
       keepOf: () => undefined,
+      offerOf: (peer) => world().offers.get(peer) ?? wholeOffer,
       absent: () => own().absent,
       changed: () => undefined,
       tell: () => this.#pass(),

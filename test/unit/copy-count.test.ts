@@ -5,6 +5,7 @@ import { it } from 'node:test'
 import { bytesKey } from '../../engine/base/bytes.ts'
 import { CopyCount, type CopyCountParts, type CopyShortage } from '../../engine/replicas/copy-count.ts'
 import { CopyView } from '../../engine/replicas/copies.ts'
+import { wholeOffer } from '../../engine/replicas/offer.ts'
 import type { Receipt } from '../../engine/replicas/receipt.ts'
 import { stillClock } from '../support/blocks.ts'
 import { IndexNode } from '../support/index-world.ts'
@@ -21,7 +22,7 @@ function viewOf({ index, handle }: IndexNode, holders: number): CopyView {
   const heads = new Map(authors.map(({ authorId }) => [bytesKey(authorId), { seq: 100 }]))
   const receipts = [firstIdentity, secondIdentity].slice(0, holders).map(({ peerId }): Receipt => {
     const part = { layout: new Uint8Array(0), heads, lacking: new Set<string>() }
-    return { peer: peerId, edition: 1, keep: 'all', parts: [part], timeMs: 0, absent: [], released: new Set() }
+    return { peer: peerId, edition: 1, keep: 'all', parts: [part], timeMs: 0, absent: [], released: new Set(), offer: wholeOffer }
   })
   return new CopyView(
     receipts,

@@ -11,7 +11,7 @@ import { layOut, placementFacts } from '../../engine/replicas/place.ts'
 import { parsePublishedLayout, publishesInMs, signLayout } from '../../engine/replicas/published-layout.ts'
 import { stillClock, testFolder } from '../support/blocks.ts'
 import { LayoutWorld, publishedOf, type LayoutNode } from '../support/layout-world.ts'
-import { leastMoved, member, movedBetween, pools, changes } from '../support/placement-pools.ts'
+import { leastMoved, loadsOf, member, movedBetween, pools, changes } from '../support/placement-pools.ts'
 
 const [ada, ben, host] = [1, 2, 3].map((number) => createIdentity(new Uint8Array(32).fill(number)))
 assert.ok(ada !== undefined && ben !== undefined && host !== undefined)
@@ -65,6 +65,28 @@ describe('a published layout', () => {
     await world.runFor(minuteMs)
     assert.equal(node.layout.shelf.published, undefined)
     assert.deepEqual(node.layout.own.layout, before)
+  })
+
+  it('scenario 105: gives to others, alike on all nodes, what a full host does not offer any more, and moves little else', async () => {
+    await using world = new LayoutWorld()
+    const [full] = twelve
+    assert.ok(full !== undefined)
+    const owner = world.add(ada, 'owner', twelve, [ada])
+    world.add(host, 'host', twelve, [ada])
+    await world.runFor(minuteMs)
+    const before = publishedOf(owner).layout
+    world.offers.set(full.peer, { isFull: true, share: 32_768 })
+    for (const { layout } of world.nodes) layout.wake()
+    await world.runFor(5 * minuteMs)
+    assert.equal(digests(world).size, 1)
+    const after = publishedOf(owner).layout
+    const [had, has] = [before, after].map((layout) => loadsOf(layout).get(full.peer) ?? 0)
+    assert.ok(had !== undefined && has !== undefined && has < had * 0.6, `${had} partitions, then ${has}`)
+    assert.ok(movedBetween(before, after) < (had - has) * 1.3, `${movedBetween(before, after)} moved`)
+    world.offers.delete(full.peer)
+    for (const { layout } of world.nodes) layout.wake()
+    await world.runFor(5 * minuteMs)
+    assert.ok((loadsOf(publishedOf(owner).layout).get(full.peer) ?? 0) > had * 0.95)
   })
 
   it('is known again after a restart, with what it gives to whom', async () => {

@@ -80,6 +80,15 @@ describe('a receipt', () => {
     assert.equal(decodeReleased(new Uint8Array(511)), undefined)
   })
 
+  it('scenario 105: says that its member is full, and how much of its capacity it offers', () => {
+    for (const offer of [
+      { isFull: true, share: 1 },
+      { isFull: false, share: 40_000 },
+    ])
+      assert.deepEqual(parseReceipt(signed(ada, { ...claimWith({ keep: 'share' }), offer }), folder)?.offer, offer)
+    assert.deepEqual(parseReceipt(signed(ada, claimWith()), folder)?.offer, { isFull: false, share: 65_536 })
+  })
+
   it('of another folder is none', () => assert.equal(parseReceipt(signed(ada, claimWith()), testFolder(8)), undefined))
 
   it('of which any byte was changed is none, or says the same', () => {

@@ -27,6 +27,8 @@ class Stage implements Disposable {
   /** In the order in which they were asked for. */
   readonly asked: string[] = []
   readonly distrusted: string[] = []
+  /** Codes of what went wrong, each once in a row. */
+  readonly troubles: string[] = []
   readonly clock = { ms: 0 }
   readonly ranks = new Map<number, number>()
   holding: Holding = { layout: Uint8Array.of(1), isMine: () => true }
@@ -67,11 +69,15 @@ class Stage implements Disposable {
       lackers: () => ({ hosts: '', of: () => [secondIdentity.peerId] }),
       ranks: () => (entry: EntryRow) => this.ranks.get(entry.seq) ?? 0,
       link: () => this.link,
-      events: { stored: () => undefined, changed: () => undefined, trouble: () => undefined },
+      events: { stored: () => undefined, changed: () => undefined, trouble: (trouble) => this.#note(trouble) },
     })
   }
 
   /** A file of one block, which members have. */
+  #note(trouble: { readonly code: string } | undefined): void {
+    if (trouble !== undefined && this.troubles.at(-1) !== trouble.code) this.troubles.push(trouble.code)
+  }
+
   write(path: string, text: string): string {
     this.node.write(path, text)
     const { id, sealed } = sealBlock(this.node.handle.jobKeys.sealKey, utf8(text))
@@ -135,6 +141,19 @@ describe('repair', () => {
     assert.equal(stage.has(mine), true)
     assert.equal(stage.has(other), false)
     assert.equal(stage.repair.hasLooked, true)
+  })
+
+  it('scenario 105: a host that is full asks nobody for what it has no room for, and goes on when it has some', async () => {
+    using stage = new Stage()
+    const { record } = stage.node.handle
+    stage.store.setLimit(record.id, 0)
+    const key = stage.write('mine', 'content of mine')
+    await stage.settle()
+    assert.deepEqual(stage.asked, [])
+    assert.deepEqual(stage.troubles, ['NO_SPACE'])
+    stage.store.setLimit(record.id, undefined)
+    await stage.settle()
+    assert.equal(stage.has(key), true)
   })
 
   it('fetches first what the fewest members have', async () => {

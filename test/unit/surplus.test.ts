@@ -55,7 +55,7 @@ class Stage implements Disposable {
       },
       clock: stillClock,
       awakeMs: () => this.awakeMs,
-      graceMs,
+      graceMs: () => graceMs,
       ownership: () => {
         const { isMine } = this
         if (isMine === undefined) return undefined
