@@ -21,6 +21,8 @@ export interface NodeConfig {
   readonly watch: 'auto' | 'polling'
   /** Where its blocks are; absent: in the home. */
   readonly bucket?: BucketConfig
+  /** The block store that the home had is gone for good. */
+  readonly newStore: boolean
   /** Every byte over the network costs. */
   readonly metered: boolean
 }
@@ -35,6 +37,7 @@ export interface NodeOptions extends BucketOptions {
   readonly capacity?: string
   readonly discovery?: boolean
   readonly watch?: string
+  readonly newStore?: boolean
   readonly metered?: boolean
 }
 
@@ -62,6 +65,7 @@ export function parseNodeConfig(
     discovery: options.discovery ?? true,
     watch: parseWatch(options.watch ?? 'auto'),
     ...(bucket === undefined ? {} : { bucket }),
+    newStore: options.newStore ?? false,
     metered: options.metered ?? false,
   }
 }

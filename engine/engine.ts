@@ -2,12 +2,9 @@
 // and stores; node.ts hands in Node's world, the simulator a simulated one.
 
 import type { Controls, Problem } from './api/controls.ts'
-import { EngineError, errorCodeOf, messageOf } from './base/errors.ts'
-import type { Files } from './base/files.ts'
+import { errorCodeOf, messageOf } from './base/errors.ts'
 import { Coalescer } from './base/queue.ts'
-import { segmentBytesFor } from './blocks/segment-limits.ts'
-import { openPackStore } from './blocks/pack-store.ts'
-import { openSegmentStore, type SegmentStore } from './blocks/segment-store.ts'
+import type { SegmentStore } from './blocks/segment-store.ts'
 import { CardShelf } from './compose/card-box.ts'
 import { makeControls } from './compose/controls.ts'
 import { Flusher } from './compose/flusher.ts'
@@ -15,6 +12,7 @@ import { FolderRegistry } from './compose/folder-registry.ts'
 import { HomeSpace } from './compose/home-space.ts'
 import { loadIdentitySeed } from './compose/identity-file.ts'
 import { limitStore } from './compose/store-desk.ts'
+import { openStore } from './compose/store-place.ts'
 import type { EngineWorld } from './compose/parts.ts'
 import { describeNodeProblems } from './compose/node-problems.ts'
 import { OwnCard } from './compose/own-card.ts'
@@ -207,44 +205,6 @@ function makeInviter(
 
 function addTraffic(left: Traffic, right: Traffic = { sentBytes: 0, receivedBytes: 0 }): Traffic {
   return { sentBytes: left.sentBytes + right.sentBytes, receivedBytes: left.receivedBytes + right.receivedBytes }
-}
-
-/** A home keeps to the place that its first blocks went to: at another one it would have none of them. */
-async function openStore(world: EngineWorld, identity: Identity, signal: AbortSignal): Promise<SegmentStore> {
-  const { files, clock, random, log, bucket, bucketPath, segmentsPath: directory } = world
-  if (bucket !== undefined) {
-    if (files.lstat(directory) !== undefined)
-      throw otherPlaceError(`${directory} has blocks already; start without --store, or use a new --home`)
-    const options = { files, clock, random, log, directory: bucketPath, owner: identity.peerId, node: world.name }
-    return await openPackStore({ ...options, ...bucket }, signal)
-  }
-  if (files.lstat(bucketPath) !== undefined) throw otherPlaceError('its blocks are in object storage; start with the --store that it had')
-  const isNew = await beginStore(files, world.home, directory)
-  const limits = { segmentBytes: segmentBytesFor(files.freeBytes(files.lstat(directory) === undefined ? world.home : directory)) }
-  const store = await openSegmentStore({ files, directory, clock, random, log, create: isNew, limits }, signal)
-  if (isNew) files.unlink(newStorePath(directory))
-  return store
-}
-
-/**
- * Whether the block store is to be made. A file says so until it is: else whoever dies between the making of the directory and of its marker
- * would leave what looks like an unmounted disk, and be refused for ever.
- */
-async function beginStore(files: Files, home: string, directory: string): Promise<boolean> {
-  const path = newStorePath(directory)
-  if (files.lstat(path) !== undefined) return true
-  if (files.lstat(directory) !== undefined) return false
-  files.open(path, 'create').close()
-  await files.syncDirectory(home)
-  return true
-}
-
-function newStorePath(directory: string): string {
-  return `${directory}.new`
-}
-
-function otherPlaceError(why: string): EngineError {
-  return new EngineError('HOME_UNUSABLE', `opening the block store of this home: ${why}`)
 }
 
 function listenToNetwork(world: EngineWorld, index: Index, network: Network, keeper: PeerKeeper, refresh: () => void): () => void {

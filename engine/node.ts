@@ -74,6 +74,7 @@ export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal
         lockPath: paths.lock,
         keyPath: paths.key,
         segmentsPath: paths.segments,
+        isNewStore: config.newStore,
         ...(config.bucket === undefined ? {} : { bucket: stack.use(await openBucket(config.bucket)) }),
         bucketPath: paths.bucket,
         homeDrive: weakDriveAt(config.home, process.platform),

@@ -6,7 +6,8 @@ import type { Random } from '../base/clock.ts'
 import { EngineError } from '../base/errors.ts'
 import type { Files } from '../base/files.ts'
 import type { Objects } from '../base/objects.ts'
-import { decodeMarker, encodeMarker, markerBytes, markerVersion, storeIdBytes } from './record.ts'
+import { readMarkerFile, writeMarkerFile } from './marker-file.ts'
+import { storeIdBytes } from './record.ts'
 import { isFaultOf } from './retrying-objects.ts'
 
 export const claimKey = 'store.json'
@@ -46,7 +47,7 @@ export async function claimStore(parts: ClaimParts, signal: AbortSignal): Promis
     if (known !== undefined) throw absentError(objects.place)
     const storeId = random.bytes(storeIdBytes)
     await writeClaim(objects, { storeId, owner, node }, true, signal)
-    await writeLocal(files, directory, storeId)
+    await writeMarkerFile(files, directory, localName, storeId)
     return storeId
   }
   if (known !== undefined && !equalBytes(known, claim.storeId)) {
@@ -59,7 +60,7 @@ export async function claimStore(parts: ClaimParts, signal: AbortSignal): Promis
     if (!takeOver) throw inUseError(objects.place, claim)
     await writeClaim(objects, { storeId: claim.storeId, owner, node }, false, signal)
   }
-  if (known === undefined) await writeLocal(files, directory, claim.storeId)
+  if (known === undefined) await writeMarkerFile(files, directory, localName, claim.storeId)
   return claim.storeId
 }
 
@@ -125,34 +126,7 @@ function parseObject(text: string): Readonly<Record<string, unknown>> {
 }
 
 function readLocal(files: Files, directory: string): Uint8Array | undefined {
-  const path = `${directory}/${localName}`
-  if (files.lstat(path) === undefined) return undefined
-  const file = files.open(path, 'read')
-  try {
-    const bytes = new Uint8Array(markerBytes)
-    const marker = decodeMarker(bytes.subarray(0, file.read(bytes, 0)))
-    if (marker?.version === markerVersion) return marker.storeId
-    throw new EngineError(
-      'STORE_CORRUPT',
-      `opening the block store: ${path} is damaged; remove it when the --store given is the one that this home had before`,
-    )
-  } finally {
-    file.close()
-  }
-}
-
-async function writeLocal(files: Files, directory: string, storeId: Uint8Array): Promise<void> {
-  const temporary = `${directory}/${localName}.new`
-  if (files.lstat(temporary) !== undefined) files.unlink(temporary)
-  const file = files.open(temporary, 'create')
-  try {
-    file.write(encodeMarker({ version: markerVersion, storeId }), 0)
-    await file.datasync()
-  } finally {
-    file.close()
-  }
-  files.rename(temporary, `${directory}/${localName}`)
-  await files.syncDirectory(directory)
+  return readMarkerFile(files, `${directory}/${localName}`, 'remove it when the --store given is the one that this home had before')
 }
 
 function absentError(place: string): EngineError {

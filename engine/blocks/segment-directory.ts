@@ -4,10 +4,10 @@ import { equalBytes } from '../base/bytes.ts'
 import { EngineError, messageOf } from '../base/errors.ts'
 import { FilesError, type Files, type OpenFile } from '../base/files.ts'
 import type { Random } from '../base/clock.ts'
-import { decodeMarker, encodeMarker, markerBytes, markerVersion, storeIdBytes } from './record.ts'
+import { readMarkerFile, writeMarkerFile } from './marker-file.ts'
+import { storeIdBytes } from './record.ts'
 
 const markerName = 'store'
-const markerTempName = 'store.new'
 const reserveName = 'reserve'
 const directoryMode = 0o700
 
@@ -51,19 +51,19 @@ export function listSegments(files: Files, directory: string): readonly number[]
 export async function openMarker(parts: { files: Files; directory: string; random: Random }, create: boolean): Promise<Uint8Array> {
   const { files, directory } = parts
   try {
-    const known = readMarker(files, directory)
+    const known = storeIdAt(files, directory)
     if (known !== undefined) return known
     const isThere = files.lstat(directory) !== undefined
     if (isThere && listSegments(files, directory).length > 0) {
       throw new EngineError(
         'STORE_CORRUPT',
-        `opening the block store ${directory}: it has segments but its marker file "${markerName}" is missing; put the file back from a backup, or move the directory away and let the blocks be fetched again`,
+        `opening the block store ${directory}: it has segments but its marker file "${markerName}" is missing; put the file back from a backup, or move the directory away and start with --new-store: the blocks are fetched again`,
       )
     }
     if (!create) {
       throw new EngineError(
         'HOME_UNUSABLE',
-        `opening the block store ${directory}: ${isThere ? 'the directory has no store in it' : 'there is no such directory'}, though there was a store before; if it is on a disk that is not mounted, mount it and start again. Only where the blocks are gone for good: remove the directory, and they are fetched again`,
+        `opening the block store ${directory}: ${isThere ? 'the directory has no store in it' : 'there is no such directory'}, though there was a store before; if it is on a disk that is not mounted, mount it and start again. Only where the blocks are gone for good, start once with --new-store: they are fetched again`,
       )
     }
     return await createMarker(parts, isThere)
@@ -79,7 +79,7 @@ export async function openMarker(parts: { files: Files; directory: string; rando
 /** Whether the store in the directory is the one with this id; false when that cannot be told. */
 export function isMarkedAs(files: Files, directory: string, storeId: Uint8Array): boolean {
   try {
-    const known = readMarker(files, directory)
+    const known = storeIdAt(files, directory)
     return known !== undefined && equalBytes(known, storeId)
   } catch (error) {
     if (!(error instanceof FilesError) && !(error instanceof EngineError)) throw error
@@ -87,29 +87,13 @@ export function isMarkedAs(files: Files, directory: string, storeId: Uint8Array)
   }
 }
 
-function readMarker(files: Files, directory: string): Uint8Array | undefined {
-  const path = `${directory}/${markerName}`
-  if (files.lstat(path) === undefined) return undefined
-  const file = files.open(path, 'read')
-  try {
-    const bytes = new Uint8Array(markerBytes)
-    const marker = decodeMarker(bytes.subarray(0, file.read(bytes, 0)))
-    if (marker === undefined) {
-      throw new EngineError(
-        'STORE_CORRUPT',
-        `opening the block store: its marker ${path} is damaged; put it back from a backup, or move the directory away and let the blocks be fetched again`,
-      )
-    }
-    if (marker.version !== markerVersion) {
-      throw new EngineError(
-        'VERSION_UNSUPPORTED',
-        `opening the block store: ${path} has format ${marker.version}, this program knows ${markerVersion}; use a newer Holdfast`,
-      )
-    }
-    return marker.storeId
-  } finally {
-    file.close()
-  }
+/** The id of the store in the directory; undefined where there is none. Throws as `openMarker`, and FilesError. */
+export function storeIdAt(files: Files, directory: string): Uint8Array | undefined {
+  return readMarkerFile(
+    files,
+    `${directory}/${markerName}`,
+    'put it back from a backup, or move the directory away and start with --new-store: the blocks are fetched again',
+  )
 }
 
 async function createMarker(parts: { files: Files; directory: string; random: Random }, isThere: boolean): Promise<Uint8Array> {
@@ -119,22 +103,8 @@ async function createMarker(parts: { files: Files; directory: string; random: Ra
     await files.syncDirectory(directory.slice(0, Math.max(1, directory.lastIndexOf('/'))))
   }
   const storeId = Uint8Array.from(parts.random.bytes(storeIdBytes))
-  const temp = `${directory}/${markerTempName}`
-  if (files.lstat(temp) !== undefined) files.unlink(temp)
-  await writeWholeFile(files, temp, encodeMarker({ version: markerVersion, storeId }))
-  files.rename(temp, `${directory}/${markerName}`)
-  await files.syncDirectory(directory)
+  await writeMarkerFile(files, directory, markerName, storeId)
   return storeId
-}
-
-async function writeWholeFile(files: Files, path: string, bytes: Uint8Array): Promise<void> {
-  const file = files.open(path, 'create')
-  try {
-    file.write(bytes, 0)
-    await file.datasync()
-  } finally {
-    file.close()
-  }
 }
 
 /** Segments open for reading, the longest unused one closed when there are too many. */

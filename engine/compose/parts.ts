@@ -55,6 +55,8 @@ export interface EngineWorld {
   readonly treeFlush?: TreeFlush
   readonly keyPath: string
   readonly segmentsPath: string
+  /** A person says that the block store of this home is gone for good: where it is not there, a new one is begun. */
+  readonly isNewStore?: boolean
   /** What the home's drive is formatted as, when that promises too little. */
   readonly homeDrive?: WeakDrive | undefined
   /** Where blocks are instead of on the disk; absent where they are in segments. */

@@ -118,7 +118,7 @@ test(
     assert.ok(before > 0)
     await attic.stop()
     rmSync(join(attic.home, 'segments'), { recursive: true })
-    await attic.start()
+    await attic.start('--new-store')
     // What it held by the placement of when it was alone is not its to hold any more.
     await eventually('the wiped host to have its share again', waitMs, async () =>
       (await storedOn(attic)) > before / 5 ? true : undefined,

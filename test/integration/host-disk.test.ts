@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, renameSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { homePaths } from '../../engine/platform/home.ts'
-import { TestNodes } from '../support/daemon.ts'
+import { eventually, TestNodes } from '../support/daemon.ts'
 
 const waitMs = 60_000
 
@@ -27,12 +27,18 @@ test('scenarios T16, T17: a host whose disk of blocks is not mounted does not st
   renameSync(segments, `${segments}.unmounted`)
   mkdirSync(segments)
   const refused = await host.start().then(() => 'it started', String)
-  assert.match(refused, /exit code 5.*has no store in it, though there was a store before.*mount it/s)
+  assert.match(refused, /exit code 5.*there is no block store, though there was one before.*mount it/s)
   assert.deepEqual(readdirSync(segments), [])
   const { files } = await owner.call('copies', { folder: 'photos' })
   assert.ok(files.every(({ copies }) => copies === 2))
 
   rmdirSync(segments)
+  const gone = await host.start().then(() => 'it started', String)
+  assert.match(gone, /exit code 5.*there is no block store, though there was one before.*mount it.*--new-store/s)
+  assert.equal(existsSync(segments), false)
+  const still = await owner.call('copies', { folder: 'photos' })
+  assert.ok(still.files.every(({ copies }) => copies === 2))
+
   renameSync(`${segments}.unmounted`, segments)
   await owner.stop() // nobody could give anything
   await host.start()
@@ -41,4 +47,14 @@ test('scenarios T16, T17: a host whose disk of blocks is not mounted does not st
   assert.deepEqual((await host.folder('photos')).needFiles, 0)
   await owner.start()
   await owner.call('waitCopies', { folder: 'photos', copies: 2, timeoutMs: waitMs })
+
+  await host.stop()
+  rmSync(segments, { recursive: true })
+  await host.start('--new-store') // a person says that it is gone for good
+  await owner.call('waitCopies', { folder: 'photos', copies: 2, timeoutMs: waitMs })
+  const anew = await eventually('what was lost to be there again', waitMs, async () => {
+    const store = await host.call('store', {})
+    return store.blocks === blocks ? store : undefined
+  })
+  assert.equal(anew.payloadBytes, payloadBytes)
 })

@@ -6,7 +6,7 @@ import type { NodeWorld, OpenedNode } from './node.ts'
 
 /** Opens a node of the engine in `world`. */
 export async function openEngineNode(world: NodeWorld): Promise<OpenedNode> {
-  const { clock, random, files, log, openWatcher, homePath, databasePath, name, card, retirePace } = world
+  const { clock, random, files, log, openWatcher, homePath, databasePath, name, card, retirePace, isNewStore } = world
   return openEngine(
     {
       clock,
@@ -33,6 +33,7 @@ export async function openEngineNode(world: NodeWorld): Promise<OpenedNode> {
       lockPath: `${databasePath}.lock`,
       keyPath: `${homePath}/node.key`,
       segmentsPath: `${homePath}/segments`,
+      isNewStore,
       bucketPath: `${homePath}/bucket`,
       name,
       zone: card.zone,

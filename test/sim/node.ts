@@ -46,6 +46,8 @@ export interface NodeWorld {
   readonly card: CardFacts
   /** How soon it lets go of what is not its own to hold; as in production when absent. */
   readonly retirePace: RetirePace | undefined
+  /** The owner says that its block store is gone for good. */
+  readonly isNewStore: boolean
   readonly openWatcher: OpenWatcher
   openNetwork(self: PeerId): Network
   makeJobs<Table extends JobTable>(table: Table): Jobs<Table>
@@ -145,6 +147,7 @@ export class SimMachine implements SimNode {
   #peer: PeerId | undefined
   #backup: HomeBackup | undefined
   #lives = 0
+  #isWiped = false
 
   constructor(
     parts: { readonly scheduler: Scheduler; readonly fabric: SimFabric; readonly random: SeededRandom; readonly open: OpenNode },
@@ -236,6 +239,7 @@ export class SimMachine implements SimNode {
   wipeStore(): void {
     if (this.isRunning) throw new Error(`${this.name} cannot lose its store while it runs`)
     if (this.user.lstat(`${homePath}/segments`) !== undefined) this.user.remove(`${homePath}/segments`)
+    this.#isWiped = true
   }
 
   get hasBackup(): boolean {
@@ -292,6 +296,7 @@ export class SimMachine implements SimNode {
       name: this.name,
       card: this.#options.card ?? homeCard,
       retirePace: this.#options.retirePace,
+      isNewStore: this.#isWiped,
       clock: new SimClock(scheduler, this.wall, this.name, life),
       random: random.fork('engine'),
       files,

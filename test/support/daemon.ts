@@ -141,14 +141,18 @@ export class TestDaemon {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
   }
 
-  /** Starts it and waits for its ready line; throws with what it said when it ends before. */
-  async start(): Promise<void> {
+  /** Starts it, with more options of `serve` this once, and waits for its ready line; throws with what it said when it ends before. */
+  async start(...once: readonly string[]): Promise<void> {
     if (this.isRunning) throw new Error(`${this.name} runs already`)
     this.#out = ''
     this.#err = ''
     const { listen = [loopback], through = [], serve = [], program } = this.#options
     const listening = listen.flatMap((address) => ['--listen', address])
-    const child = launch(['serve', '--home', this.home, '--name', this.name, ...listening, '--no-discovery', ...serve], through, program)
+    const child = launch(
+      ['serve', '--home', this.home, '--name', this.name, ...listening, '--no-discovery', ...serve, ...once],
+      through,
+      program,
+    )
     this.#child = child
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#out += text))
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#err += text))

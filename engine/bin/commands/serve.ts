@@ -39,6 +39,7 @@ export function addServeCommand(program: Command, cli: Cli): void {
     )
     .option('--s3-endpoint <url>', 'the server of --store (Amazon’s in AWS_REGION otherwise)')
     .option('--take-over', 'take --store over from another node, whose home is gone for good')
+    .option('--new-store', 'begin a new block store: the one that this home had is gone for good')
     .option('--metered', 'the network costs by the byte: fetch nothing for the sake of other nodes')
     .option('--no-discovery', 'do not look for nodes on the local network')
     .addOption(new Option('--watch <how>', 'how changes on disk are noticed (auto otherwise)').choices(['auto', 'polling']))
