@@ -159,6 +159,7 @@ describe('the configuration', () => {
       class: 'daily',
       discovery: true,
       watch: 'auto',
+      newStore: false,
       metered: false,
     })
   })
@@ -174,6 +175,7 @@ describe('the configuration', () => {
       capacity: '1MB',
       discovery: false,
       watch: 'polling',
+      newStore: true,
       metered: true,
     }
     const { capacity: _, ...same } = options
