@@ -142,14 +142,14 @@ export class TestDaemon {
   }
 
   /** Starts it, with more options of `serve` this once, and waits for its ready line; throws with what it said when it ends before. */
-  async start(...once: readonly string[]): Promise<void> {
+  async start(...also: readonly string[]): Promise<void> {
     if (this.isRunning) throw new Error(`${this.name} runs already`)
     this.#out = ''
     this.#err = ''
     const { listen = [loopback], through = [], serve = [], program } = this.#options
     const listening = listen.flatMap((address) => ['--listen', address])
     const child = launch(
-      ['serve', '--home', this.home, '--name', this.name, ...listening, '--no-discovery', ...serve, ...once],
+      ['serve', '--home', this.home, '--name', this.name, ...listening, '--no-discovery', ...serve, ...also],
       through,
       program,
     )
