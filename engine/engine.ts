@@ -177,7 +177,7 @@ function openPresence(
     index,
     network,
     cards,
-    members: () => [...new Set(folders.members().flatMap(({ work }) => work.peers.filter((peer) => !work.log.isRetired(peer))))],
+    members: () => [...new Set(folders.members().flatMap(({ work }) => work.activePeers))],
     events: {
       changed: () => {
         for (const { work } of folders.members()) work.noteChange()

@@ -170,6 +170,7 @@ const memberStatus = z.object({
   class: z.enum(['always-on', 'daily', 'occasional']),
   connected: z.boolean(),
   retired: z.boolean(),
+  left: z.boolean(),
   absence: z.enum(['here', 'asleep', 'offline', 'away', 'overdue', 'lost']),
   needs: count.exactOptional(),
   lastSeenMs: z.number().exactOptional(),

@@ -291,6 +291,8 @@ export interface MemberStatus {
   readonly connected: boolean
   /** Switched off for good, or lost: it holds nothing that counts. */
   readonly retired: boolean
+  /** It took the folder off its node: it holds nothing, and comes back with a link. */
+  readonly left: boolean
   /**
    * 'asleep': it said that it goes. 'offline': for a moment. 'away': as is normal for it. 'overdue': longer, so that what has fewer than two copies
    * without it gets more. 'lost': its copies are made anew.

@@ -20,6 +20,7 @@ import { refusePaused, stoppedError } from './folder-readiness.ts'
 import type { ScrubDesk } from './scrub-desk.ts'
 import { storeControls } from './store-desk.ts'
 import { parseKeepRule } from './folder-elsewhere.ts'
+import type { LastHere } from './folder-copies.ts'
 import type { FolderRegistry } from './folder-registry.ts'
 import { listOutOfStep } from './folder-needs.ts'
 import type { FolderRuntime } from './folder-runtime.ts'
@@ -38,6 +39,7 @@ export interface ControlParts extends BirthParts {
   readonly stop: (asleepForMs?: number) => void
 }
 
+const bytesPerMegabyte = 1_000_000
 const joinTimeoutMs = 45_000
 const syncedPollMs = 250
 
@@ -162,18 +164,24 @@ function knownFolderError(known: MemberRuntime, joined: Joined): EngineError {
 }
 
 async function removeFolder({ folders, store, signal }: ControlParts, member: MemberRuntime, isForced: boolean): Promise<void> {
-  if (folders.byRow(member.handle.row) === undefined && !isForced) await refuseLastCopies(member, signal)
+  const { id } = member.record
+  // Where there is a tree, what goes is its history alone; where it is only stored, everything.
+  const isTree = folders.byRow(member.handle.row) !== undefined
+  const last = isTree || isForced ? undefined : await member.work.copies.lastHere((block) => store.has(id, block), signal)
+  if (last !== undefined && last.unclaimed + last.unproven > 0) throw lastCopiesError(member.record.name, last)
   await folders.remove(member)
-  store.setLimit(member.record.id, undefined)
+  store.setLimit(id, undefined)
 }
 
-/** What is only stored here goes with the folder. Throws `LAST_COPIES`. */
-async function refuseLastCopies({ work, record }: MemberRuntime, signal: AbortSignal): Promise<void> {
-  const entries = await work.copies.onlyHere(signal)
-  if (entries === 0) return
-  throw new EngineError(
+function lastCopiesError(name: string, { unclaimed, unproven, bytes }: LastHere): EngineError {
+  const paths = (count: number): string => (count === 1 ? 'one path' : `${count} paths`)
+  const whys = [
+    ...(unclaimed === 0 ? [] : [`nobody else who is there says that it has ${paths(unclaimed)}`]),
+    ...(unproven === 0 ? [] : [`nobody else has proven lately that it has ${paths(unproven)}`]),
+  ]
+  return new EngineError(
     'LAST_COPIES',
-    `${record.name}: nobody else says that it has ${entries === 1 ? 'one path' : `${entries} paths`} of which this node stores content. Wait until others have it ('holdfast status' counts copies), or give it up with --force`,
+    `${name}: this node may be the last that has content of ${paths(unclaimed + unproven)}, ${(bytes / bytesPerMegabyte).toFixed(1)} MB as they are stored: ${whys.join(', and ')}. Wait until others have it and have proven it ('holdfast scrub status' shows when), or give it up with --force`,
   )
 }
 

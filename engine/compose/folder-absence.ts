@@ -1,5 +1,6 @@
 // Who of a folder's members is overdue or lost, as all its members have it alike: what layouts and copies are computed with. Decision 0038.
 
+import { activeMembers } from '../model/folder.ts'
 import type { PeerId } from '../model/ids.ts'
 import type { Degree } from '../replicas/absence.ts'
 import { agreedAbsences, editionToRefute, type AbsenceMark } from '../replicas/absence-marks.ts'
@@ -32,7 +33,7 @@ export class FolderAbsence {
     if (state !== this.#agreedFor) {
       this.#agreedFor = state
       this.#agreed = agreedAbsences({
-        members: log.members,
+        members: activeMembers(log.members, receipts()),
         marksOf: (author) => receipts().of(author)?.absent ?? [],
         cardEditionOf: (peer) => this.#editionOf(peer),
       })
@@ -53,9 +54,9 @@ export class FolderAbsence {
 
   /** What this node's receipt says of others. */
   marks(): readonly AbsenceMark[] {
-    const { log, self, presence } = this.#parts
-    return log.members.flatMap(({ peer, isRetired }): readonly AbsenceMark[] => {
-      const degree = peer === self || isRetired ? 'here' : presence.degreeOf(peer)
+    const { log, self, presence, receipts } = this.#parts
+    return activeMembers(log.members, receipts()).flatMap(({ peer }): readonly AbsenceMark[] => {
+      const degree = peer === self ? 'here' : presence.degreeOf(peer)
       return degree === 'overdue' || degree === 'lost' ? [{ peer, cardEdition: this.#editionOf(peer), degree }] : []
     })
   }

@@ -5,6 +5,7 @@ import type { AuditStatus } from '../api/store-controls.ts'
 import { equalBytes } from '../base/bytes.ts'
 import type { AuditRow } from '../index/audit-table.ts'
 import type { Index } from '../index/index-store.ts'
+import { activeMembers } from '../model/folder.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import type { AuditedWord } from '../replicas/copies.ts'
 import type { ReceiptBook } from '../replicas/receipt-book.ts'
@@ -178,7 +179,7 @@ export class FolderAudits {
   status(): readonly Omit<AuditStatus, 'folder'>[] {
     const { index, network, cards, world } = this.#node
     const { log, receipts, handle } = this.#parts
-    const others = log.members.filter(({ peer, isRetired }) => peer !== network.self && !isRetired)
+    const others = activeMembers(log.members, receipts).filter(({ peer }) => peer !== network.self)
     return others.map(({ peer, name }) => {
       const last = index.audits.get(handle.row, peer)
       const isClaiming = receipts.of(peer)?.parts.some(({ heads }) => heads.size > 0) === true

@@ -60,7 +60,18 @@ export interface CopiesQuery {
   readonly limit: number
 }
 
+/** Entries of which this node may be the last that has some content. */
+export interface LastHere {
+  /** No other member says that it has it. */
+  readonly unclaimed: number
+  /** Others say so, and none has proven it lately. */
+  readonly unproven: number
+  /** Of all these blocks. */
+  readonly bytes: number
+}
+
 const pageEntries = 200
+
 export class FolderCopies {
   readonly receipts: ReceiptBook
   readonly layout: FolderLayout
@@ -99,6 +110,7 @@ export class FolderCopies {
       ownKeep: own.keep,
       keepOf: (peer) => this.receipts.of(peer)?.keep,
       offerOf: (peer) => this.receipts.of(peer)?.offer ?? wholeOffer,
+      hasLeft: (peer) => this.receipts.hasLeft(peer),
       absent: () => this.absence.agreed,
       changed: () => {
         this.#count.recount()
@@ -251,25 +263,27 @@ export class FolderCopies {
     return { targetCopies: this.#log.state.targetCopies, files: best(found, isWorstFirst, limit), total }
   }
 
-  /** Of how many current entries this node alone says that it holds some. */
-  async onlyHere(signal: AbortSignal): Promise<number> {
+  /**
+   * What of current content would go with the blocks that `has` says are here: that of which no other member that is there says that it has it, and that
+   * of which some do and none has proven it lately.
+   */
+  async lastHere(has: (block: BlockId) => boolean, signal: AbortSignal): Promise<LastHere> {
     const { index, world, network } = this.#parts
-    const { own } = this.receipts
-    if (own === undefined) return 0
-    const authors = index.entries.authors(this.#handle.row)
-    const others = this.#believed().filter(({ peer }) => peer !== network.self)
-    const viewOf = (receipts: readonly Receipt[]): CopyView =>
-      new CopyView(receipts, authors, (peer) => this.#factsOf(peer), this.#isHolder)
-    const [here, elsewhere] = [viewOf([own]), viewOf(others)]
-    let count = 0
+    const others = this.#view(this.#present.filter(({ peer }) => peer !== network.self))
+    let [unclaimed, unproven, bytes] = [0, 0, 0]
     for (let after = 0; ;) {
       throwIfAborted(signal)
       const rows = index.entries.page(this.#handle.row, after, pageEntries)
       for (const row of rows) {
-        if (!row.entry.deleted && row.entry.blocks.length > 0 && elsewhere.of(row).copies === 0 && here.of(row).holders.length > 0) count++
+        if (row.entry.deleted || row.entry.blocks.length === 0 || others.of(row).verified > 0) continue
+        const last = row.entry.blocks.filter(({ id }) => has(id) && !others.isVerified(row, id))
+        if (last.length === 0) continue
+        if (last.some(({ id }) => others.holdersOf(row, id).length === 0)) unclaimed++
+        else unproven++
+        bytes += last.reduce((sum, { storedBytes }) => sum + storedBytes, 0)
       }
       after = rows.at(-1)?.rowSeq ?? after
-      if (rows.length < pageEntries) return count
+      if (rows.length < pageEntries) return { unclaimed, unproven, bytes }
       await world.clock.sleep(0, signal)
     }
   }

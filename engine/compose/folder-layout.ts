@@ -6,7 +6,7 @@ import { Allowance } from '../base/allowance.ts'
 import { waitAtMost, Wakeup } from '../base/queue.ts'
 import type { Signer } from '../crypto/sign.ts'
 import type { Index } from '../index/index-store.ts'
-import type { Keep, MemberRecord } from '../model/folder.ts'
+import { activeMembers, type Keep, type MemberRecord } from '../model/folder.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import type { Holding } from '../replicas/holding.ts'
 import type { KeptLayout } from '../replicas/kept-layout.ts'
@@ -33,6 +33,7 @@ export interface FolderLayoutParts {
   readonly keepOf: (peer: PeerId) => Keep | undefined
   /** As its receipt says, this node's own too. */
   readonly offerOf: (peer: PeerId) => Offer
+  readonly hasLeft: (peer: PeerId) => boolean
   /** Members that are overdue or lost. */
   readonly absent: () => ReadonlyMap<PeerId, AbsentMember['degree']>
   /** There is another layout, or one more that receipts may name. */
@@ -201,7 +202,7 @@ export class FolderLayout {
   }
 
   #members(): readonly PlacementMember[] {
-    const active = this.#parts.log.members.filter(({ isRetired }) => !isRetired)
+    const active = activeMembers(this.#parts.log.members, this.#parts)
     return active.flatMap(({ peer, role }) => this.#memberOf(peer, role === 'host'))
   }
 

@@ -17,10 +17,12 @@ export interface FolderLeaseParts {
   readonly copies: FolderCopies
   readonly held: HeldParts
   readonly connected: () => readonly PeerId[]
+  /** The folder is being taken off this node: nothing is kept for anybody. */
+  readonly isLeaving: () => boolean
 }
 
 export function openLeases({ index, world }: MemberParts, own: FolderLeaseParts): LetGo {
-  const { handle, log, fetcher, copies, held, connected } = own
+  const { handle, log, fetcher, copies, held, connected, isLeaving } = own
   const { clock, random } = world
   const isActive = (peer: PeerId): boolean => log.members.some((member) => member.peer === peer && !member.isRetired)
   return new LetGo({
@@ -36,7 +38,7 @@ export function openLeases({ index, world }: MemberParts, own: FolderLeaseParts)
     needed: () => leasesNeeded(log.state.targetCopies),
     own: (ids, signal) => heldBlocks(held, ids, signal),
     lease: (peer, ids, nonce, signal) => fetcher.lease(peer, ids, nonce, signal),
-    mayAsk: isActive,
+    mayAsk: (peer) => isActive(peer) && !isLeaving(),
     // What history alone keeps goes by its own rules.
     keeps: (ids) => (held.tree === undefined ? ids : ids.filter((id) => index.items.homeOf(handle.row, id) !== undefined)),
     wanted: (ids) => {

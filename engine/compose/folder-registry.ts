@@ -4,6 +4,7 @@
 import { assert } from '../base/assert.ts'
 import { equalBytes } from '../base/bytes.ts'
 import { EngineError, messageOf } from '../base/errors.ts'
+import { throwIfAborted } from '../base/queue.ts'
 import type { FolderRecord, HostedRecord } from '../model/folder.ts'
 import { folderIdText, type FolderId } from '../model/ids.ts'
 import { isFolderDirectory } from '../model/path.ts'
@@ -27,7 +28,8 @@ export class FolderRegistry {
   readonly #revived = new Set<number>()
   /** Folders that are being removed: they are neither written down nor opened again. */
   readonly #leaving = new Set<number>()
-  #isClosed = false
+  readonly #ending = new AbortController()
+  #sweeping: Promise<void> = Promise.resolve()
 
   constructor(parts: RuntimeParts) {
     this.#parts = parts
@@ -47,6 +49,7 @@ export class FolderRegistry {
     for (const record of index.folders.hosted()) this.#hosted.set(record.row, new HostedRuntime(this.#parts, record))
     if (lost.length > 0) world.log.warn('folders that the index had lost were opened again', { folders: lost.length })
     this.save()
+    this.#sweeping = this.#sweep()
   }
 
   /** Writes down beside the index what has changed of what is kept there. */
@@ -163,7 +166,7 @@ export class FolderRegistry {
     const { row } = runtime.handle
     await runtime.work.stop()
     const record = this.#parts.index.folders.all().find((candidate) => candidate.row === row)
-    if (record === undefined || this.#isClosed || this.#leaving.has(row) || this.#folders.get(row) !== runtime) return
+    if (record === undefined || this.#ending.signal.aborted || this.#leaving.has(row) || this.#folders.get(row) !== runtime) return
     const next = new FolderRuntime(this.#parts, record, true)
     this.#folders.set(row, next)
     next.work.start()
@@ -172,34 +175,36 @@ export class FolderRegistry {
 
   /** Stops them all; none is opened after this. */
   async close(): Promise<void> {
-    this.#isClosed = true
+    this.#ending.abort()
     await Promise.all(this.members().map((runtime) => runtime.work.stop()))
+    await this.#sweeping
   }
 
-  /** Stops the folder and forgets it; its files stay. */
+  /**
+   * Tells the members, stops the folder and forgets it; its files stay. Until its rows go, all in one, it is a folder of this node still, also
+   * after a crash; from then on its blocks are only left over, and go now or at the next start.
+   */
   async remove(runtime: MemberRuntime): Promise<void> {
-    const { row } = runtime.handle
+    const { row, record } = runtime.handle
     this.#leaving.add(row)
     try {
+      await runtime.work.leave()
       await runtime.work.stop()
       await this.#keeping.forget(runtime.record)
-      this.#forgetRows(row)
+      this.#forgetRows(row, record.id)
     } finally {
       this.#leaving.delete(row)
     }
-    try {
-      await this.#forgetBlocks(runtime.record.id)
-    } catch (error) {
-      this.#parts.world.log.warn('could not let go of the history of a folder that was removed', { error: messageOf(error) })
-    }
+    await this.#sweep()
   }
 
-  #forgetRows(row: number): void {
+  #forgetRows(row: number, folder: FolderId): void {
     const { index } = this.#parts
     this.#folders.delete(row)
     this.#hosted.delete(row)
     this.#revived.delete(row)
-    index.transactDurably(() => {
+    index.transactToMakeRoom(() => {
+      index.leftovers.put(folder)
       index.items.removeAllHomes(row)
       index.history.removeAllBlocks(row)
       index.folders.remove(row)
@@ -207,13 +212,29 @@ export class FolderRegistry {
     index.forgetCaches()
   }
 
+  /** Blocks of folders that were removed. What cannot go now goes at the next start. */
+  async #sweep(): Promise<void> {
+    const { index, world } = this.#parts
+    for (const folder of index.leftovers.all()) {
+      try {
+        await this.#forgetBlocks(folder)
+        index.transact(() => index.leftovers.drop(folder))
+      } catch (error) {
+        if (this.#ending.signal.aborted) return
+        world.log.warn('could not let go of what was stored of a folder that was removed', { error: messageOf(error) })
+      }
+    }
+  }
+
   /** Past versions went with the folder's rows, and the keys with them: what is stored is of no more use. */
   async #forgetBlocks(folder: FolderId): Promise<void> {
     const { store } = this.#parts
+    const { signal } = this.#ending
     const isBack = (): boolean => this.members().some(({ record }) => equalBytes(record.id, folder))
     let isAny = false
     for (;;) {
       // Nothing is awaited between the look and the call: the folder may be joined again meanwhile.
+      throwIfAborted(signal)
       const ids = isBack() ? [] : store.list(folder, undefined, idsPerPage)
       if (ids.length === 0) break
       await store.remove(folder, ids)
@@ -221,7 +242,7 @@ export class FolderRegistry {
       // Whoever joined it again in that moment took them for being here.
       for (const { record, work } of this.members()) if (equalBytes(record.id, folder)) work.blocksLost()
     }
-    if (isAny) await store.compact(new AbortController().signal)
+    if (isAny) await store.compact(signal)
   }
 
   /** Gives the place as the file system knows it. Throws what is wrong with it as a folder. */

@@ -1,7 +1,7 @@
 // Retire of one folder that is only stored here, wired to what this node knows of the folder.
 
 import { bytesKey } from '../base/bytes.ts'
-import { mayWrite, type HostedRecord } from '../model/folder.ts'
+import { activeMembers, mayWrite, type HostedRecord } from '../model/folder.ts'
 import { Garbage } from '../replicas/garbage.ts'
 import type { Outgoing } from '../replicas/outgoing.ts'
 import { Retire, retirePace } from '../replicas/retire.ts'
@@ -59,7 +59,7 @@ export function openRetire(parts: MemberParts, own: FolderRetireParts): { readon
 
 function isIndexWhole({ index, network, presence }: MemberParts, { record, work }: FolderRetireParts): boolean {
   const { log, copies, connected, exchange } = work
-  const others = log.members.filter(({ peer, isRetired }) => peer !== network.self && !isRetired)
+  const others = activeMembers(log.members, copies.receipts).filter(({ peer }) => peer !== network.self)
   return isWhole({
     known: new Map(index.entries.authors(record.row).map(({ authorId, known }) => [bytesKey(authorId), known])),
     others: others.map(({ peer, role }) => ({ peer, mayWrite: mayWrite(role) })),

@@ -24,6 +24,7 @@ export function listMembers({ network, cards, index, world }: BirthParts, runtim
       class: isSelf ? world.class : (card?.class ?? 'daily'),
       connected: isSelf || connected.includes(peer),
       retired: isRetired,
+      left: runtime.work.copies.receipts.hasLeft(peer),
       absence: isSelf ? 'here' : runtime.work.copies.absence.degreeOf(peer),
       ...(needs === undefined ? {} : { needs }),
       ...(lastSeenMs === undefined ? {} : { lastSeenMs }),

@@ -3,6 +3,7 @@
 
 import type { Log } from '../base/log.ts'
 import { Coalescer, runTogether } from '../base/queue.ts'
+import { activeMembers } from '../model/folder.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import type { Hello } from '../model/wire/exchange_pb.ts'
 import type { Channel } from '../net/network.ts'
@@ -23,6 +24,10 @@ import { FolderLife } from './folder-life.ts'
 import { openLeases } from './folder-leases.ts'
 import type { MemberParts } from './member-parts.ts'
 import { Subscriptions } from './subscriptions.ts'
+
+/** For the last word to come to the members: who does not hear it learns of it from the others. */
+const leaveWaitMs = 5000
+const leavePollMs = 50
 
 /** What differs by what this node does with the folder. */
 export interface MemberFlows {
@@ -70,6 +75,7 @@ export class MemberWork {
   readonly #life: FolderLife
   readonly #ending = new AbortController()
   #isPaused: boolean
+  #isLeaving = false
 
   constructor(parts: MemberParts, handle: MemberHandle, flows: MemberFlows) {
     const { world, index, network } = parts
@@ -98,7 +104,8 @@ export class MemberWork {
       problems: this.problems,
     })
     const { log, fetcher, copies } = this
-    this.leases = openLeases(parts, { handle, log, fetcher, copies, held: flows.held, connected: () => this.connected })
+    const isLeaving = (): boolean => this.#isLeaving
+    this.leases = openLeases(parts, { handle, log, fetcher, copies, held: flows.held, connected: () => this.connected, isLeaving })
     this.exchange = this.#openExchange()
     const trouble = { clock, log: this.logger, problems: this.problems }
     this.#subscriptions = new Subscriptions({
@@ -114,7 +121,13 @@ export class MemberWork {
     return this.log.members.map((member) => member.peer).filter((peer) => peer !== this.#parts.network.self)
   }
 
-  /** Those of them with a connection now. */
+  /** … that take part: neither retired nor gone by themselves. */
+  get activePeers(): readonly PeerId[] {
+    const self = this.#parts.network.self
+    return activeMembers(this.log.members, this.copies.receipts).flatMap(({ peer }) => (peer === self ? [] : [peer]))
+  }
+
+  /** Those of `peers` with a connection now. */
   get connected(): readonly PeerId[] {
     const connected = this.#parts.network.connectedPeers()
     return this.peers.filter((peer) => connected.includes(peer))
@@ -168,6 +181,27 @@ export class MemberWork {
     this.#ending.abort()
     await this.#rest()
     this.fetcher.close()
+  }
+
+  /**
+   * The last word to the members: nothing is held here any more, nor kept for anybody who asks. Resolves when those that can be reached have it,
+   * or after a while; also of a paused folder.
+   */
+  async leave(): Promise<void> {
+    const { clock } = this.#parts.world
+    this.#isLeaving = true
+    const edition = this.copies.receipts.leave()
+    if (this.#isPaused) this.#subscriptions.refresh(this.ended) // whom this node asks, asks this node in turn
+    const unaware = (): readonly PeerId[] =>
+      this.connected.filter(
+        (peer) =>
+          this.activePeers.includes(peer) &&
+          !this.exchange.isPausedAt(peer) &&
+          this.exchange.subscribers.get(peer)?.leftEdition !== edition,
+      )
+    for (let waitedMs = 0; waitedMs < leaveWaitMs && unaware().length > 0; waitedMs += leavePollMs) {
+      await clock.sleep(leavePollMs, this.ended)
+    }
   }
 
   /** Tries a stopped folder again now; resolves once it runs or has stopped again. */
@@ -231,9 +265,10 @@ export class MemberWork {
 
   /** Serves a subscriber whose hello was recognised as this folder's. */
   async serveIndex(channel: Channel, hello: Hello, signal: AbortSignal): Promise<void> {
-    if (this.#isPaused) return this.exchange.tellPaused(channel, hello, AbortSignal.any([signal, this.ended]))
+    const whileHere = AbortSignal.any([signal, this.ended])
+    if (this.#isPaused && !this.#isLeaving) return this.exchange.tellPaused(channel, hello, whileHere)
     this.#subscriptions.retry(channel.peer)
-    await this.exchange.serve(channel, hello, this.whileActive(signal))
+    await this.exchange.serve(channel, hello, this.#isLeaving ? whileHere : this.whileActive(signal))
   }
 
   async serveBlocks(channel: Channel, signal: AbortSignal): Promise<void> {

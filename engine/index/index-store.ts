@@ -13,6 +13,7 @@ import { FolderTable } from './folder-table.ts'
 import { HistoryTable } from './history-table.ts'
 import { ItemTable } from './item-table.ts'
 import { LayoutTable } from './layout-table.ts'
+import { LeftoverTable } from './leftover-table.ts'
 import { NeedTable } from './need-table.ts'
 import { PeerTable } from './peer-table.ts'
 import { ReceiptTable } from './receipt-table.ts'
@@ -35,6 +36,7 @@ export interface Index extends Disposable {
   readonly receipts: ReceiptTable
   readonly audits: AuditTable
   readonly layouts: LayoutTable
+  readonly leftovers: LeftoverTable
   readonly retiring: RetireTable
   readonly absences: AbsenceTable
   readonly scrub: ScrubTable
@@ -107,6 +109,7 @@ export function openIndex(path: string, random: Random, { onFlushed, makeRoom }:
     receipts: new ReceiptTable(database),
     audits,
     layouts: new LayoutTable(database),
+    leftovers: new LeftoverTable(database),
     retiring: new RetireTable(database),
     absences: new AbsenceTable(database),
     scrub: new ScrubTable(database),

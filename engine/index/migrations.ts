@@ -384,4 +384,10 @@ export const migrations: readonly string[] = [
   alter table audit add column last_row integer not null default 0;
   alter table audit add column word blob not null default x'';
   `,
+  /* 18 */ `
+  -- Folders that were taken off this node and whose blocks are still to go from the store.
+  create table leftover (
+    folder_id blob primary key
+  ) without rowid;
+  `,
 ]

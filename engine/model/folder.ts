@@ -27,6 +27,11 @@ export interface Member {
   readonly isRetired: boolean
 }
 
+/** Members that take part: neither switched off for good nor gone by themselves. */
+export function activeMembers(members: readonly Member[], word: { readonly hasLeft: (peer: PeerId) => boolean }): readonly Member[] {
+  return members.filter(({ peer, isRetired }) => !isRetired && !word.hasLeft(peer))
+}
+
 export interface EpochSecret {
   readonly epoch: number
   /** 32 bytes. */

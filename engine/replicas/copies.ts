@@ -109,10 +109,18 @@ export class CopyView {
     return copies
   }
 
+  /** Whether a member says that it holds this block of the entry, and was found good for its word not long ago. */
+  isVerified(row: EntryRow, block: BlockId): boolean {
+    return this.#covering(row).some((one) => {
+      if (one.view.receipt.keep !== 'share') return asHolder(one).isVerified
+      return this.#holderOf(one, block).some(({ isVerified }) => isVerified)
+    })
+  }
+
   /** Members that say they hold this block of the entry. */
   holdersOf(row: EntryRow, block: BlockId): readonly PeerId[] {
     return this.#covering(row)
-      .filter((one) => one.view.receipt.keep === 'all' || this.#holderOf(one, block).length > 0)
+      .filter((one) => one.view.receipt.keep !== 'share' || this.#holderOf(one, block).length > 0)
       .map(({ view }) => view.receipt.peer)
   }
 

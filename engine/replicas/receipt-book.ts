@@ -46,6 +46,7 @@ export class ReceiptBook {
   #spoken: Receipt | undefined
   #lastClaim = ''
   #edition = 0
+  #isLeaving = false
 
   constructor(parts: ReceiptBookParts) {
     this.#parts = parts
@@ -81,6 +82,17 @@ export class ReceiptBook {
     return this.#parts.log.isMember(peer) ? this.#receipts.get(peer)?.row.bytes : undefined
   }
 
+  /** Another member took the folder off its node, and has not come back since. */
+  hasLeft(peer: PeerId): boolean {
+    return peer !== this.#parts.self && this.leftEditionOf(peer) > 0
+  }
+
+  /** Of the last word of a member that left; 0 when it has not. */
+  leftEditionOf(peer: PeerId): number {
+    const receipt = this.of(peer)
+    return receipt?.hasLeft === true ? receipt.edition : 0
+  }
+
   get own(): Receipt | undefined {
     return this.#receipts.get(this.#parts.self)?.receipt
   }
@@ -111,7 +123,20 @@ export class ReceiptBook {
   withdraw(): void {
     const { own } = this
     if (own === undefined || own.parts.length === 0) return
-    const { receipt, bytes } = this.#sign({ keep: own.keep, parts: [], offer: own.offer })
+    this.#sayNothing({ keep: own.keep, parts: [], offer: own.offer })
+  }
+
+  /**
+   * The last word of this node: after it nothing is claimed any more, until the folder is opened
+   * again. Holds also where the index cannot be written. Gives its edition.
+   */
+  leave(): number {
+    this.#isLeaving = true
+    return this.#sayNothing({ keep: this.own?.keep ?? 'none', parts: [], hasLeft: true })
+  }
+
+  #sayNothing(claim: Claim): number {
+    const { receipt, bytes } = this.#sign(claim)
     this.#lastClaim = ''
     try {
       this.#keep(receipt, bytes)
@@ -119,6 +144,7 @@ export class ReceiptBook {
       if (errorCodeOf(error) === undefined) throw error
       this.#show(receipt, bytes)
     }
+    return receipt.edition
   }
 
   /** Writes this node's receipts until `signal` aborts. */
@@ -137,7 +163,7 @@ export class ReceiptBook {
   /** Unless the last receipt says the same. */
   #issue(claim: Claim): void {
     const text = `${textOf(claim)}/${JSON.stringify(this.#parts.absent())}`
-    if (text === this.#lastClaim) return
+    if (text === this.#lastClaim || this.#isLeaving) return
     const { receipt, bytes } = this.#sign(claim)
     this.#keep(receipt, bytes)
     this.#lastClaim = text

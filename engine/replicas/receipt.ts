@@ -22,6 +22,8 @@ export interface Claim {
   readonly released?: Released
   /** What room it has; absent = all that its card offers. */
   readonly offer?: Offer
+  /** The last word: it takes the folder off its node. Absent = it stays. */
+  readonly hasLeft?: true
 }
 
 export interface ClaimPart extends Held {
@@ -57,6 +59,8 @@ export interface Receipt {
   readonly timeMs: number
   /** Members that this one has not seen for longer than is normal for them. */
   readonly absent: readonly AbsenceMark[]
+  /** The member took the folder off its node: whatever else the admin log says, it has nothing and is to hold nothing. */
+  readonly hasLeft?: true
 }
 
 /** More than these are not named one by one: the member claims less instead. */
@@ -116,6 +120,7 @@ export function signReceipt(
       released: encodeReleased(claim.released ?? nothingReleased),
       full: claim.offer?.isFull ?? false,
       withheld: wholeShare - (claim.offer ?? wholeOffer).share,
+      left: claim.hasLeft === true,
     }),
   )
   return toBinary(ReceiptSchema, create(ReceiptSchema, { body, signature: signer.sign(receiptContext, body) }))
@@ -158,8 +163,10 @@ function checkBody(body: ReceiptBody, folder: FolderId): Receipt | undefined {
   const absent = checkMarks(body.absent)
   const released = decodeReleased(body.released)
   if (absent === undefined || released === undefined || body.withheld >= wholeShare) return undefined
+  if (body.left && parts.length > 0) return undefined
   const offer = { isFull: body.full, share: wholeShare - body.withheld }
-  return { peer: peerIdOf(body.nodeKey), edition, keep, parts, released, offer, timeMs, absent }
+  const left = body.left ? { hasLeft: true as const } : {}
+  return { peer: peerIdOf(body.nodeKey), edition, keep, parts, released, offer, timeMs, absent, ...left }
 }
 
 function markMessage({ peer, cardEdition, degree }: AbsenceMark): readonly { nodeKey: Uint8Array; cardEdition: bigint; lost: boolean }[] {

@@ -57,6 +57,8 @@ export interface PeerProgress {
   readonly cursor: number
   /** Paths it knows of and has not applied. */
   readonly needs: number
+  /** Edition of this node's last word, by which it leaves the folder, where the subscriber has it; else 0. */
+  readonly leftEdition: number
 }
 
 /** Cards, receipts, log parts, 'have' and acknowledgements of one member: each may cost a signature's check and a row. */
@@ -189,7 +191,7 @@ export class Exchange {
     if (!folderLog.isMember(peer)) throw new EngineError('NOT_A_MEMBER', `${peer} is not a member of this folder`)
     // From what the peer said it has: what joined the log while the two introduced themselves is told too.
     const others = otherNews(this.#parts, { peer, logLength: Number(hello.logLength), layoutMark: subscribe.layoutMark })
-    this.#subscribers.set(peer, { cursor: 0, needs: 0 })
+    this.#subscribers.set(peer, { cursor: 0, needs: 0, leftEdition: 0 })
     try {
       await runTogether(signal, [
         (both) => announceTo(channel, { index, folderRow: handle.row, self: handle.authorId, clock, news, others }, subscribe, both),
@@ -242,6 +244,7 @@ export class Exchange {
         return undefined
       case 'receipt':
         takeReceipt(this.#parts.receipts, frame.value)
+        if (this.#parts.receipts.leftEditionOf(peer) > 0) this.#needsChanged.announce() // it waits for the word that it can go
         return undefined
       case 'layout':
         takeLayout(this.#parts.layouts, frame.value)
@@ -264,9 +267,11 @@ export class Exchange {
       changed.catch(() => undefined) // awaited below unless the send fails first
       const cursor = cursorNow()
       const needs = this.#parts.needs()
-      if (sent !== `${cursor}/${needs}`) {
-        sent = `${cursor}/${needs}`
-        await sendIndexFrame(channel, { case: 'ack', value: { cursor: BigInt(cursor), needs: BigInt(needs) } }, signal)
+      const leftEdition = this.#parts.receipts.leftEditionOf(channel.peer)
+      if (sent !== `${cursor}/${needs}/${leftEdition}`) {
+        sent = `${cursor}/${needs}/${leftEdition}`
+        const ack = { cursor: BigInt(cursor), needs: BigInt(needs), leftEdition: BigInt(leftEdition) }
+        await sendIndexFrame(channel, { case: 'ack', value: ack }, signal)
       }
       await changed
     }
@@ -279,7 +284,8 @@ export class Exchange {
       if (frame === undefined) return
       await this.#holdBack(news, signal)
       if (frame.case === 'ack') {
-        this.#subscribers.set(channel.peer, { cursor: Number(frame.value.cursor), needs: Number(frame.value.needs) })
+        const { cursor, needs, leftEdition } = frame.value
+        this.#subscribers.set(channel.peer, { cursor: Number(cursor), needs: Number(needs), leftEdition: Number(leftEdition) })
         this.#parts.events.changed()
       } else if (frame.case === 'log') takeLogPart(this.#parts.folderLog, channel.peer, frame.value)
       else if (frame.case === 'card') takeCard(this.#parts.cards, frame.value)

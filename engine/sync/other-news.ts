@@ -81,6 +81,8 @@ export interface ReceiptBox {
   readonly edition: number
   rows(): readonly { readonly peer: PeerId; readonly edition: number; readonly bytes: Uint8Array }[]
   take(encoded: Uint8Array): void
+  /** Edition of the member's last word, by which it leaves the folder; 0 when it has not. */
+  leftEditionOf(peer: PeerId): number
 }
 
 /** The layout that an owner published last, encoded; replicas/ keeps it. */

@@ -6,7 +6,7 @@ import { utf8 } from '../../engine/base/bytes.ts'
 import type { Controls } from '../../engine/api/controls.ts'
 import { openEngineNode } from './engine-node.ts'
 import { calmConditions } from './network.ts'
-import type { SimMachine } from './node.ts'
+import type { CardFacts, SimMachine } from './node.ts'
 import { World } from './world.ts'
 
 const limits = { durationMs: 3_600_000, stepsMax: 3_000_000 }
@@ -16,13 +16,13 @@ export class Members implements Disposable {
   readonly world: World
   readonly #names: readonly string[]
 
-  /** One node for each name; nobody has a folder yet. */
-  constructor(seed: string, names: readonly string[]) {
+  /** One node for each name; nobody has a folder yet. Who has a card says that of itself. */
+  constructor(seed: string, names: readonly string[], cards: Readonly<Record<string, CardFacts>> = {}) {
     this.#names = names
     this.world = new World({
       seed,
       open: openEngineNode,
-      machines: names.map((name) => ({ name })),
+      machines: names.map((name) => ({ name, card: cards[name] })),
       conditions: { ...calmConditions, discoverEveryMs: 10_000 },
     })
   }
@@ -31,18 +31,24 @@ export class Members implements Disposable {
     this.world[Symbol.dispose]()
   }
 
-  /** All start, the first begins the folder with these files, the others join. */
-  async begin(files: Readonly<Record<string, string>> = {}): Promise<void> {
+  /** All start, the first begins the folder with these files, the others join: those with a directory for it, or as hosts. */
+  async begin(files: Readonly<Record<string, string>> = {}, hosts: readonly string[] = []): Promise<void> {
     const [first, ...others] = this.#names
     for (const node of this.world.nodes) await this.wait(node.start(), 'start')
     const owner = present(first, 'there is a node')
     for (const [path, text] of Object.entries(files)) this.write(owner, path, text)
     await this.wait(this.controls(owner).addFolder({ path: this.node(owner).folderPath, name: 'Folder' }), 'adding the folder')
     for (const name of others) {
-      const { link } = await this.wait(this.controls(owner).share({ folder: 'Folder' }), 'share')
-      await this.wait(this.controls(name).join({ link, path: this.node(name).folderPath }, signal), 'join')
+      await this.join(owner, name, hosts.includes(name) ? 'host' : 'write')
     }
     await this.synced()
+  }
+
+  /** By a link of the owner. */
+  async join(owner: string, name: string, role: 'write' | 'host'): Promise<void> {
+    const { link } = await this.wait(this.controls(owner).share({ folder: 'Folder', role }), 'share')
+    const path = role === 'host' ? {} : { path: this.node(name).folderPath }
+    await this.wait(this.controls(name).join({ link, ...path }, signal), 'join')
   }
 
   node(name: string): SimMachine {

@@ -230,7 +230,17 @@ export class FakeControls implements Controls {
   members(folder: string): readonly MemberStatus[] {
     this.#find('members', folder)
     return [
-      { id: fakePeerId, name: 'attic', role: 'host', zone: 'home', class: 'always-on', connected: true, retired: false, absence: 'here' },
+      {
+        id: fakePeerId,
+        name: 'attic',
+        role: 'host',
+        zone: 'home',
+        class: 'always-on',
+        connected: true,
+        retired: false,
+        left: false,
+        absence: 'here',
+      },
     ]
   }
 

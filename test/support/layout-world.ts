@@ -81,6 +81,7 @@ export class LayoutWorld implements AsyncDisposable {
         roleOf: (peer) => members().find((member) => member.peer === peer)?.role,
       },
       ownKeep: () => (role === 'host' ? 'share' : 'all'),
+      hasLeft: () => false,
       keepOf: () => undefined,
       offerOf: (peer) => world().offers.get(peer) ?? wholeOffer,
       absent: () => own().absent,

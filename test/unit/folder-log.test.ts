@@ -31,7 +31,7 @@ import { SeededRandom } from '../support/seeded-random.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { stillClock } from '../support/blocks.ts'
 
-const noReceipts: ReceiptBox = { edition: 0, rows: () => [], take: () => undefined }
+const noReceipts: ReceiptBox = { edition: 0, rows: () => [], take: () => undefined, leftEditionOf: () => 0 }
 const noLayouts: LayoutBox = { edition: 0, bytes: undefined, mark: new Uint8Array(0), take: () => undefined }
 const noCards: CardBox = { edition: 0, all: () => [], take: () => undefined }
 

@@ -73,6 +73,13 @@ describe('a receipt', () => {
     assert.equal(parseReceipt(signedWith(many), folder)?.absent.length, 1000)
   })
 
+  it('is the last one where its member leaves, and claims nothing then', () => {
+    const last: Claim = { keep: 'share', parts: [], hasLeft: true }
+    assert.equal(parseReceipt(signed(ada, last), folder)?.hasLeft, true)
+    assert.equal(parseReceipt(signed(ada, claimWith()), folder)?.hasLeft, undefined)
+    assert.equal(parseReceipt(signed(ada, { ...last, ...claimWith({ heads: [{ author, seq: 7 }] }) }), folder), undefined)
+  })
+
   it('says of which partitions nothing is claimed any more', () => {
     const claim = { ...claimWith({ keep: 'share' }), released: new Set([0, 7, 8, 4095]) }
     assert.deepEqual(parseReceipt(signed(ada, claim), folder)?.released, new Set([0, 7, 8, 4095]))

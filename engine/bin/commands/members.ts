@@ -44,13 +44,16 @@ function connectedText(needs: number): string {
 }
 
 function membersText(members: readonly MemberStatus[]): string {
-  const rows = members.map(({ name, role, zone, class: nodeClass, connected, retired, absence, needs = 0, id }) => [
-    printable(name),
-    role,
-    nodeClass,
-    printable(zone),
-    retired ? 'retired' : connected ? connectedText(needs) : absence === 'here' ? 'not connected' : absence,
-    id,
-  ])
+  const rows = members.map((member) => {
+    const { name, role, zone, class: nodeClass, id } = member
+    return [printable(name), role, nodeClass, printable(zone), stateText(member), id]
+  })
   return columnsText(rows, '  ')
+}
+
+function stateText({ retired, left, connected, absence, needs = 0 }: MemberStatus): string {
+  if (retired) return 'retired'
+  if (left) return 'left'
+  if (connected) return connectedText(needs)
+  return absence === 'here' ? 'not connected' : absence
 }
