@@ -9,6 +9,7 @@ import type {
   FolderState,
   FolderStatus,
   History,
+  InStep,
   MemberStatus,
   NodeIdentity,
   NodeStatus,
@@ -103,7 +104,7 @@ export interface Calls {
   }
   files: { input: { readonly folder: string; readonly path?: string; readonly limit?: number }; output: FileList }
   waitCopies: { input: { readonly folder?: string; readonly copies: number; readonly timeoutMs?: number }; output: Empty }
-  waitSynced: { input: { readonly folder?: string; readonly timeoutMs?: number }; output: { readonly paused: readonly string[] } }
+  waitSynced: { input: { readonly folder?: string; readonly timeoutMs?: number }; output: InStep }
 }
 
 export type CallName = keyof Calls

@@ -171,6 +171,7 @@ const memberStatus = z.object({
   connected: z.boolean(),
   retired: z.boolean(),
   left: z.boolean(),
+  full: z.boolean(),
   absence: z.enum(['here', 'asleep', 'offline', 'away', 'overdue', 'lost']),
   needs: count.exactOptional(),
   lastSeenMs: z.number().exactOptional(),
@@ -383,7 +384,10 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
   },
   waitSynced: {
     input: z.strictObject({ folder: folderName.exactOptional(), timeoutMs: z.number().int().min(0).max(waitMsMax).exactOptional() }),
-    output: z.object({ paused: z.array(z.string()) }),
+    output: z.object({
+      paused: z.array(z.string()),
+      full: z.array(z.object({ folder: z.string(), id: z.string(), name: z.string(), needs: count })),
+    }),
   },
 }
 

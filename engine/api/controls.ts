@@ -191,10 +191,18 @@ export interface FolderControls {
   verifyFolder(folder: string, signal: AbortSignal): Promise<{ files: number; bytes: number; rotten: readonly string[] }>
   /**
    * Resolves when the folders (all when absent) are in step: local changes ingested, everything known applied here and,
-   * for each connected member, everything of ours acknowledged as applied there. Gives the names of folders that were left out because they
-   * are paused here. Throws `NOT_ALLOWED` when the one folder asked for is, or all are; `TIMED_OUT` through the signal's owner.
+   * for each connected member, everything of ours acknowledged as applied there. Gives what was left out: the names of folders that
+   * are paused here, and members that have no room for what they still need. Throws `NOT_ALLOWED` when the one folder asked for is, or all are; `TIMED_OUT` through the signal's owner.
    */
-  waitSynced(folder: string | undefined, signal: AbortSignal): Promise<{ readonly paused: readonly string[] }>
+  waitSynced(folder: string | undefined, signal: AbortSignal): Promise<InStep>
+}
+
+/** What was left out of being in step. */
+export interface InStep {
+  /** Folders that are paused here. */
+  readonly paused: readonly string[]
+  /** Members, this node among them, that have no room for what they still need of a folder: paths, or blocks of a host. */
+  readonly full: readonly { readonly folder: string; readonly id: string; readonly name: string; readonly needs: number }[]
 }
 
 export interface SharingControls {
@@ -300,6 +308,8 @@ export interface MemberStatus {
   readonly absence: 'here' | 'asleep' | 'offline' | 'away' | 'overdue' | 'lost'
   /** What it has still to fetch or to apply, as it told last: paths, or blocks of a host. Absent while it is not connected. */
   readonly needs?: number
+  /** It has no room for that. */
+  readonly full: boolean
   /** Milliseconds since 1970; absent when never seen. */
   readonly lastSeenMs?: number
 }

@@ -1,7 +1,7 @@
 // The progress bar: one line drawn over itself while the daemon works. Leaving it does not stop the work.
 
 import type { Client } from '../api/client.ts'
-import type { FolderStatus, Progress } from '../api/controls.ts'
+import type { FolderStatus, InStep, Progress } from '../api/controls.ts'
 import { errorCodeOf } from '../base/errors.ts'
 import type { Cli, Session } from './cli.ts'
 import { countText, durationText, printable, sizeText } from './text.ts'
@@ -11,8 +11,7 @@ const barCells = 24
 
 /** How following ended: in step, left by Ctrl-C, or the folder can make no progress now. */
 export type Followed =
-  /** `paused`: folders that were left out, because they are paused here. */
-  | { readonly end: 'synced'; readonly paused: readonly string[] }
+  | ({ readonly end: 'synced' } & InStep)
   | { readonly end: 'left' }
   | { readonly end: 'stuck'; readonly state: FolderStatus['state'] }
 
@@ -34,7 +33,7 @@ export async function followUntilSynced(
   const { folder, timeoutMs, endWhenStuck } = options
   const input = { ...(folder === undefined ? {} : { folder }), ...(timeoutMs === undefined ? {} : { timeoutMs }) }
   try {
-    const synced = client.call('waitSynced', input, leaving.signal).then(({ paused }): Followed => ({ end: 'synced', paused }))
+    const synced = client.call('waitSynced', input, leaving.signal).then((inStep): Followed => ({ end: 'synced', ...inStep }))
     return await Promise.race([synced, drawUntilStuck(cli, client, folder, endWhenStuck, leaving.signal)])
   } catch (error) {
     if (isLeft && errorCodeOf(error) === 'ABORTED') return { end: 'left' }

@@ -1,6 +1,6 @@
 // What the API can ask of this node, put together from its parts.
 
-import type { Controls, FolderStatus, NodeStatus, PeerStatus, Problem } from '../api/controls.ts'
+import type { Controls, FolderStatus, InStep, NodeStatus, PeerStatus, Problem } from '../api/controls.ts'
 import type { Keep } from '../api/elsewhere.ts'
 import { EngineError } from '../base/errors.ts'
 import { Broadcast } from '../base/queue.ts'
@@ -287,7 +287,14 @@ async function waitUntil(
     paused: wanted()
       .filter(({ isPaused }) => isPaused)
       .map(({ record }) => record.name),
+    full: wanted().flatMap((runtime) => fullMembers(parts, runtime)),
   }
+}
+
+function fullMembers(parts: ControlParts, runtime: MemberRuntime): InStep['full'] {
+  const names = new Map(listMembers(parts, runtime).map(({ id, name }) => [id, name]))
+  const { record, work, isPaused } = runtime
+  return isPaused ? [] : work.full.map(({ peer, needs }) => ({ folder: record.name, id: peer, name: names.get(peer) ?? peer, needs }))
 }
 
 /** A paused folder comes in step with nobody, however long one waits. Throws `NOT_ALLOWED`. */

@@ -212,7 +212,8 @@ export class FolderCopies {
   get hostsWithRoom(): number {
     const { self } = this.#parts.network
     const hosts = this.#log.members.filter(({ peer, role, isRetired }) => role === 'host' && !isRetired && peer !== self)
-    return hosts.filter(({ peer }) => !this.#isFull(peer) && this.receipts.of(peer)?.keep !== 'all' && !this.absence.agreed.has(peer)).length
+    return hosts.filter(({ peer }) => !this.#isFull(peer) && this.receipts.of(peer)?.keep !== 'all' && !this.absence.agreed.has(peer))
+      .length
   }
 
   #isFull(peer: PeerId): boolean {

@@ -25,6 +25,7 @@ import { FolderPast } from './folder-past.ts'
 import { refuseUnwritable } from './folder-readiness.ts'
 import { FolderSelf, meetMembers } from './folder-self.ts'
 import { describeProblems } from './folder-problems.ts'
+import type { NeedReason } from '../sync/reasons.ts'
 import { describeFolder } from './folder-status.ts'
 import { FolderWatch } from './folder-watch.ts'
 import { keepParked } from './keep-parked.ts'
@@ -46,6 +47,8 @@ export interface RuntimeListener extends MemberListener {
   renewed(runtime: FolderRuntime): void
 }
 
+/** Of a need: pull-faults.ts. */
+const fullReason: NeedReason = 'DISK_FULL'
 const haveIntervalMs = 150
 
 export class FolderRuntime implements MemberRuntime {
@@ -169,8 +172,15 @@ export class FolderRuntime implements MemberRuntime {
   /** In step with every member that is connected now. */
   get isSynced(): boolean {
     if (this.work.isPaused) return true
-    if (this.work.isStopped || this.guard.isHeld || !this.ingest.hasWalked || this.ingest.isBusy || this.pull.isBusy) return false
-    return this.#needs() === 0 && this.work.isLevel(true)
+    if (this.work.isStopped || this.guard.isHeld || !this.ingest.hasWalked || this.ingest.isBusy) return false
+    const hasAll = !this.pull.isBusy && this.#needs() === 0
+    return (hasAll || this.#isFull) && this.work.isLevel(true)
+  }
+
+  /** All that is still to come waits for room on the disk. */
+  get #isFull(): boolean {
+    const { needs } = this.#parts.index
+    return needs.count(this.handle.row) > 0 && !needs.hasOther(this.handle.row, fullReason)
   }
 
   get #keep(): Keep {
@@ -198,6 +208,7 @@ export class FolderRuntime implements MemberRuntime {
         layoutChanged: () => undefined,
       },
       needs: () => this.#needs(),
+      isFull: () => this.#isFull,
       ownPastFound: (seq) => this.#self.meetOwnPast(seq),
       run: (signal, onRunning) => this.#runFlows(signal, onRunning),
       received: () => {

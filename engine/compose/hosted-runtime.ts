@@ -29,6 +29,7 @@ export class HostedRuntime implements MemberRuntime {
   readonly #retire: Retire
   readonly #offer: HostOffer
   readonly #outgoing: Outgoing
+  #isFull = false
 
   constructor(parts: MemberParts, record: HostedRecord) {
     const { world, index, identity, network, store } = parts
@@ -90,7 +91,9 @@ export class HostedRuntime implements MemberRuntime {
 
   get isSynced(): boolean {
     if (this.work.isPaused) return true
-    if (this.work.isStopped || this.#repair.isBusy || !this.#repair.hasLooked || this.#needs().blocks > 0) return false
+    if (this.work.isStopped) return false
+    const hasAll = !this.#repair.isBusy && this.#repair.hasLooked && this.#needs().blocks === 0
+    if (!hasAll && !this.#isFull) return false
     return this.work.isLevel(false)
   }
 
@@ -171,6 +174,7 @@ export class HostedRuntime implements MemberRuntime {
           this.#retire.placementChanged()
         },
       },
+      isFull: () => this.#isFull,
       // What was not looked at yet may be missing too.
       needs: () => Math.max(this.#needs().blocks, this.#knowsNeeds ? 0 : 1),
       ownPastFound: () => undefined, // a host writes no entries
@@ -220,6 +224,7 @@ export class HostedRuntime implements MemberRuntime {
       trouble: (trouble) => {
         if (trouble?.code === 'NO_SPACE') this.#offer.refused()
         else this.#offer.taken()
+        this.#noteFull(trouble?.code === 'NO_SPACE')
         if (trouble === undefined) return problems.clear('HOST_CANNOT_STORE')
         problems.note({
           code: 'HOST_CANNOT_STORE',
@@ -232,6 +237,12 @@ export class HostedRuntime implements MemberRuntime {
         })
       },
     }
+  }
+
+  #noteFull(isFull: boolean): void {
+    if (isFull === this.#isFull) return
+    this.#isFull = isFull
+    this.work.exchange.needsChanged()
   }
 
   #state(needs: number): FolderState {

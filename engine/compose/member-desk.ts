@@ -11,6 +11,7 @@ const idLettersMin = 8
 
 export function listMembers({ network, cards, index, world }: BirthParts, runtime: MemberRuntime): readonly MemberStatus[] {
   const connected = network.connectedPeers()
+  const full = new Set(runtime.work.full.map(({ peer }) => peer))
   return runtime.log.members.map(({ peer, name, role, isRetired }): MemberStatus => {
     const isSelf = peer === network.self
     const card = cards.cardOf(peer)
@@ -24,6 +25,7 @@ export function listMembers({ network, cards, index, world }: BirthParts, runtim
       class: isSelf ? world.class : (card?.class ?? 'daily'),
       connected: isSelf || connected.includes(peer),
       retired: isRetired,
+      full: full.has(peer),
       left: runtime.work.copies.receipts.hasLeft(peer),
       absence: isSelf ? 'here' : runtime.work.copies.absence.degreeOf(peer),
       ...(needs === undefined ? {} : { needs }),

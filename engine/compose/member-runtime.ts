@@ -13,7 +13,7 @@ export interface MemberRuntime {
   readonly log: FolderLog
   readonly isPaused: boolean
   readonly isStopped: boolean
-  /** In step with every member that is connected now. */
+  /** In step with every member that is connected now, but for those that have no room (`work.full`). */
   readonly isSynced: boolean
   status(): FolderStatus
   problemList(): readonly Problem[]

@@ -38,6 +38,8 @@ export interface MemberFlows {
   readonly copies: Pick<FolderCopyParts, 'canSay' | 'missing' | 'missingCount' | 'settleOwn' | 'keep' | 'kept' | 'offer' | 'layoutChanged'>
   /** How many are still to be fetched or applied here: what subscribers are told. */
   readonly needs: () => number
+  /** There is no room here for any of them. */
+  readonly isFull: () => boolean
   readonly ownPastFound: ExchangeParts['ownPastFound']
   /** Goes on until `signal` aborts; what it throws stops the folder. To call `onRunning` once nothing stands in the way. */
   readonly run: (signal: AbortSignal, onRunning: () => void) => Promise<void>
@@ -150,10 +152,25 @@ export class MemberWork {
     return this.#ending.signal
   }
 
-  /** Every member that is connected has told all that it knows, and knows all that is known here. `needsNothing`: it has applied it too. */
+  /** Of those that are here, this node among them, who has no room for what it still needs, and how many that are. */
+  get full(): readonly { readonly peer: PeerId; readonly needs: number }[] {
+    const { self } = this.#parts.network
+    const own = this.#flows.needs()
+    const others = this.connected.filter((peer) => this.exchange.isFullAt(peer))
+    return [
+      ...(own > 0 && this.#flows.isFull() ? [{ peer: self, needs: own }] : []),
+      ...others.map((peer) => ({ peer, needs: this.exchange.subscribers.get(peer)?.needs ?? 0 })),
+    ]
+  }
+
+  /**
+   * Every member that is connected has told all that it knows, and knows all that is known here. `needsNothing`: it has applied it too. Who has no
+   * room for it is left out: nothing comes of waiting for it.
+   */
   isLevel(needsNothing: boolean): boolean {
     const newest = this.#parts.index.entries.lastRowOf(this.handle.row)
     return this.connected.every((peer) => {
+      if (this.exchange.isFullAt(peer)) return true
       const progress = this.exchange.subscribers.get(peer)
       if (!this.exchange.isCaughtUpWith(peer) || progress === undefined) return false
       return progress.cursor >= newest && (!needsNothing || progress.needs === 0)
@@ -281,7 +298,7 @@ export class MemberWork {
   #openExchange(): Exchange {
     const { world, index, network, cards, events } = this.#parts
     const { clock, random, jobs } = world
-    const { needs, ownPastFound, received, sourcesChanged } = this.#flows
+    const { needs, isFull, ownPastFound, received, sourcesChanged } = this.#flows
     const box = cardBoxOf(
       cards,
       () => this.peers,
@@ -307,6 +324,7 @@ export class MemberWork {
       news: this.#news,
       ownPastFound,
       needs,
+      isFull,
       events: {
         received: () => {
           received()

@@ -36,6 +36,7 @@ export class NeedTable {
   readonly #postpone: StatementSync
   readonly #nextRetry: StatementSync
   readonly #wakeAll: StatementSync
+  readonly #other: StatementSync
   readonly #reasons: StatementSync
   readonly #attempts: StatementSync
   /** Needs by folder, counted once and kept: acknowledgements ask after every batch. */
@@ -57,6 +58,7 @@ export class NeedTable {
     this.#nextRetry = database.prepare('select min(retry_ms) as at from need where folder = ? and retry_ms > ?')
     this.#wakeAll = database.prepare('update need set retry_ms = 0, attempts = 0 where folder = ? and retry_ms > 0')
     this.#attempts = database.prepare('select attempts from need indexed by need_path where folder = ? and path_key = ?')
+    this.#other = database.prepare('select 1 from need where folder = ? and reason <> ? limit 1')
     this.#reasons = database.prepare("select reason, count(*) as paths from need where folder = ? and reason <> '' group by reason")
   }
 
@@ -141,6 +143,11 @@ export class NeedTable {
   /** All are ready now, and their pauses start small again: something changed for the better. */
   wakeAll(folderRow: number): void {
     this.#wakeAll.run(folderRow)
+  }
+
+  /** Whether any stays for another reason than this one; quick while the first that is to come does. */
+  hasOther(folderRow: number, reason: string): boolean {
+    return this.#other.get(folderRow, reason) !== undefined
   }
 
   /** How many paths wait for each reason. */

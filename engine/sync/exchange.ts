@@ -39,6 +39,8 @@ export interface ExchangeParts extends ReceiveParts {
   readonly news: FolderNews
   /** How many are still to be applied here: what subscribers are told. */
   readonly needs: () => number
+  /** There is no room here for any of them: subscribers are told that too. */
+  readonly isFull: () => boolean
   readonly events: ExchangeEvents
 }
 
@@ -69,6 +71,7 @@ export class Exchange {
   readonly #subscribers = new Map<PeerId, PeerProgress>()
   readonly #caughtUp = new Set<PeerId>()
   readonly #paused = new Set<PeerId>()
+  readonly #full = new Set<PeerId>()
   readonly #needsChanged = new Broadcast()
 
   constructor(parts: ExchangeParts) {
@@ -91,7 +94,12 @@ export class Exchange {
     return this.#paused.has(peer)
   }
 
-  /** Tells the members how many paths are still to be applied here. */
+  /** True when the peer has told last that it has no room for what it still needs; also while it only tries to subscribe again. */
+  isFullAt(peer: PeerId): boolean {
+    return this.#full.has(peer)
+  }
+
+  /** Tells the members how many paths are still to be applied here, and whether there is room for them. */
   needsChanged(): void {
     this.#needsChanged.announce()
   }
@@ -268,9 +276,10 @@ export class Exchange {
       const cursor = cursorNow()
       const needs = this.#parts.needs()
       const leftEdition = this.#parts.receipts.leftEditionOf(channel.peer)
-      if (sent !== `${cursor}/${needs}/${leftEdition}`) {
-        sent = `${cursor}/${needs}/${leftEdition}`
-        const ack = { cursor: BigInt(cursor), needs: BigInt(needs), leftEdition: BigInt(leftEdition) }
+      const isFull = needs > 0 && this.#parts.isFull()
+      if (sent !== `${cursor}/${needs}/${leftEdition}/${isFull}`) {
+        sent = `${cursor}/${needs}/${leftEdition}/${isFull}`
+        const ack = { cursor: BigInt(cursor), needs: BigInt(needs), leftEdition: BigInt(leftEdition), isFull }
         await sendIndexFrame(channel, { case: 'ack', value: ack }, signal)
       }
       await changed
@@ -284,7 +293,9 @@ export class Exchange {
       if (frame === undefined) return
       await this.#holdBack(news, signal)
       if (frame.case === 'ack') {
-        const { cursor, needs, leftEdition } = frame.value
+        const { cursor, needs, leftEdition, isFull } = frame.value
+        if (isFull) this.#full.add(channel.peer)
+        else this.#full.delete(channel.peer)
         this.#subscribers.set(channel.peer, { cursor: Number(cursor), needs: Number(needs), leftEdition: Number(leftEdition) })
         this.#parts.events.changed()
       } else if (frame.case === 'log') takeLogPart(this.#parts.folderLog, channel.peer, frame.value)

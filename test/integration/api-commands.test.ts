@@ -61,7 +61,7 @@ describe('a command against a daemon', () => {
     ['folder remove Music', ['schema', 'ok']],
     ['share Photos --role owner', ['schema', 'link', 'id']],
     [`join ${fakeLink} Joined`, ['schema', 'folder', 'state']],
-    ['wait --folder Photos --synced --timeout 5s', ['schema', 'state', 'paused']],
+    ['wait --folder Photos --synced --timeout 5s', ['schema', 'state', 'paused', 'full']],
     ['folder rescan Photos --verify', ['schema', 'files', 'bytes', 'rotten']],
     ['conflicts Photos', ['schema', 'conflicts']],
     ['resolve Photos a.txt --keep mine', ['schema', 'kept', 'removed', 'versions']],
@@ -258,6 +258,15 @@ describe('a command against a daemon', () => {
   }
   const watched = (words: readonly string[], onError: (text: string, press: () => void) => void): Promise<Captured> =>
     runCaptured(words, { workingDirectory: home, env: { HOLDFAST_HOME: home }, isInteractive: true, onError })
+
+  test('says which members have no room, and ends with the code of what is degraded', async () => {
+    controls.full = [{ folder: 'Held', id: 'x', name: 'attic', needs: 12 }]
+    controls.move('Held', 'idle')
+    const { code, out } = await runCaptured(['wait', '--folder', 'Held'], { workingDirectory: home, env: { HOLDFAST_HOME: home } })
+    controls.full = []
+    assert.equal(code, 4)
+    assert.match(out, /^In step, but for members that have no room:\n {2}attic has no room for 12 more of Held\. /)
+  })
 
   test('on a terminal draws progress until the folder is in step, then cleans the line', async () => {
     controls.move('Held', 'scanning', progress)

@@ -129,7 +129,7 @@ test(
     disk.fill()
     fill(root, 'second')
     await owner.call('rescanFolder', { folder: 'photos' })
-    // Not `wait --synced`: that waits for the host with the full disk, too.
+    // Not `wait --synced`: that may end before, beside the host with the full disk.
     await eventually('the reader to have it', waitMs, () => (isSame(root, copy) ? true : undefined))
     const told = await eventually('the small host to say that its disk is full', waitMs, async () => {
       const codes = await small.problemCodes()

@@ -268,10 +268,10 @@ describe('a host', () => {
     await eventually('the host to know again', waitMs, async () => ((await host.folder()).copies.min === 1 ? true : undefined))
     await host.call('removeFolder', { folder: 'photos', force: true })
     assert.deepEqual((await host.status()).folders, [])
-    const { members } = await owner.call('members', { folder: 'photos' })
+    const after = await owner.call('members', { folder: 'photos' })
     assert.deepEqual(
-      members.map(({ left }) => left),
-      [false, true],
+      after.members.map(({ left }) => left),
+      [true, false],
     )
     await host.restart()
     assert.deepEqual((await host.status()).folders, [])

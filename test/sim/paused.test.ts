@@ -11,7 +11,7 @@ test('a folder that is paused here is not waited for', async () => {
   using stage = await Stage.open({ before: { f: 'text' } })
   const controls = stage.controls('A')
   const { id, name } = stage.folder('A')
-  assert.deepEqual(await stage.settle(controls.waitSynced(undefined, signal)), { paused: [] })
+  assert.deepEqual(await stage.settle(controls.waitSynced(undefined, signal)), { paused: [], full: [] })
   await stage.settle(controls.pauseFolder(id))
   const refused = { code: 'NOT_ALLOWED', message: `${name} is paused: resume it first` }
   await assert.rejects(stage.settle(controls.waitSynced(id, signal)), refused)

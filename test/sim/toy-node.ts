@@ -117,7 +117,7 @@ class ToyNode implements OpenedNode {
       history: refuse,
       restore: refuse,
       rollback: refuse,
-      waitSynced: async () => ({ paused: [] }),
+      waitSynced: async () => ({ paused: [], full: [] }),
       copies: refuse,
       keepFolder: refuse,
       freeFiles: refuse,

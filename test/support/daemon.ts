@@ -255,7 +255,7 @@ export async function allSynced(nodes: readonly TestDaemon[], timeoutMs = 90_000
   // Twice: what the last one brought is news to the first.
   for (let round = 0; round < 2; round++) {
     for (const node of nodes) {
-      await node.call('waitSynced', { timeoutMs }, signal).catch(async (error: unknown) => {
+      await inStepWithAll(node, timeoutMs, signal).catch(async (error: unknown) => {
         const status = await node.status().catch(() => undefined)
         throw new Error(
           `${node.name} did not come in step: ${JSON.stringify({ folders: status?.folders, problems: status?.problems.slice(0, 5) })}`,
@@ -264,6 +264,13 @@ export async function allSynced(nodes: readonly TestDaemon[], timeoutMs = 90_000
       })
     }
   }
+}
+
+/** A member whose disk was full a moment ago says so until it has tried again: it is waited for. */
+async function inStepWithAll(node: TestDaemon, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  await eventually('nobody to be full', timeoutMs, async () =>
+    (await node.call('waitSynced', { timeoutMs }, signal)).full.length === 0 ? true : undefined,
+  )
 }
 
 /** Lets every hold pass: what a test has deleted or rewritten, it meant. */

@@ -17,6 +17,7 @@ import type {
   Progress,
   Restored,
   RolledBack,
+  InStep,
 } from '../../engine/api/controls.ts'
 import type { ScrubStatus, StoreRebuilt, StoreStatus } from '../../engine/api/store-controls.ts'
 import type { FetchedFiles, FileList, FreedFiles, Keep, KeptFiles } from '../../engine/api/elsewhere.ts'
@@ -53,6 +54,7 @@ export class FakeControls implements Controls {
   isStopped = false
   listeners = 0
   problems: readonly Problem[] = []
+  full: InStep['full'] = []
   /** What the next call throws. */
   failure: Error | undefined
   readonly #folders = new Map<string, FolderStatus>()
@@ -239,6 +241,7 @@ export class FakeControls implements Controls {
         connected: true,
         retired: false,
         left: false,
+        full: false,
         absence: 'here',
       },
     ]
@@ -337,12 +340,12 @@ export class FakeControls implements Controls {
   }
 
   /** Ends when every folder asked for is idle. */
-  async waitSynced(folder: string | undefined, signal: AbortSignal): Promise<{ paused: string[] }> {
+  async waitSynced(folder: string | undefined, signal: AbortSignal): Promise<InStep> {
     this.asked.push(`waitSynced ${folder ?? 'all'}`)
     const isIdle = (): boolean => (folder === undefined ? this.folders() : [this.#find('', folder)]).every(({ state }) => state === 'idle')
     try {
       while (!isIdle()) await this.#moved.wait(signal)
-      return { paused: [] }
+      return { paused: [], full: this.full }
     } catch (error) {
       this.aborts++
       throw error

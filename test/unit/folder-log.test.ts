@@ -202,6 +202,7 @@ function exchangeOf({ index, log, owner, record }: World): Exchange {
     layouts: noLayouts,
     news: new FolderNews(),
     needs: () => 0,
+    isFull: () => false,
     events: { received: () => undefined, peerHas: () => undefined, changed: () => undefined },
   })
 }

@@ -39,7 +39,8 @@ export function addMemberCommand(program: Command, cli: Cli): void {
   })
 }
 
-function connectedText(needs: number): string {
+function connectedText(needs: number, isFull: boolean): string {
+  if (isFull) return `connected, no room for ${needs} more`
   return needs === 0 ? 'connected' : `connected, ${needs} to get`
 }
 
@@ -51,9 +52,9 @@ function membersText(members: readonly MemberStatus[]): string {
   return columnsText(rows, '  ')
 }
 
-function stateText({ retired, left, connected, absence, needs = 0 }: MemberStatus): string {
+function stateText({ retired, left, connected, absence, full, needs = 0 }: MemberStatus): string {
   if (retired) return 'retired'
   if (left) return 'left'
-  if (connected) return connectedText(needs)
+  if (connected) return connectedText(needs, full)
   return absence === 'here' ? 'not connected' : absence
 }

@@ -10,6 +10,8 @@ import { targetCopiesMax } from '../../model/limits.ts'
 import { folderArgument } from '../paths.ts'
 import { followUntilSynced } from '../progress.ts'
 import { printable } from '../text.ts'
+import type { InStep } from '../../api/controls.ts'
+import { exitDegraded } from '../exit-codes.ts'
 
 interface WaitOptions {
   readonly folder?: string
@@ -21,7 +23,9 @@ interface WaitOptions {
 export function addWaitCommand(program: Command, cli: Cli): void {
   const command = program
     .command('wait')
-    .description('wait until folders are in step here and with every connected member, or have enough copies (exit code 6 when time is up)')
+    .description(
+      'wait until folders are in step here and with every connected member, or have enough copies (exit code 6 when time is up, 4 when a member has no room)',
+    )
     .option('--folder <folder>', 'a name, a path or the start of an id (all folders otherwise)')
     .option('--synced', 'wait for being in step: what is done without --copies anyway')
     .option('--copies <count>', 'wait until there are so many copies of everything', parseCopies)
@@ -33,8 +37,8 @@ export function addWaitCommand(program: Command, cli: Cli): void {
       const startedMs = cli.clock.monotonicMs()
       const wanted = typed === undefined ? {} : { folder: folderArgument(typed, cli) }
       if (copies === undefined || synced === true) {
-        const paused = await waitSynced(cli, session, { ...wanted, timeoutMs })
-        if (copies === undefined) return printEnd(session, paused)
+        const inStep = await waitSynced(cli, session, { ...wanted, timeoutMs })
+        if (copies === undefined) return printEnd(cli, session, inStep)
       }
       const leftMs = Math.max(1, Math.ceil(timeoutMs - (cli.clock.monotonicMs() - startedMs)))
       await session.client.call('waitCopies', { ...wanted, copies: copies ?? 1, timeoutMs: leftMs })
@@ -43,16 +47,11 @@ export function addWaitCommand(program: Command, cli: Cli): void {
   )
 }
 
-/** Gives the folders that are paused here. */
-async function waitSynced(
-  cli: Cli,
-  session: Session,
-  wanted: { readonly folder?: string; readonly timeoutMs: number },
-): Promise<readonly string[]> {
-  if (!session.isWatched) return (await session.client.call('waitSynced', wanted)).paused
+async function waitSynced(cli: Cli, session: Session, wanted: { readonly folder?: string; readonly timeoutMs: number }): Promise<InStep> {
+  if (!session.isWatched) return await session.client.call('waitSynced', wanted)
   const followed = await followUntilSynced(cli, session, { ...wanted, endWhenStuck: false })
   if (followed.end !== 'synced') throw new EngineError('ABORTED', 'stopped waiting; the work goes on in the daemon')
-  return followed.paused
+  return followed
 }
 
 function parseCopies(text: string): number {
@@ -62,7 +61,16 @@ function parseCopies(text: string): number {
   return Number(text)
 }
 
-function printEnd(session: Session, paused: readonly string[]): void {
+/** In step with all but those that have no room is degraded: whoever scripts it must not take everything for safe. */
+function printEnd(cli: Cli, { print }: Session, { paused, full }: InStep): void {
   const left = paused.length === 0 ? '' : `, but for what is paused here: ${paused.map((name) => printable(name)).join(', ')}`
-  session.print({ state: 'synced', paused }, `In step${left}.`)
+  if (full.length > 0) cli.setExitCode(exitDegraded)
+  print(
+    { state: full.length === 0 ? 'synced' : 'full', paused, full },
+    [`In step${left}${full.length === 0 ? '.' : ', but for members that have no room:'}`, ...full.map(fullText)].join('\n'),
+  )
+}
+
+function fullText({ folder, name, needs }: InStep['full'][number]): string {
+  return `  ${printable(name)} has no room for ${needs} more of ${printable(folder)}. Make room on its disk, or let it hold less; it goes on by itself.`
 }
