@@ -212,7 +212,7 @@ export class MemberWork {
     const unaware = (): readonly PeerId[] =>
       this.connected.filter(
         (peer) =>
-          this.activePeers.includes(peer) &&
+          !this.copies.receipts.hasLeft(peer) &&
           !this.exchange.isPausedAt(peer) &&
           this.exchange.subscribers.get(peer)?.leftEdition !== edition,
       )
