@@ -6,7 +6,7 @@ import { LetGo } from '../replicas/let-go.ts'
 import type { FolderLog } from '../share/folder-log.ts'
 import type { MemberHandle } from '../sync/folder-handle.ts'
 import type { Fetcher } from '../transfer/fetch.ts'
-import { heldBlocks, type HeldParts } from '../transfer/held-blocks.ts'
+import { heldBlocks, sourceOf, type HeldParts } from '../transfer/held-blocks.ts'
 import type { FolderCopies } from './folder-copies.ts'
 import type { MemberParts } from './member-parts.ts'
 
@@ -39,8 +39,7 @@ export function openLeases({ index, world }: MemberParts, own: FolderLeaseParts)
     own: (ids, signal) => heldBlocks(held, ids, signal),
     lease: (peer, ids, nonce, signal) => fetcher.lease(peer, ids, nonce, signal),
     mayAsk: (peer) => isActive(peer) && !isLeaving(),
-    // What history alone keeps goes by its own rules.
-    keeps: (ids) => (held.tree === undefined ? ids : ids.filter((id) => index.items.homeOf(handle.row, id) !== undefined)),
+    keeps: (ids) => keptWhereHeld(held, ids),
     wanted: (ids) => {
       const revived = ids.filter((id: BlockId) => index.retiring.isGarbage(handle.row, id))
       if (revived.length === 0) return
@@ -49,4 +48,13 @@ export function openLeases({ index, world }: MemberParts, own: FolderLeaseParts)
       })
     },
   })
+}
+
+/**
+ * As things are in this moment: what was read may be on its way out by now. What history alone keeps of a folder with a tree goes by its own
+ * rules.
+ */
+export function keptWhereHeld(held: HeldParts, ids: readonly BlockId[]): readonly BlockId[] {
+  const where = held.tree === undefined ? 'store' : 'file'
+  return ids.filter((id) => sourceOf(held, id).kind === where)
 }

@@ -6,6 +6,7 @@ import { present } from '../../engine/base/assert.ts'
 import { bytesKey, compareBytes, utf8 } from '../../engine/base/bytes.ts'
 import { silentLog } from '../../engine/base/log.ts'
 import { MemoryBlockStore } from '../../engine/blocks/memory-store.ts'
+import { keptWhereHeld } from '../../engine/compose/folder-leases.ts'
 import { sealBlock } from '../../engine/crypto/seal.ts'
 import type { BlockRef } from '../../engine/model/entry.ts'
 import type { BlockId, FolderId } from '../../engine/model/ids.ts'
@@ -16,6 +17,7 @@ import { References } from '../../engine/replicas/references.ts'
 import { Repair } from '../../engine/replicas/repair.ts'
 import type { FetchedBlock } from '../../engine/transfer/fetch-round.ts'
 import type { Fetcher } from '../../engine/transfer/fetch.ts'
+import { heldBlocks } from '../../engine/transfer/held-blocks.ts'
 import { never, stillClock, testBytes } from '../support/blocks.ts'
 import { IndexNode } from '../support/index-world.ts'
 import { firstIdentity, secondIdentity } from '../support/model-values.ts'
@@ -275,6 +277,19 @@ describe('a block on its way out', () => {
     assert.deepEqual([view.has(record.id, id), view.sizeOf(record.id, id), await view.get(record.id, id)], [false, undefined, undefined])
     await Promise.all([leaving, stage.put('content')])
     assert.equal(view.has(record.id, id), true)
+  })
+
+  it('is kept for nobody who asks for a lease, though it was read just before', async () => {
+    using stage = new Stage()
+    const id = await stage.put('content')
+    const { node, outgoing } = stage
+    const held = { index: node.index, store: outgoing.view, folder: node.handle.record, tree: undefined }
+    assert.notEqual((await heldBlocks(held, [id], never))[0], undefined)
+    assert.deepEqual(keptWhereHeld(held, [id]), [id])
+    const leaving = outgoing.remove([id])
+    assert.deepEqual(keptWhereHeld(held, [id]), [])
+    await leaving
+    assert.deepEqual(keptWhereHeld(held, [id]), [])
   })
 
   it('is here again when it could not be removed', async () => {
