@@ -42,11 +42,14 @@ export class ReceiptBook {
   readonly #parts: ReceiptBookParts
   readonly #receipts = new Map<PeerId, { readonly receipt: Receipt; readonly row: ReceiptRow }>()
   readonly #wakeup = new Wakeup()
-  /** The last of this node as this index knows it: what came back from others after a loss speaks of what may be gone. */
-  #spoken: Receipt | undefined
   #lastClaim = ''
   #edition = 0
   #isLeaving = false
+  /**
+   * What this node said before its index was lost or became an old one. It stands with the members until something newer is said; nothing here
+   * is built on it, since the rows that made it true are not here.
+   */
+  #forgotten: Receipt | undefined
 
   constructor(parts: ReceiptBookParts) {
     this.#parts = parts
@@ -54,7 +57,6 @@ export class ReceiptBook {
       const receipt = parseReceipt(row.bytes, parts.folder.id)
       if (receipt !== undefined) this.#receipts.set(row.peer, { receipt, row })
     }
-    this.#spoken = this.own
   }
 
   /** Goes up whenever a receipt came or changed. */
@@ -105,13 +107,11 @@ export class ReceiptBook {
     const { receipt } = read
     const known = this.#receipts.get(receipt.peer)?.receipt
     if ((known !== undefined && known.edition >= receipt.edition) || !read.isSigned()) return
-    if (receipt.peer === self) {
-      // Of this node before it lost what it knew: what it says now has to come after that, and repeats nothing of it.
-      this.#spoken = undefined
-      this.#lastClaim = ''
-      this.#wakeup.wake()
-    }
-    this.#keep(receipt, bytes)
+    if (receipt.peer !== self) return this.#keep(receipt, bytes)
+    if (this.#forgotten !== undefined && this.#forgotten.edition >= receipt.edition) return
+    this.#forgotten = receipt
+    this.#lastClaim = ''
+    this.#wakeup.wake()
   }
 
   /** What this node holds may have changed. */
@@ -121,9 +121,9 @@ export class ReceiptBook {
 
   /** What is here is not looked at any more: nothing of it is vouched for, until it is. Holds also where the index cannot be written. */
   withdraw(): void {
-    const { own } = this
-    if (own === undefined || own.parts.length === 0) return
-    this.#sayNothing({ keep: own.keep, parts: [], offer: own.offer })
+    const last = this.#forgotten ?? this.own
+    if (last === undefined || last.parts.length === 0) return
+    this.#sayNothing({ keep: last.keep, parts: [], offer: last.offer })
   }
 
   /**
@@ -154,7 +154,7 @@ export class ReceiptBook {
     for (;;) {
       await waitAtMost(this.#wakeup, clock, idleMs, signal)
       const startedMs = clock.monotonicMs()
-      const claim = await this.#parts.claim(this.#spoken, signal)
+      const claim = await this.#parts.claim(this.own, signal)
       if (claim !== undefined) this.#issue(claim)
       await clock.sleep(Math.max(intervalMs, restShare * (clock.monotonicMs() - startedMs)), signal)
     }
@@ -172,11 +172,10 @@ export class ReceiptBook {
   #sign(claim: Claim): { readonly receipt: Receipt; readonly bytes: Uint8Array } {
     const { signer, folder, log, clock, absent } = this.#parts
     const nowMs = clock.nowMs()
-    const edition = Math.max(nowMs, (this.own?.edition ?? 0) + 1)
+    const edition = Math.max(nowMs, (this.own?.edition ?? 0) + 1, (this.#forgotten?.edition ?? 0) + 1)
     const bytes = signFittingReceipt(signer, folder.id, claim, { edition, logLength: log.length, timeMs: nowMs, absent: absent() })
     const receipt = parseReceipt(bytes, folder.id)
     assert(receipt !== undefined, 'what was signed here can be read here')
-    this.#spoken = receipt
     return { receipt, bytes }
   }
 
@@ -191,6 +190,7 @@ export class ReceiptBook {
 
   #show(receipt: Receipt, bytes: Uint8Array): void {
     this.#receipts.set(receipt.peer, { receipt, row: { peer: receipt.peer, edition: receipt.edition, bytes } })
+    if (receipt.peer === this.#parts.self) this.#forgotten = undefined // it is newer
     this.#edition++
     this.#parts.changed()
   }

@@ -196,7 +196,7 @@ describe('the receipts that a node writes', () => {
     assert.deepEqual(stage.said, [1, 'none'])
   })
 
-  it('come after one of this node that it has forgotten, and repeat nothing of it: what that spoke of may be gone', async () => {
+  it('come after one of this node that it has forgotten, and are not built on it', async () => {
     using stage = openBooked()
     using node = new IndexNode(1, folder)
     const later = signFittingReceipt(node.handle.identity, folder, claimUpTo(9), { edition: 10 ** 9, logLength: 1, timeMs: 5 })
@@ -207,11 +207,24 @@ describe('the receipts that a node writes', () => {
     stage.book.take(later)
     await stage.clock.pass(1000)
     await stage.clock.pass(1000)
-    assert.deepEqual(stage.said, [1, 9, 1])
-    assert.deepEqual(stage.last, ['none', 'none'])
+    assert.deepEqual(stage.said, [1, 1])
+    assert.deepEqual(stage.last, ['none', 1], 'what is claimed next begins with what the rows here were part of')
     assert.ok((stage.book.own?.edition ?? 0) > 10 ** 9)
     ending.abort()
     await assert.rejects(running, { code: 'ABORTED' })
+  })
+})
+
+describe('the word of a node that has forgotten it', () => {
+  it('is withdrawn like any other', () => {
+    using stage = openBooked()
+    using node = new IndexNode(1, folder)
+    const later = signFittingReceipt(node.handle.identity, folder, claimUpTo(9), { edition: 10 ** 9, logLength: 1, timeMs: 5 })
+    stage.book.take(later)
+    stage.book.withdraw()
+    const { parts, edition } = present(stage.book.own, 'a receipt')
+    assert.deepEqual(parts, [])
+    assert.ok(edition > 10 ** 9)
   })
 })
 
