@@ -33,6 +33,7 @@ import { openReceiptBook, type FolderReceiptParts } from './folder-receipts.ts'
 import type { MemberParts } from './member-parts.ts'
 
 export interface FolderCopyParts extends Omit<FolderReceiptParts, 'changed' | 'absent'> {
+  readonly log: FolderLog
   /** Tells the members. */
   readonly tell: () => void
   /** Tells whoever shows it. */

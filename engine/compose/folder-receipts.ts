@@ -10,9 +10,8 @@ import type { AbsenceMark } from '../replicas/absence-marks.ts'
 import { parseRelativePath, type RelativePath } from '../model/path.ts'
 import { claimOf, holdsNothing } from '../replicas/claim.ts'
 import { wholeOffer, type Offer } from '../replicas/offer.ts'
-import { ReceiptBook } from '../replicas/receipt-book.ts'
+import { ReceiptBook, type ReceiptBookParts } from '../replicas/receipt-book.ts'
 import { partsMax, type Claim, type ClaimPart, type Receipt, type ReceiptPart } from '../replicas/receipt.ts'
-import type { FolderLog } from '../share/folder-log.ts'
 import { entryIdOfPath, type FolderHandle, type MemberHandle } from '../sync/folder-handle.ts'
 import type { FolderProblems } from '../sync/problems.ts'
 import type { MemberParts } from './member-parts.ts'
@@ -27,7 +26,7 @@ export interface Kept {
 
 export interface FolderReceiptParts {
   readonly handle: MemberHandle
-  readonly log: FolderLog
+  readonly log: ReceiptBookParts['log']
   /** Tells the members and whoever shows it. */
   readonly changed: () => void
   /** 'yes': what rows say is what is here. 'no': something is amiss, and nothing is claimed. 'unknown': the last word stands. */
@@ -42,7 +41,12 @@ export interface FolderReceiptParts {
   readonly absent: () => readonly AbsenceMark[]
 }
 
-export function openReceiptBook({ index, network, identity, world }: MemberParts, parts: FolderReceiptParts): ReceiptBook {
+type NodeParts = Pick<MemberParts, 'index' | 'identity'> & {
+  readonly network: Pick<MemberParts['network'], 'self'>
+  readonly world: Pick<MemberParts['world'], 'clock'>
+}
+
+export function openReceiptBook({ index, network, identity, world }: NodeParts, parts: FolderReceiptParts): ReceiptBook {
   const { handle, log, changed, canSay, missing, missingCount, settleOwn, kept, offer, absent } = parts
   const { clock } = world
   return new ReceiptBook({
@@ -55,9 +59,10 @@ export function openReceiptBook({ index, network, identity, world }: MemberParts
     absent,
     changed,
     claim: async (last: Receipt | undefined, signal) => {
-      const say = canSay()
+      if (canSay() === 'unknown') return sayAgain(index, handle.row, last, offer?.())
+      const ownSeq = canSay() === 'no' ? undefined : await settleOwn?.(signal)
+      const say = canSay() // flushing takes a while: a guard may hold changes back by now, or another placement count
       if (say === 'unknown') return sayAgain(index, handle.row, last, offer?.())
-      const ownSeq = say === 'no' ? undefined : await settleOwn?.(signal)
       const { keep, layout, isOldHeld } = kept()
       const known = last?.parts.find((part) => equalBytes(part.layout, layout))
       const upTo = ownSeq === undefined ? undefined : { author: handle.authorId, seq: ownSeq }

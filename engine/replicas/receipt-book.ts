@@ -46,8 +46,8 @@ export class ReceiptBook {
   #edition = 0
   #isLeaving = false
   /**
-   * What this node said before its index was lost or became an old one. It stands with the members until something newer is said; nothing here
-   * is built on it, since the rows that made it true are not here.
+   * What this node said before its index was lost or became an old one. It stands with the members until something newer is said, which repeats
+   * nothing: neither of this, since the rows that made it true are not here, nor of what an old index has, which it may have taken back.
    */
   #forgotten: Receipt | undefined
 
@@ -154,7 +154,7 @@ export class ReceiptBook {
     for (;;) {
       await waitAtMost(this.#wakeup, clock, idleMs, signal)
       const startedMs = clock.monotonicMs()
-      const claim = await this.#parts.claim(this.own, signal)
+      const claim = await this.#parts.claim(this.#forgotten === undefined ? this.own : undefined, signal)
       if (claim !== undefined) this.#issue(claim)
       await clock.sleep(Math.max(intervalMs, restShare * (clock.monotonicMs() - startedMs)), signal)
     }

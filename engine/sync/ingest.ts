@@ -81,6 +81,8 @@ export class Ingest {
   #recountMs: number | undefined
   #walksWanted = 0
   #walksDone = 0
+  /** … when `run` began last. */
+  #walksBefore = 0
   /** How often `run` ended, and by what. */
   #ends = 0
   #endedBy: unknown
@@ -129,7 +131,7 @@ export class Ingest {
     }
   }
 
-  /** Resolves when the first walk of this life is done. */
+  /** Resolves when the first walk since `run` began is done. */
   async firstWalk(signal: AbortSignal): Promise<void> {
     while (!this.hasWalked) await this.#walkDone.wait(signal)
   }
@@ -150,8 +152,9 @@ export class Ingest {
     return this.#walksDone > 0 && this.#walksDone >= this.#walksWanted
   }
 
+  /** Everything was looked at since `run` began last: before that, what the index says of the disk may be of before a stop. */
   get hasWalked(): boolean {
-    return this.#walksDone > 0
+    return this.#walksDone > this.#walksBefore
   }
 
   /** Of the walk or round under way. */
@@ -171,6 +174,7 @@ export class Ingest {
 
   /** Works until `signal` aborts. Throws what makes the folder stop: the caller says so. */
   async run(signal: AbortSignal): Promise<void> {
+    this.#walksBefore = this.#walksDone
     this.requestWalk()
     try {
       await this.#keepWorking(signal)

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import { present } from '../../engine/base/assert.ts'
 import { bytesKey } from '../../engine/base/bytes.ts'
 import { EngineError } from '../../engine/base/errors.ts'
-import { entriesOfTree } from '../../engine/compose/folder-receipts.ts'
+import { entriesOfTree, openReceiptBook } from '../../engine/compose/folder-receipts.ts'
 import { itemOf } from '../../engine/sync/ingest-commit.ts'
 import { claimOf } from '../../engine/replicas/claim.ts'
 import { ReceiptBook } from '../../engine/replicas/receipt-book.ts'
@@ -208,10 +208,51 @@ describe('the receipts that a node writes', () => {
     await stage.clock.pass(1000)
     await stage.clock.pass(1000)
     assert.deepEqual(stage.said, [1, 1])
-    assert.deepEqual(stage.last, ['none', 1], 'what is claimed next begins with what the rows here were part of')
+    assert.deepEqual(stage.last, ['none', 'none'], 'nor on what was said before that, which it may have taken back')
     assert.ok((stage.book.own?.edition ?? 0) > 10 ** 9)
     ending.abort()
     await assert.rejects(running, { code: 'ABORTED' })
+  })
+})
+
+describe('the receipt of a folder', () => {
+  it('claims nothing when changes came to be held back while files were flushed for it, and says nothing where it cannot by then', async () => {
+    for (const [later, expected] of [
+      ['no', [[]]],
+      ['unknown', undefined],
+    ] as const) {
+      using node = new IndexNode(1, folder)
+      put(node, 'a')
+      const { index, handle } = node
+      const { identity } = handle
+      const clock = new StepClock()
+      let say: 'yes' | 'no' | 'unknown' = 'yes'
+      const settleOwn = async (): Promise<number> => {
+        say = later
+        return await Promise.resolve(1)
+      }
+      const world = { index, identity, network: { self: identity.peerId }, world: { clock } }
+      const book = openReceiptBook(world, {
+        handle,
+        log: { length: 1, isMember: () => true },
+        changed: () => undefined,
+        canSay: () => say,
+        missing: () => entriesOfTree(index, handle, node.problems),
+        missingCount: () => 0,
+        settleOwn,
+        kept: () => ({ keep: 'all', layout: new Uint8Array(0), isOldHeld: false }),
+        absent: () => [],
+      })
+      const ending = new AbortController()
+      const running = book.run(ending.signal)
+      await clock.pass(0)
+      assert.deepEqual(
+        book.own?.parts.map(({ heads }) => [...heads]),
+        expected,
+      )
+      ending.abort()
+      await assert.rejects(running, { code: 'ABORTED' })
+    }
   })
 })
 

@@ -80,6 +80,14 @@ test('deletions that a walk told when their burst was over count again the next 
   ending.abort()
   await assert.rejects(running)
   assert.ok(!ingest.isWalked && ingest.isBusy, 'what happens on the disk from now on is not in the index')
+
+  const ended = new AbortController()
+  const again = ingest.run(ended.signal)
+  assert.equal(ingest.hasWalked, false, 'nor is what happened meanwhile, until it was looked at')
+  await ingest.firstWalk(ended.signal)
+  assert.equal(ingest.hasWalked, true)
+  ended.abort()
+  await assert.rejects(again)
 })
 
 test('old names of files that were moved long ago make room for new ones', () => {
