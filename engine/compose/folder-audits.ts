@@ -115,7 +115,9 @@ export class FolderAudits {
   auditedOf(peer: PeerId): AuditedWord | undefined {
     const { index, world } = this.#node
     const row = index.audits.get(this.#parts.handle.row, peer)
-    if (row === undefined || row.missing > 0 || world.clock.nowMs() - row.atMs > goodForMs[this.#classOf(peer)]) return undefined
+    if (row === undefined || row.missing > 0) return undefined
+    // Also where the clock was set back by more: nobody knows then how long ago it was.
+    if (Math.abs(world.clock.nowMs() - row.atMs) > goodForMs[this.#classOf(peer)]) return undefined
     return this.#wordOf(row)
   }
 
@@ -164,6 +166,7 @@ export class FolderAudits {
         const entry = index.entries.byRow(rowSeq)
         return entry === undefined ? [] : claimedBlocks(claims, entry)
       },
+      isCurrent: (rowSeq) => index.entries.isCurrent(rowSeq),
     }
   }
 

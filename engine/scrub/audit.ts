@@ -2,43 +2,24 @@
 // Who fails is not believed until it has passed; who does not answer is asked the same again; who asks for a block while it is to prove it has
 // not got it. What passed is verified, and nothing else: entries and claims that came later are drawn from in an audit of their own.
 
-import { bytesKey, equalBytes } from '../base/bytes.ts'
-import type { Clock, Random } from '../base/clock.ts'
-import { EngineError, errorCodeOf, messageOf } from '../base/errors.ts'
+import { errorCodeOf, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { waitAtMost, Wakeup } from '../base/queue.ts'
 import type { AuditTable } from '../index/audit-table.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
-import { drawSample, eachOnce, type Claims, type SampledBlock } from './sample.ts'
+import { askedAtOnce, Inquiry, type InquiryParts } from './inquiry.ts'
+import { drawSample, eachOnce, type SampledBlock } from './sample.ts'
 
-export interface AuditParts {
+export interface AuditParts extends InquiryParts {
   readonly audits: AuditTable
   readonly folderRow: number
-  readonly clock: Clock
-  readonly random: Random
   readonly log: Log
   /** Connected members that claim something. */
   readonly claimants: () => readonly Claimant[]
-  /** What a member claims now; undefined when it claims nothing. */
-  readonly claimsOf: (peer: PeerId) => Claims | undefined
   /** Content is still coming here: most of what members claim could not be compared with anything. */
   readonly isFilling: () => boolean
   /** The newest entry of the folder. */
   readonly lastRow: () => number
-  /** Proofs of another member. Throws when it is gone or does not answer. */
-  readonly prove: (
-    peer: PeerId,
-    ids: readonly BlockId[],
-    nonce: Uint8Array,
-    signal: AbortSignal,
-  ) => Promise<readonly (Uint8Array | undefined)[]>
-  /** What another member has to answer, by the same blocks as they are here; undefined for those that are not. */
-  readonly expected: (
-    peer: PeerId,
-    ids: readonly BlockId[],
-    nonce: Uint8Array,
-    signal: AbortSignal,
-  ) => Promise<readonly (Uint8Array | undefined)[]>
   readonly events: AuditEvents
 }
 
@@ -57,27 +38,8 @@ export interface AuditEvents {
   passed(peer: PeerId): void
 }
 
-/** An audit that is under way, from its first question until its last answer, however often the member goes meanwhile. */
-interface Inquiry {
-  readonly claims: Claims
-  readonly scope: 'all' | 'new'
-  readonly lastRow: number
-  /** Not asked yet in this round. */
-  open: readonly SampledBlock[]
-  /** Not proven in this round. */
-  failed: readonly SampledBlock[]
-  round: number
-  /** Blocks that could be compared. */
-  checked: number
-  readonly drawn: number
-  /** In which questions were under way. */
-  workMs: number
-  /** Blocks (`bytesKey`) that it is to prove just now, and those of them that it asked for meanwhile. */
-  asking: ReadonlySet<string>
-  readonly fetched: Set<string>
-  /** Blocks of which it gave proof, and asked for them before it did. */
-  caught: readonly SampledBlock[]
-}
+/** How an audit came out. */
+type Outcome = 'concluded' | 'nothingToCompare' | 'takenBack'
 
 interface Rest {
   readonly untilMs: number
@@ -86,20 +48,11 @@ interface Rest {
   readonly times: number
 }
 
-const rounds = 2
-const askedAtOnce = 16
 const auditsAtOnce = 4
 const lookMs = 10_000
 const restMs = 1000
 /** While content comes the first audits wait, but not longer than this. */
 const fillingMaxMs = 60_000
-/** An audit takes at most the tenth part of both nodes' time where nobody waits for it: a question makes either read and hash some megabytes. */
-const questionRest = 9
-const questionRestMaxMs = 30_000
-/** For one question: the member may have to read from a slow disk, behind what it sends already. */
-const questionMs = 120_000
-/** What changes here or there is another entry by then, or is named as lacking. */
-const betweenRoundsMs = 15_000
 const unansweredRestMs = 10_000
 const unansweredRestMaxMs = 600_000
 const nothingRestMs = 600_000
@@ -147,9 +100,7 @@ export class Audit {
 
   /** A member asks for blocks: those that it is to prove just now it has not got. */
   asked(peer: PeerId, ids: readonly BlockId[]): void {
-    const inquiry = this.#inquiries.get(peer)
-    if (inquiry === undefined) return
-    for (const name of ids.map(bytesKey)) if (inquiry.asking.has(name)) inquiry.fetched.add(name)
+    this.#inquiries.get(peer)?.asked(ids)
   }
 
   /** A member asked for blocks that it says it holds: it is believed, not verified, until it has proven these too. */
@@ -203,9 +154,11 @@ export class Audit {
     const { clock, log, audits, folderRow } = this.#parts
     const { peer, edition } = claimant
     const understood = this.#understood
-    const scope = this.#inquiries.get(peer)?.scope ?? this.#scopeDue(claimant) ?? 'all'
+    const scope = this.#inquiries.get(peer)?.matter.scope ?? this.#scopeDue(claimant) ?? 'all'
     try {
-      if (!(await this.audit(peer, signal, scope))) {
+      const outcome = await this.audit(peer, signal, scope)
+      if (outcome === 'takenBack') return this.#restAfterSilence(peer)
+      if (outcome === 'nothingToCompare') {
         // A placement that came meanwhile may have made sense of its word.
         if (understood === this.#understood) this.#rests.set(peer, { untilMs: clock.monotonicMs() + nothingRestMs, edition, times: 0 })
         return
@@ -216,10 +169,15 @@ export class Audit {
     } catch (error) {
       if (signal.aborted || errorCodeOf(error) === undefined) throw error
       log.info('a member did not answer an audit; it is asked the same again', { peer, error: messageOf(error) })
-      const times = (this.#rests.get(peer)?.times ?? 0) + 1
-      const pauseMs = Math.min(unansweredRestMs * 2 ** (times - 1), unansweredRestMaxMs)
-      this.#rests.set(peer, { untilMs: clock.monotonicMs() + pauseMs, times })
+      this.#restAfterSilence(peer)
     }
+  }
+
+  /** The longer, the more often nothing came of asking it. */
+  #restAfterSilence(peer: PeerId): void {
+    const times = (this.#rests.get(peer)?.times ?? 0) + 1
+    const pauseMs = Math.min(unansweredRestMs * 2 ** (times - 1), unansweredRestMaxMs)
+    this.#rests.set(peer, { untilMs: this.#parts.clock.monotonicMs() + pauseMs, times })
   }
 
   /** What of a member is to be audited now: all, half of the time before its word is no longer good; else what is new; undefined: nothing. */
@@ -249,22 +207,19 @@ export class Audit {
     return look.againMs <= this.#parts.clock.monotonicMs()
   }
 
-  /** One audit of one member; false when nothing that it claims is here to compare with. Throws when it does not answer. */
-  async audit(peer: PeerId, signal: AbortSignal, scope: 'all' | 'new' = 'all'): Promise<boolean> {
+  /**
+   * One audit of one member. Throws when it does not answer. Where it took back some of what was drawn nothing is concluded: what it passed before
+   * is good for as long as it was, and a new sample is drawn from what it says now.
+   */
+  async audit(peer: PeerId, signal: AbortSignal, scope: 'all' | 'new' = 'all'): Promise<Outcome> {
     const inquiry = this.#inquiries.get(peer) ?? (await this.#begin(peer, scope, signal))
-    if (inquiry === undefined) return false
+    if (inquiry === undefined) return 'nothingToCompare'
     this.#inquiries.set(peer, inquiry)
-    for (;;) {
-      await this.#askRound(peer, inquiry, signal)
-      inquiry.round++
-      if (inquiry.failed.length === 0 || inquiry.round >= rounds) break
-      await this.#parts.clock.sleep(betweenRoundsMs, signal)
-      inquiry.open = inquiry.failed
-      inquiry.failed = []
-    }
+    await inquiry.run(() => this.#isDisbelieved(peer), signal)
     this.#inquiries.delete(peer)
     this.#restFromNews(peer, inquiry.workMs)
-    return this.#conclude(peer, inquiry)
+    if (inquiry.isTakenBack && inquiry.failed.length === 0) return 'takenBack'
+    return this.#conclude(inquiry)
   }
 
   async #begin(peer: PeerId, scope: 'all' | 'new', signal: AbortSignal): Promise<Inquiry | undefined> {
@@ -273,44 +228,13 @@ export class Audit {
     if (claims === undefined) return undefined
     const lastRow = newest()
     const startedMs = clock.monotonicMs()
-    const sample = await drawSample(claims, { clock, random, scope, lastRow }, signal)
+    const drawn = await drawSample(claims, { clock, random, scope, lastRow }, signal)
     const nowMs = clock.monotonicMs()
     const againMs = nowMs + Math.max(newRestMs, newRestShare * (nowMs - startedMs))
     this.#looks.set(peer, { againMs, edition: claims.edition, lastRow })
-    const open = eachOnce([...(this.#suspects.get(peer) ?? []), ...sample])
+    const sample = eachOnce([...(this.#suspects.get(peer) ?? []), ...drawn])
     this.#suspects.delete(peer)
-    const state = {
-      open,
-      failed: [],
-      round: 0,
-      checked: 0,
-      drawn: open.length,
-      workMs: 0,
-      asking: new Set<string>(),
-      fetched: new Set<string>(),
-      caught: [],
-    }
-    return { claims, scope, lastRow, ...state }
-  }
-
-  async #askRound(peer: PeerId, inquiry: Inquiry, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#parts
-    while (inquiry.open.length > 0) {
-      const startedMs = clock.monotonicMs()
-      const asked = this.#stillClaimed(peer, inquiry.open.slice(0, askedAtOnce))
-      inquiry.asking = new Set(asked.map(({ id }) => bytesKey(id)))
-      const { checked, failed } = await this.#ask(peer, asked, signal)
-      inquiry.asking = new Set()
-      if (inquiry.round === 0) inquiry.checked += checked
-      inquiry.failed = [...inquiry.failed, ...failed]
-      inquiry.caught = [...inquiry.caught, ...asked.filter((block) => inquiry.fetched.has(bytesKey(block.id)) && !failed.includes(block))]
-      inquiry.open = inquiry.open.slice(askedAtOnce)
-      const tookMs = clock.monotonicMs() - startedMs
-      inquiry.workMs += tookMs
-      if (inquiry.open.length > 0 && tookMs > 0 && !this.#isDisbelieved(peer)) {
-        await clock.sleep(Math.min(questionRest * tookMs, questionRestMaxMs), signal)
-      }
-    }
+    return new Inquiry(this.#parts, { peer, claims, scope, lastRow, sample })
   }
 
   /** It failed, and nothing of it counts until it passes: copies may be made for want of its word. */
@@ -326,22 +250,12 @@ export class Audit {
     this.#looks.set(peer, { ...look, againMs: Math.max(look.againMs, againMs) })
   }
 
-  /** A receipt or an entry may be another one by now. */
-  #stillClaimed(peer: PeerId, sample: readonly SampledBlock[]): readonly SampledBlock[] {
-    const claims = this.#parts.claimsOf(peer)
-    const rows = new Set(sample.map(({ rowSeq }) => rowSeq))
-    const claimed = new Map([...rows].map((rowSeq) => [rowSeq, new Set(claims?.blocks(rowSeq).map(bytesKey))]))
-    return sample.filter(({ id, rowSeq }) => claimed.get(rowSeq)?.has(bytesKey(id)) === true)
-  }
-
-  /** False when there was nothing to compare. */
-  #conclude(peer: PeerId, inquiry: Inquiry): boolean {
+  #conclude({ matter, checked, failed }: Inquiry): Outcome {
     const { audits, folderRow, clock, events } = this.#parts
-    const { checked, drawn, claims, scope, lastRow } = inquiry
+    const { peer, claims, scope, lastRow, sample } = matter
     const last = audits.get(folderRow, peer)
-    const failed = eachOnce([...inquiry.failed, ...inquiry.caught])
-    const isNothingNew = scope === 'new' && drawn === 0
-    if (checked === 0 && failed.length === 0 && !isNothingNew) return false
+    const isNothingNew = scope === 'new' && sample.length === 0
+    if (checked === 0 && failed.length === 0 && !isNothingNew) return 'nothingToCompare'
     // What is new is as good for as long as what was audited before it.
     const isAdded = scope === 'new' && last !== undefined && failed.length === 0
     const atMs = isAdded ? last.atMs : clock.nowMs()
@@ -349,41 +263,6 @@ export class Audit {
     audits.put(folderRow, peer, { atMs, blocks, missing: failed.length, lastRow, word: claims.word })
     if (failed.length > 0) events.failed(peer, failed.length)
     else events.passed(peer)
-    return true
-  }
-
-  async #ask(
-    peer: PeerId,
-    sample: readonly SampledBlock[],
-    signal: AbortSignal,
-  ): Promise<{ readonly checked: number; readonly failed: readonly SampledBlock[] }> {
-    const { random, expected: expectedOf } = this.#parts
-    const ids = sample.map(({ id }) => id)
-    const nonce = random.bytes(32)
-    const here = await expectedOf(peer, ids, nonce, signal)
-    const known = sample.filter((_, at) => here[at] !== undefined)
-    if (known.length === 0) return { checked: 0, failed: [] }
-    const asked = known.map(({ id }) => id)
-    const proofs = await this.#inTime(peer, signal, (until) => this.#parts.prove(peer, asked, nonce, until))
-    const expected = here.flatMap((proof) => (proof === undefined ? [] : [proof]))
-    const failed = known.filter((_, at) => {
-      const [proof, right] = [proofs[at], expected[at]]
-      return proof === undefined || right === undefined || !equalBytes(proof, right)
-    })
-    return { checked: known.length, failed }
-  }
-
-  async #inTime<T>(peer: PeerId, signal: AbortSignal, ask: (until: AbortSignal) => Promise<T>): Promise<T> {
-    const ending = new AbortController()
-    const until = AbortSignal.any([signal, ending.signal])
-    const late = this.#parts.clock.sleep(questionMs, until).then(() => {
-      throw new EngineError('TIMED_OUT', `${peer} did not answer in time`)
-    })
-    late.catch(() => undefined) // of no interest once there is an answer
-    try {
-      return await Promise.race([ask(until), late])
-    } finally {
-      ending.abort()
-    }
+    return 'concluded'
   }
 }

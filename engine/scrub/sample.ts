@@ -16,6 +16,7 @@ export interface Claims {
   readonly counts: (after: number, limit: number) => readonly ClaimedCount[]
   /** The blocks of an entry that it says it holds; none when the entry is not current any more. */
   readonly blocks: (rowSeq: number) => readonly BlockId[]
+  readonly isCurrent: (rowSeq: number) => boolean
 }
 
 export interface ClaimedCount {

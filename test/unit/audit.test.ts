@@ -56,6 +56,8 @@ interface Stage extends Disposable {
   /** Entries that are there, and how many of them are claimed. */
   entries: number
   claimed: number
+  /** Entries that others took the place of. */
+  readonly replaced: Set<number>
   audited: number
   members: readonly PeerId[]
   isFilling: boolean
@@ -82,6 +84,7 @@ function openStage(count: number, { seed = 'audit', clock = hasty }: { seed?: st
     edition: 1,
     entries,
     claimed: entries,
+    replaced: new Set<number>(),
     audited: 0,
     members: [peer] as readonly PeerId[],
     isFilling: false,
@@ -95,7 +98,8 @@ function openStage(count: number, { seed = 'audit', clock = hasty }: { seed?: st
         const rowSeq = after + at + 1
         return { rowSeq, blocks: rowSeq <= stage.claimed ? idsOf(rowSeq).length : 0, isAudited: rowSeq <= stage.audited }
       }),
-    blocks: (row) => (row <= stage.claimed ? idsOf(row) : []),
+    blocks: (row) => (row <= stage.claimed && !stage.replaced.has(row) ? idsOf(row) : []),
+    isCurrent: (row) => !stage.replaced.has(row),
   })
   const audit = new Audit({
     audits: node.index.audits,
@@ -169,7 +173,7 @@ describe('an audit', () => {
     assert.notDeepEqual(blockProof(peer, nonce, testBytes(1, 40)), blockProof(secondIdentity.peerId, nonce, testBytes(1, 40)))
   })
 
-  it('asks again after a pause, and forgives what is there by then or not claimed any more', async () => {
+  it('asks again after a pause, and forgives what is there by then or of an entry that was replaced', async () => {
     const clock = new StepClock()
     using stage = openStage(20, { clock })
     const [back, dropped, bytes] = [keyAt(stage, 3), keyAt(stage, 18), present(stage.theirs.get(keyAt(stage, 3)), 'a block')]
@@ -179,11 +183,32 @@ describe('an audit', () => {
     await settled()
     assert.deepEqual(stage.outcomes, [], 'nothing is said before it was asked again')
     stage.theirs.set(back, bytes)
-    stage.claimed = 6
+    stage.replaced.add(7)
     await clock.pass(15_000)
     await auditing
     assert.deepEqual(stage.outcomes, ['passed'])
     assert.deepEqual(stage.asked.at(-1), [back])
+  })
+
+  it('concludes nothing while its member takes back what it is to prove, and draws anew from what is said then', async () => {
+    const clock = new StepClock()
+    using stage = openStage(60, { clock })
+    for (let at = 0; at < 30; at++) stage.theirs.delete(keyAt(stage, at))
+    stage.answer = async () => {
+      stage.claimed = 0 // it sees that it is asked, and says that it holds nothing
+      await Promise.resolve()
+    }
+    const ending = new AbortController()
+    const running = stage.audit.run(ending.signal)
+    for (let seconds = 0; seconds < 28; seconds++) await clock.pass(1000)
+    assert.ok(stage.asked.length > 0)
+    assert.deepEqual([stage.outcomes, stage.row()], [[], undefined], 'nothing is verified')
+    stage.claimed = stage.entries
+    stage.answer = async () => await Promise.resolve()
+    await passUntil(clock, () => stage.outcomes.length > 0)
+    assert.deepEqual(stage.outcomes, [30])
+    ending.abort()
+    await assert.rejects(running, { code: 'ABORTED' })
   })
 
   it('asks the same again of a member that did not answer, and goes on where it was', async () => {
@@ -429,6 +454,7 @@ describe('scenarios 104, T28: a sample of 459 blocks, where one in a hundred is 
           isAudited: false,
         })),
       blocks: (row) => allBlocks.slice((row - 1) * blocksEach, row * blocksEach).map(({ id }) => id),
+      isCurrent: () => true,
     }
     let [found, low] = [0, 0]
     for (let draw = 0; draw < draws; draw++) {
