@@ -133,9 +133,9 @@ class OpenPackStore implements SegmentStore {
       while (location !== undefined) {
         const read = await readPackedBlock(this.#parts, { folder, id, location }, ending.signal)
         if (read !== 'noPack' && read.bytes !== undefined) return read.bytes
+        if (read === 'noPack') await packs.lookAtClaim()
         const now = index.locate(folder, id)
         if (now?.segment === location.segment && now.offset === location.offset) {
-          if (read === 'noPack') await packs.lookAtClaim()
           await this.#lose(folder, id, location, read === 'noPack' ? 'unreadable' : read.damage)
           return undefined
         }
@@ -313,7 +313,9 @@ class OpenPackStore implements SegmentStore {
         return
       }
     } catch (error) {
+      // Without a mark the damage is found again; with one, an index that is wrong would have killed the block wherever that is.
       log.debug('could not look at a pack again', { cause: messageOf(error) })
+      return
     }
     const mark: Step = { kind: 'tombstone', folder, id, kills: { segment, offset }, isDamage: true }
     this.#commits.commit([mark]).catch((error: unknown) => {

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
+import { present } from '../../engine/base/assert.ts'
 import { errorCodeOf } from '../../engine/base/errors.ts'
 import type { SegmentStore } from '../../engine/blocks/segment-store.ts'
 import type { StoredBlock } from '../../engine/blocks/store.ts'
@@ -122,5 +123,24 @@ describe('a store of packs', () => {
     const again = await openTestPacks(new MemoryObjects(objects.objects), { limits })
     assert.deepEqual(await again.get(folder, testBlock(1).id), testBlock(1).bytes)
     assert.equal(objects.objects.size, packsBefore - 1)
+  })
+
+  it('marks no block as damaged where it could not look whether it is the index that is wrong: the mark would kill the block wherever it is', async () => {
+    const objects = new MemoryObjects()
+    const store = await openTestPacks(objects, { limits })
+    await store.put([testBlock(1, 300)])
+    const [name] = [...objects.objects.keys()].filter((key) => key.startsWith('packs/'))
+    const pack = present(objects.objects.get(String(name)), 'a pack')
+    pack[200] = (pack[200] ?? 0) ^ 1
+    const readings = 2
+    const tries = 4
+    objects.unanswered = { from: objects.calls + readings + 1, to: objects.calls + readings + tries, isDone: false }
+    assert.equal(await store.get(folder, testBlock(1, 300).id), undefined)
+    assert.equal(store.has(folder, testBlock(1, 300).id), false, 'it is not served any more')
+    assert.ok(objects.calls >= objects.unanswered.to, 'the storage was away')
+    await store.put([testBlock(2)])
+    const packs = [...objects.objects.keys()].filter((key) => key.startsWith('packs/'))
+    assert.equal(packs.length, 2, 'what was put, and no mark')
+    await store[Symbol.asyncDispose]()
   })
 })
