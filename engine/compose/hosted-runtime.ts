@@ -218,6 +218,7 @@ export class HostedRuntime implements MemberRuntime {
     return {
       stored: () => this.work.tellHave(),
       changed: () => {
+        this.#retire.wake()
         exchange.needsChanged()
         this.work.noteChange()
       },

@@ -57,7 +57,7 @@ export class Retire {
     this.#parts = parts
   }
 
-  /** Entries came: what they name is wanted. */
+  /** Entries came: what they name is wanted. Or blocks did: what was let go of may be here again. */
   wake(): void {
     this.#wakeup.wake()
   }
@@ -94,8 +94,7 @@ export class Retire {
   /** Since when things are as they are is noted at once, or the graces would count from the next look. */
   async #note(): Promise<LetGoOf> {
     this.#parts.garbage.revive()
-    if (this.#isPlacedAnew) this.#parts.surplus.note()
-    this.#isPlacedAnew = false
+    if (this.#isPlacedAnew) this.#isPlacedAnew = !this.#parts.surplus.note()
     return await Promise.resolve({ surplus: 0, garbage: 0 })
   }
 

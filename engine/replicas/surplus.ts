@@ -48,11 +48,15 @@ export class Surplus {
     return index.retiring.surplus(folder.row).some(({ partition }) => this.#firstOf(partition).length > 0)
   }
 
-  /** Notes since when what is not this node's to hold. To be called whenever placement may have changed. */
-  note(): void {
+  /**
+   * Notes since when what is not this node's to hold. To be called whenever placement may have changed; false: what was let go of and is this
+   * node's again is not all here, and not claimed until this is called when it is.
+   */
+  note(): boolean {
     const { index, folder, awakeMs, ownership, isComplete } = this.#parts
     const isMine = ownership()
-    if (isMine === undefined) return
+    if (isMine === undefined) return true
+    let isSettled = true
     const nowMs = awakeMs()
     const known = new Map(index.retiring.surplus(folder.row).map((row) => [row.partition, row]))
     const isAllHere = isComplete()
@@ -64,10 +68,14 @@ export class Surplus {
         } else if (row !== undefined) {
           // What was let go of is claimed again once it is here again.
           if (!row.isReleased || isAllHere) index.retiring.dropSurplus(folder.row, partition)
-          else if (row.sinceMs !== nowMs) index.retiring.renewSurplus(folder.row, partition, nowMs)
+          else {
+            isSettled = false
+            if (row.sinceMs !== nowMs) index.retiring.renewSurplus(folder.row, partition, nowMs)
+          }
         }
       }
     })
+    return isSettled
   }
 
   /** Lets go of what is due and kept by enough others; gives how many blocks went. Throws what the store and the index throw. */

@@ -4,14 +4,17 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { present } from '../../engine/base/assert.ts'
 import { equalBytes } from '../../engine/base/bytes.ts'
+import { silentLog } from '../../engine/base/log.ts'
 import { MemoryBlockStore } from '../../engine/blocks/memory-store.ts'
 import { blockIdOf } from '../../engine/crypto/seal.ts'
 import type { BlockId } from '../../engine/model/ids.ts'
 import { partitionOf } from '../../engine/replicas/layout.ts'
 import { Outgoing } from '../../engine/replicas/outgoing.ts'
+import { Retire, retirePace } from '../../engine/replicas/retire.ts'
 import { Surplus } from '../../engine/replicas/surplus.ts'
 import { never, stillClock, testBytes } from '../support/blocks.ts'
 import { IndexNode } from '../support/index-world.ts'
+import { StepClock } from '../support/step-clock.ts'
 
 const dayMs = 86_400_000
 const graceMs = 7 * dayMs
@@ -192,5 +195,35 @@ describe('surplus', () => {
     stage.isComplete = true
     await stage.trim()
     assert.equal(stage.rows(), 0)
+  })
+
+  it('that was let go of and is back is claimed again as soon as it is all here, not at the next look', async () => {
+    const { stage } = await openStage()
+    using _ = stage
+    await stage.trim()
+    await stage.trim(graceMs)
+    stage.isMine = () => true
+    stage.isComplete = false
+    const clock = new StepClock()
+    const ending = new AbortController()
+    const retire = new Retire({
+      clock,
+      log: silentLog,
+      pace: retirePace,
+      surplus: stage.surplus,
+      garbage: { revive: () => undefined, look: async () => await Promise.resolve(0) },
+      isPressed: () => false,
+      compact: async () => await Promise.resolve(),
+      changed: () => undefined,
+    })
+    const running = retire.run(ending.signal)
+    await clock.pass(2000)
+    assert.equal(stage.rows(), 2)
+    stage.isComplete = true
+    retire.wake()
+    await clock.pass(2000)
+    assert.equal(stage.rows(), 0)
+    ending.abort()
+    await assert.rejects(running, { code: 'ABORTED' })
   })
 })
