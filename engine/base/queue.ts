@@ -126,6 +126,24 @@ export async function waitAtMost(wakeup: Wakeup, clock: Clock, durationMs: numbe
 }
 
 /**
+ * What `work` gives; its signal aborts with `signal` and when the time is up. Rejects with `TIMED_OUT` then, whether or not `work` minds its
+ * signal.
+ */
+export async function inTime<T>(clock: Clock, limitMs: number, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const ending = new AbortController()
+  const both = AbortSignal.any([signal, ending.signal])
+  const late = clock.sleep(limitMs, both).then(() => {
+    throw new EngineError('TIMED_OUT', `there was no answer in ${limitMs / 1000} s`)
+  })
+  late.catch(() => undefined) // of no interest once there is an answer
+  try {
+    return await Promise.race([work(both), late])
+  } finally {
+    ending.abort()
+  }
+}
+
+/**
  * Runs tasks that belong together: when the first of them ends, in whatever way, the others are aborted and awaited.
  * Throws what the first one threw.
  */

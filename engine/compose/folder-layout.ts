@@ -105,11 +105,6 @@ export class FolderLayout {
     return this.#current === undefined ? [] : holdersOf(this.#current, block)
   }
 
-  /** Who is to hold a block now; nobody while that is not known. */
-  holdersOf(block: BlockId): readonly PeerId[] {
-    return this.#current === undefined ? [] : holdersOf(this.#current, block)
-  }
-
   /** More members keep a share than there are copies of it: what one of them cannot hold, another one can. */
   get hasChoice(): boolean {
     const layout = this.#current

@@ -32,7 +32,7 @@ export function openLeases({ index, world }: MemberParts, own: FolderLeaseParts)
     keepers: (ids) => {
       const believed = connected().filter((peer) => isActive(peer) && copies.isBelieved(peer))
       const [first] = ids
-      const rightful = first === undefined ? [] : copies.layout.holdersOf(first)
+      const rightful = first === undefined ? [] : copies.layout.holdersNow(first)
       return [...believed.filter((peer) => rightful.includes(peer)), ...believed.filter((peer) => !rightful.includes(peer))]
     },
     needed: () => leasesNeeded(log.state.targetCopies),

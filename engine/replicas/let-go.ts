@@ -5,6 +5,7 @@ import { bytesKey, equalBytes } from '../base/bytes.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { errorCodeOf, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import { inTime } from '../base/queue.ts'
 import { blockProof } from '../crypto/block-proof.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import { ask, grant, hear, mayGo, rest, type LeaseState } from './lease.ts'
@@ -82,7 +83,7 @@ export class LetGo {
   }
 
   async #askAll(asked: readonly BlockId[], round: string, signal: AbortSignal): Promise<void> {
-    const { keepers, own, log } = this.#parts
+    const { clock, keepers, own, log } = this.#parts
     const blocks = await own(asked, signal)
     for (const peer of keepers(asked)) {
       const open = asked.flatMap((id, at) => {
@@ -91,26 +92,11 @@ export class LetGo {
       })
       if (open.length === 0) return
       try {
-        await this.#inTime((both) => this.#askOne(peer, open, round, both), signal)
+        await inTime(clock, askTimeoutMs, signal, (both) => this.#askOne(peer, open, round, both))
       } catch (error) {
         if (signal.aborted || errorCodeOf(error) === undefined) throw error
         log.debug('a member did not answer whether it keeps blocks', { peer, error: messageOf(error) })
       }
-    }
-  }
-
-  async #inTime(work: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
-    const ending = new AbortController()
-    const both = AbortSignal.any([signal, ending.signal])
-    const timer = this.#parts.clock.sleep(askTimeoutMs, both).then(
-      () => ending.abort(),
-      () => undefined, // it ended in time
-    )
-    try {
-      await work(both)
-    } finally {
-      ending.abort()
-      await timer
     }
   }
 

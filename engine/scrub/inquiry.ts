@@ -3,7 +3,7 @@
 
 import { bytesKey, equalBytes } from '../base/bytes.ts'
 import type { Clock, Random } from '../base/clock.ts'
-import { EngineError } from '../base/errors.ts'
+import { inTime } from '../base/queue.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import { eachOnce, type Claims, type SampledBlock } from './sample.ts'
 
@@ -140,7 +140,7 @@ export class Inquiry {
     sample: readonly SampledBlock[],
     signal: AbortSignal,
   ): Promise<{ readonly checked: number; readonly unproven: readonly SampledBlock[] }> {
-    const { random, expected: expectedOf, prove } = this.#parts
+    const { clock, random, expected: expectedOf, prove } = this.#parts
     const { peer } = this.matter
     const ids = sample.map(({ id }) => id)
     const nonce = random.bytes(nonceBytes)
@@ -148,26 +148,12 @@ export class Inquiry {
     const known = sample.filter((_, at) => here[at] !== undefined)
     if (known.length === 0) return { checked: 0, unproven: [] }
     const asked = known.map(({ id }) => id)
-    const proofs = await this.#inTime(signal, (until) => prove(peer, asked, nonce, until))
+    const proofs = await inTime(clock, questionMs, signal, (until) => prove(peer, asked, nonce, until))
     const expected = here.flatMap((proof) => (proof === undefined ? [] : [proof]))
     const unproven = known.filter((_, at) => {
       const [proof, right] = [proofs[at], expected[at]]
       return proof === undefined || right === undefined || !equalBytes(proof, right)
     })
     return { checked: known.length, unproven }
-  }
-
-  async #inTime<T>(signal: AbortSignal, ask: (until: AbortSignal) => Promise<T>): Promise<T> {
-    const ending = new AbortController()
-    const until = AbortSignal.any([signal, ending.signal])
-    const late = this.#parts.clock.sleep(questionMs, until).then(() => {
-      throw new EngineError('TIMED_OUT', `${this.matter.peer} did not answer in time`)
-    })
-    late.catch(() => undefined) // of no interest once there is an answer
-    try {
-      return await Promise.race([ask(until), late])
-    } finally {
-      ending.abort()
-    }
   }
 }

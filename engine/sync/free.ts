@@ -6,7 +6,7 @@ import type { Clock, Random } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Jobs } from '../base/jobs.ts'
 import type { Log } from '../base/log.ts'
-import { Semaphore } from '../base/queue.ts'
+import { inTime, Semaphore } from '../base/queue.ts'
 import { blockProof } from '../crypto/block-proof.ts'
 import type { dropParked } from '../disk/parked-jobs.ts'
 import { shortKeyOf } from '../index/columns.ts'
@@ -283,20 +283,9 @@ export class Free {
     })
     if (wanted.length === 0) return true
     const nonce = random.bytes(32)
-    const timeUp = new AbortController()
-    const isOver = new AbortController()
-    const timer = clock.sleep(answerMs, AbortSignal.any([signal, isOver.signal])).then(
-      () => timeUp.abort(),
-      () => undefined, // it answered, or nobody waits any more
-    )
+    const ids = wanted.map(({ id }) => id)
     try {
-      const both = AbortSignal.any([signal, timeUp.signal])
-      const proofs = await others.lease(
-        peer,
-        wanted.map(({ id }) => id),
-        nonce,
-        both,
-      )
+      const proofs = await inTime(clock, answerMs, signal, (both) => others.lease(peer, ids, nonce, both))
       wanted.forEach(({ entry, id, bytes }, at) => {
         const proof = proofs[at]
         if (proof !== undefined && equalBytes(proof, blockProof(peer, nonce, bytes))) tally.note(peer, entry, [id])
@@ -306,9 +295,6 @@ export class Free {
       if (signal.aborted) throw error
       log.info('a member did not prove what was to be freed here', { peer, error: messageOf(error) })
       return false
-    } finally {
-      isOver.abort()
-      await timer
     }
   }
 

@@ -7,7 +7,8 @@ import fc from 'fast-check'
 
 import type { Clock } from '../../engine/base/clock.ts'
 import { EngineError } from '../../engine/base/errors.ts'
-import { abortable, Broadcast, Coalescer, runTogether, Semaphore, waitAtMost, Wakeup } from '../../engine/base/queue.ts'
+import { abortable, Broadcast, Coalescer, inTime, runTogether, Semaphore, waitAtMost, Wakeup } from '../../engine/base/queue.ts'
+import { StepClock } from '../support/step-clock.ts'
 
 const never = new AbortController().signal
 
@@ -334,6 +335,32 @@ describe('a coalescer', () => {
     await clock.pass(100)
     coalescer.ring()
     assert.deepEqual([calls, clock.sleeping], [1, 0])
+  })
+})
+
+describe('work that has a limit of time', () => {
+  it('gives what it gives, or is given up when the time is over or somebody aborts, whether or not it minds its signal', async () => {
+    const clock = new StepClock()
+    let isTold = false
+    const deaf = async (signal: AbortSignal): Promise<never> => {
+      signal.addEventListener('abort', () => (isTold = true))
+      return await abortable<never>(() => undefined, never)
+    }
+    assert.equal(await inTime(clock, 1000, never, () => Promise.resolve(7)), 7)
+    await assert.rejects(
+      inTime(clock, 1000, never, () => Promise.reject(new EngineError('CLOSED', 'gone'))),
+      { code: 'CLOSED' },
+    )
+    const late = assert.rejects(inTime(clock, 1000, never, deaf), { code: 'TIMED_OUT' })
+    await clock.pass(999)
+    assert.equal(isTold, false)
+    await clock.pass(1)
+    await late
+    assert.equal(isTold, true)
+    const ending = new AbortController()
+    const aborted = assert.rejects(inTime(clock, 1000, ending.signal, deaf), isAborted)
+    ending.abort()
+    await aborted
   })
 })
 
