@@ -30,9 +30,12 @@ export class FolderSelf {
   /** Index and folder are of the same time. */
   #hasSession = false
   #file: SessionFile | undefined
+  /** What some member may have been told before this process began. */
+  readonly #toldBefore: number
 
   constructor(parts: SelfParts) {
     this.#parts = parts
+    this.#toldBefore = parts.index.folders.toldSeq(parts.handle.row)
   }
 
   /** What the work that is under way began with. */
@@ -62,12 +65,15 @@ export class FolderSelf {
     return await this.begin(signal)
   }
 
-  /** A member has heard from another self of this node: what that one wrote comes from the members, what nobody was told is written again. */
+  /**
+   * A member has heard from another self of this node: what that one wrote comes from the members. What this process told others of is written
+   * again with what nobody was told: whoever knows the other self's changes refuses these, which have the same numbers.
+   */
   meetOwnPast(seq: number): void {
     if (this.#hasMetOwnPast || !this.#hasSession) return // the session, once it begins, shows it as well, and more
     this.#hasMetOwnPast = true
     const { index, handle, world, log, becameAnother } = this.#parts
-    const floor = Math.min(index.folders.toldSeq(handle.row), seq - 1)
+    const floor = Math.min(this.#toldBefore, seq - 1)
     log.warn('members know changes in the name of this node that it does not have', { seq, floor })
     becomeAnother(index, handle, world.random.bytes(incarnationBytes), floor, world.clock.nowMs())
     index.transactDurably(() => index.renewId(world.random))
