@@ -318,7 +318,8 @@ export class FolderRuntime implements MemberRuntime {
       },
       isHeld: () => this.guard.isHeld,
       // Connected is not enough: a member that has paused the folder has what it does not give now.
-      isEveryMemberHere: () => this.work.peers.every((peer) => this.exchange.isCaughtUpWith(peer)),
+      isNowhereElse: (block) =>
+        this.work.peers.every((peer) => this.exchange.isCaughtUpWith(peer) && this.work.fetcher.saidToLack(peer, block)),
       stale: (paths) => this.ingest.hint(paths),
       diskFull: () => this.history.noteFull(),
       keepParked: (change, parked) => void this.#keepParked(change.path, parked),

@@ -6,7 +6,7 @@ import { blockIdOf } from '../crypto/seal.ts'
 import { equalBytes } from '../base/bytes.ts'
 import type { Jobs } from '../base/jobs.ts'
 import type { BlockRef } from '../model/entry.ts'
-import type { AuthorId } from '../model/ids.ts'
+import type { AuthorId, BlockId } from '../model/ids.ts'
 import type { sealRanges, SealRange } from '../transfer/seal-ranges-job.ts'
 import { mergeOf } from './pull-plan.ts'
 import { locateBlock, type BatchParts, type LocatedBlock } from './pull-batch.ts'
@@ -44,11 +44,12 @@ export async function holdContents(parts: HoldParts, versions: readonly Version[
 
 /**
  * The same versions with the lost ones taken as deleted; undefined when none is. Lost: this node wrote the content, and does not have
- * it any more; a power cut can take a file that was announced and not flushed yet. The caller has seen that no other member has it.
+ * it any more, and nobody else has it (`isNowhereElse`); a power cut can take a file that was announced and not flushed yet.
  */
 export function withoutLost(
   parts: Pick<HoldParts, 'index' | 'handle' | 'store'>,
   versions: readonly OpenedVersion[],
+  isNowhereElse: (block: BlockId) => boolean,
 ): readonly OpenedVersion[] | undefined {
   const { authorId, identity, row } = parts.handle
   const [first] = versions
@@ -60,7 +61,9 @@ export function withoutLost(
     return equalBytes(editor, authorId) || (author !== undefined && equalBytes(author.nodeKey, identity.publicKey))
   }
   const isLost = (version: OpenedVersion): boolean =>
-    version.editor !== undefined && isOwn(version.editor) && missingBlocks(parts, version).some(({ place }) => place.kind === 'peer')
+    version.editor !== undefined &&
+    isOwn(version.editor) &&
+    missingBlocks(parts, version).some(({ place, ref }) => place.kind === 'peer' && isNowhereElse(ref.id))
   if (!versions.some((version) => isLost(version))) return undefined
   return versions.map((version) => (isLost(version) ? { ...version, state: undefined, contentVector: version.vector } : version))
 }

@@ -13,6 +13,7 @@ import type { RelativePath } from '../model/path.ts'
 import { settleElsewhere } from './elsewhere.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
 import { reviveDirectory, writeLoss, type MergeGroup } from './merge.ts'
+import type { BlockId } from '../model/ids.ts'
 import { withoutLost } from './merge-hold.ts'
 import type { FolderProblems } from './problems.ts'
 import type { ChangeResult } from './pull-batch.ts'
@@ -41,8 +42,11 @@ export interface PullListener {
   applied(paths: readonly string[]): void
   /** True while changes made here wait for a person: what a held path needs waits too. */
   isHeld(): boolean
-  /** True when all members of the folder work on it and are connected: what none of them has, nobody has. */
-  isEveryMemberHere(): boolean
+  /**
+   * True when all other members of the folder work on it, are connected and said that they do not have the block. That none gave it is not
+   * enough: one that broke off is left alone for a while.
+   */
+  isNowhereElse(block: BlockId): boolean
   /** Entries were written here while bringing versions together: these, or a directory's. */
   merged(groups?: readonly MergeGroup[]): void
   /** A change failed that may have put what it was to replace aside under this name. */
@@ -150,7 +154,7 @@ export class PullConclusions {
   #concludeNoSource(change: PlannedChange): void {
     const { index, handle, clock, events } = this.#parts
     const isTried = index.needs.attempts(handle.row, change.pathKey) >= lossAttemptsMin
-    const isLost = isTried && events.isEveryMemberHere() && withoutLost(this.#parts, [change.version]) !== undefined
+    const isLost = isTried && withoutLost(this.#parts, [change.version], (block) => events.isNowhereElse(block)) !== undefined
     if (!isLost || !areCurrent(index, handle, [change.version])) return this.postponeGrowing(change, 'NO_SOURCE')
     writeLoss(index, handle, change.version, clock.nowMs())
     events.merged()

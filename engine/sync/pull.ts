@@ -205,7 +205,7 @@ export class Pull {
   async #mergeable(versions: readonly OpenedVersion[], signal: AbortSignal): Promise<MergeGroup | NeedReason> {
     try {
       if (await holdContents(this.#parts, versions, signal)) return { versions, kind: 'join' }
-      const left = this.#parts.events.isEveryMemberHere() ? withoutLost(this.#parts, versions) : undefined
+      const left = withoutLost(this.#parts, versions, (block) => this.#parts.events.isNowhereElse(block))
       return left !== undefined && (await holdContents(this.#parts, left, signal)) ? { versions: left, kind: 'change' } : 'NO_SOURCE'
     } catch (error) {
       const reason = error instanceof EngineError ? storeReasons[error.code] : undefined

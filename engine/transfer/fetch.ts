@@ -149,6 +149,11 @@ export class Fetcher {
     if (this.#provers.get(peer) === prover) this.#provers.delete(peer)
   }
 
+  /** Asked for the block, the peer said that it has not got it, and has not said since that it has more. */
+  saidToLack(peer: PeerId, block: BlockId): boolean {
+    return this.#lacking.get(peer)?.has(bytesKey(block)) === true
+  }
+
   /** The peer lacked something since it last said that it has more. */
   hasLacked(peer: PeerId): boolean {
     return (this.#lacking.get(peer)?.size ?? 0) > 0

@@ -198,10 +198,19 @@ describe('a content that this node wrote', () => {
   it('is lost when neither the store nor a file here has it', () => {
     using node = new IndexNode(0)
     node.write('a', 'one')
-    const left = withoutLost(holdParts(node, new MemoryBlockStore()), versionsAt(node, 'a'))
+    const left = withoutLost(holdParts(node, new MemoryBlockStore()), versionsAt(node, 'a'), () => true)
     const [version, ...others] = present(left, 'something is lost')
     assert.deepEqual([version?.state, others.length], [undefined, 0])
     assert.deepEqual(version?.contentVector, version?.vector)
+  })
+
+  it('is not lost while somebody may have it', () => {
+    using node = new IndexNode(0)
+    node.write('a', 'one')
+    assert.equal(
+      withoutLost(holdParts(node, new MemoryBlockStore()), versionsAt(node, 'a'), () => false),
+      undefined,
+    )
   })
 
   const kept: readonly (readonly [string, (pair: Pair, store: MemoryBlockStore) => Promise<void> | void])[] = [
@@ -229,7 +238,10 @@ describe('a content that this node wrote', () => {
       await prepare(pair, store)
       const versions = versionsAt(pair.node, 'a')
       assert.equal(versions.length, 1)
-      assert.equal(withoutLost(holdParts(pair.node, store), versions), undefined)
+      assert.equal(
+        withoutLost(holdParts(pair.node, store), versions, () => true),
+        undefined,
+      )
     })
   }
 
@@ -241,7 +253,10 @@ describe('a content that this node wrote', () => {
     const versions = versionsAt(node, 'a')
     const before = resolveVersions(versions)
     assert.ok(before.kind === 'merge' && before.losers.length === 1, 'unless it is lost there is a copy')
-    const left = present(withoutLost(holdParts(node, new MemoryBlockStore()), versions), 'something is lost')
+    const left = present(
+      withoutLost(holdParts(node, new MemoryBlockStore()), versions, () => true),
+      'something is lost',
+    )
     writeMerges(node.index, node.handle, [{ versions: left, kind: 'change' }], timeMs)
     const [version, ...others] = versionsAt(node, 'a')
     assert.equal(others.length, 0)
