@@ -11,7 +11,7 @@ import { Flusher } from './compose/flusher.ts'
 import { FolderRegistry } from './compose/folder-registry.ts'
 import { HomeSpace } from './compose/home-space.ts'
 import { loadIdentitySeed } from './compose/identity-file.ts'
-import { limitStore } from './compose/store-desk.ts'
+import { limitStore } from './compose/store-limits.ts'
 import { openStore } from './compose/store-place.ts'
 import type { EngineWorld } from './compose/parts.ts'
 import { describeNodeProblems } from './compose/node-problems.ts'
@@ -130,7 +130,10 @@ function start(
   }
   const inviter = makeInviter(world, { index, identity, network }, cards, folders)
   folders.open()
-  limitStore({ world, index, store, folders })
+  limitStore(
+    { world, index, store },
+    folders.members().map(({ record }) => record),
+  )
   const scrub = new ScrubDesk({ world, index, store, folders, changed: () => changed.ring() })
   routeChannels({ network, folders, inviter, clock: world.clock, log: world.log }, ending.signal)
   stack.defer(listenToNetwork(world, index, network, keeper, refresh))

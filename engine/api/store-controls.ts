@@ -4,7 +4,7 @@ export interface StoreStatus {
   readonly state: 'ok' | 'readOnly' | 'offline'
   readonly blocks: number
   readonly payloadBytes: number
-  /** What counts against limits: the payload, and a share of what each block costs beside it. */
+  /** What counts against limits: the payload, a share of what each block costs beside it, and what entries take of the index of a host. */
   readonly usedBytes: number
   /** What the store takes on the disk, dead records included. */
   readonly diskBytes: number

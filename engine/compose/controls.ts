@@ -5,7 +5,7 @@ import type { Keep } from '../api/elsewhere.ts'
 import { EngineError } from '../base/errors.ts'
 import { Broadcast } from '../base/queue.ts'
 import type { SegmentStore } from '../blocks/segment-store.ts'
-import { allSettings, grantOf, parseSetting, settingNames } from '../model/folder-settings.ts'
+import { allSettings, parseSetting, settingNames } from '../model/folder-settings.ts'
 import { targetCopiesMax } from '../model/limits.ts'
 import { folderIdText, type PeerId } from '../model/ids.ts'
 import type { Inviter } from '../share/invite.ts'
@@ -19,6 +19,7 @@ import { accept, reject } from './decide.ts'
 import { refusePaused, stoppedError } from './folder-readiness.ts'
 import type { ScrubDesk } from './scrub-desk.ts'
 import { storeControls } from './store-desk.ts'
+import { limitFolder } from './store-limits.ts'
 import { parseKeepRule } from './folder-elsewhere.ts'
 import type { LastHere } from './folder-copies.ts'
 import type { FolderRegistry } from './folder-registry.ts'
@@ -208,7 +209,7 @@ function setFolder(
   index.transact(() => {
     for (const { name, text } of parsed) index.folders.setSetting(row, name, text)
   })
-  store.setLimit(member.record.id, grantOf(index.folders.settings(row)))
+  limitFolder({ world, index, store }, member.record)
   if (targetCopies !== undefined && targetCopies !== member.log.state.targetCopies) {
     const next = member.log.prepare(identity, { kind: 'settingsChanged', targetCopies }, world.clock.nowMs())
     index.transactDurably(() => next.write())

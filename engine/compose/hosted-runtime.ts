@@ -13,10 +13,12 @@ import type { NeedReason } from '../sync/reasons.ts'
 import { entriesOfBlockNeeds } from './folder-receipts.ts'
 import { openRetire } from './folder-retire.ts'
 import { pausedField } from './folder-status.ts'
+import { HostEntries } from './host-entries.ts'
 import { HostOffer } from './host-offer.ts'
 import type { MemberParts } from './member-parts.ts'
 import type { MemberRuntime } from './member-runtime.ts'
 import { MemberWork, type MemberFlows } from './member-work.ts'
+import { limitFolder } from './store-limits.ts'
 
 const haveIntervalMs = 500
 
@@ -28,6 +30,7 @@ export class HostedRuntime implements MemberRuntime {
   readonly #repair: Repair
   readonly #retire: Retire
   readonly #offer: HostOffer
+  readonly #entries: HostEntries
   readonly #outgoing: Outgoing
   #isFull = false
 
@@ -37,6 +40,14 @@ export class HostedRuntime implements MemberRuntime {
     this.#record = record
     this.handle = openHostedHandle(record, identity)
     this.#outgoing = new Outgoing(store, record.id)
+    this.#entries = new HostEntries({
+      index,
+      clock: world.clock,
+      record,
+      capacityBytes: world.capacityBytes,
+      problems: () => this.work.problems,
+      changed: () => this.work.copies.receipts.wake(),
+    })
     this.work = new MemberWork(parts, this.handle, this.#flows())
     const { copies, fetcher, logger } = this.work
     this.#repair = new Repair({
@@ -168,7 +179,7 @@ export class HostedRuntime implements MemberRuntime {
           layout: keep === 'all' ? new Uint8Array(0) : this.#holding().layout,
           isOldHeld: !this.#repair.hasMissed,
         }),
-        offer: () => this.#offer.offer,
+        offer: () => (this.#entries.isRefusing ? { ...this.#offer.offer, isFull: true } : this.#offer.offer),
         layoutChanged: () => {
           this.#repair.wake()
           this.#retire.placementChanged()
@@ -186,7 +197,8 @@ export class HostedRuntime implements MemberRuntime {
           (each) => this.#offer.run(each),
         ])
       },
-      received: () => undefined, // repair looks at them once they are flushed
+      entries: this.#entries,
+      received: () => limitFolder(this.#parts, this.#record), // repair looks at them once they are flushed
       flushed: () => {
         this.#repair.wake()
         this.#retire.wake()

@@ -10,6 +10,7 @@ import type { Channel } from '../net/network.ts'
 import { FolderLog } from '../share/folder-log.ts'
 import { FolderNews } from '../sync/announce.ts'
 import { Exchange, type ExchangeParts } from '../sync/exchange.ts'
+import type { EntryRoom } from '../sync/entry-room.ts'
 import type { MemberHandle } from '../sync/folder-handle.ts'
 import { FolderProblems } from '../sync/problems.ts'
 import { faultKeptMs } from '../sync/receive.ts'
@@ -41,6 +42,8 @@ export interface MemberFlows {
   /** There is no room here for any of them. */
   readonly isFull: () => boolean
   readonly ownPastFound: ExchangeParts['ownPastFound']
+  /** Absent where this node has the folder's files. */
+  readonly entries?: EntryRoom & { readonly mayAsk: (signal: AbortSignal) => Promise<void> }
   /** Goes on until `signal` aborts; what it throws stops the folder. To call `onRunning` once nothing stands in the way. */
   readonly run: (signal: AbortSignal, onRunning: () => void) => Promise<void>
   /** Entries came. */
@@ -112,7 +115,10 @@ export class MemberWork {
     const trouble = { clock, log: this.logger, problems: this.problems }
     this.#subscriptions = new Subscriptions({
       ...trouble,
-      subscribe: async (peer, signal) => this.exchange.subscribe(peer, signal),
+      subscribe: async (peer, signal) => {
+        await flows.entries?.mayAsk(signal)
+        await this.exchange.subscribe(peer, signal)
+      },
       connected: () => this.connected,
     })
     this.#life = new FolderLife({ ...trouble, work: flows.run, changed: () => this.#lifeChanged() })
@@ -323,6 +329,7 @@ export class MemberWork {
       layouts: this.copies.layout.shelf,
       news: this.#news,
       ownPastFound,
+      entryRoom: this.#flows.entries,
       needs,
       isFull,
       events: {

@@ -16,12 +16,6 @@ interface StoreDeskParts {
   readonly signal: AbortSignal
 }
 
-/** Once folders are open: their settings are in the index, the store does not know them. */
-export function limitStore({ world, index, store, folders }: Omit<StoreDeskParts, 'signal'>): void {
-  store.setLimit(undefined, world.capacityBytes > 0 ? world.capacityBytes : undefined)
-  for (const { record, handle } of folders.members()) store.setLimit(record.id, grantOf(index.folders.settings(handle.row)))
-}
-
 export function storeControls(parts: StoreDeskParts): StoreControls {
   return {
     store: () => describeStore(parts),
@@ -36,7 +30,7 @@ function describeStore({ world, index, store, folders }: StoreDeskParts): StoreS
     state: health.state === 'closed' ? 'ok' : health.state,
     blocks: totals.blocks,
     payloadBytes: totals.payloadBytes,
-    usedBytes: chargedBytes(totals),
+    usedBytes: chargedBytes(totals) + index.folders.entryBytes(),
     diskBytes: totals.diskBytes,
     segments: store.segments().length,
     damaged: store.quarantine().count,
@@ -48,7 +42,7 @@ function describeStore({ world, index, store, folders }: StoreDeskParts): StoreS
         folder: record.name,
         blocks: live.blocks,
         payloadBytes: live.payloadBytes,
-        usedBytes: chargedBytes(live),
+        usedBytes: chargedBytes(live) + index.folders.entryBytes(handle.row),
         ...(grantBytes === undefined ? {} : { grantBytes }),
       }
     }),

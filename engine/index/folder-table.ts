@@ -1,7 +1,7 @@
 // Folders this node is a member of, the admin logs, and invitations.
 
 import type { StatementSync } from 'node:sqlite'
-import { assert } from '../base/assert.ts'
+import { assert, present } from '../base/assert.ts'
 import { concatBytes } from '../base/bytes.ts'
 import {
   keepsAll,
@@ -53,6 +53,8 @@ export class FolderTable {
   readonly #setSetting: StatementSync
   readonly #historyFloor: StatementSync
   readonly #raiseHistoryFloor: StatementSync
+  readonly #entryBytes: StatementSync
+  readonly #addEntryBytes: StatementSync
 
   constructor(database: Database) {
     this.#insert = database.prepare(
@@ -82,6 +84,8 @@ export class FolderTable {
     )
     this.#historyFloor = database.prepare('select history_floor_ms from folder where id = ?')
     this.#raiseHistoryFloor = database.prepare('update folder set history_floor_ms = max(history_floor_ms, ?) where id = ?')
+    this.#entryBytes = database.prepare('select cast(total(entry_bytes) as integer) as bytes from folder where ?1 is null or id = ?1')
+    this.#addEntryBytes = database.prepare('update folder set entry_bytes = max(0, entry_bytes + ?) where id = ?')
     this.#useLink = database.prepare('update link set uses_left = uses_left - 1, used_by = ? where link_id = ? and uses_left > 0')
   }
 
@@ -105,6 +109,15 @@ export class FolderTable {
     const packed = packEpochs(epochs)
     const done = this.#insert.run(id, name, path, accessSecret, folderSecret, packed, incarnation, createdMs, targetCopies, keep)
     return Number(done.lastInsertRowid)
+  }
+
+  /** What entries that are only stored here cost, of one folder or of all. */
+  entryBytes(row?: number): number {
+    return numberOf(present(this.#entryBytes.get(row ?? null), 'an aggregate gives a row'), 'bytes')
+  }
+
+  addEntryBytes(row: number, bytes: number): void {
+    this.#addEntryBytes.run(bytes, row)
   }
 
   /** Folders whose trees are on this node. */

@@ -390,4 +390,9 @@ export const migrations: readonly string[] = [
     folder_id blob primary key
   ) without rowid;
   `,
+  /* 19 */ `
+  -- What the entries of a folder that is only stored here cost, as sync/entry-room.ts counts.
+  alter table folder add column entry_bytes integer not null default 0;
+  update folder set entry_bytes = (select cast(total(length(bytes) + 256) as integer) from entry where entry.folder = folder.id) where path = '';
+  `,
 ]

@@ -20,6 +20,7 @@ import type { Batch } from '../model/wire/exchange_pb.ts'
 import { replaceSiblings } from './author.ts'
 import type { checkEntries, EntryVerdict, IncomingEntry } from './check-entries-job.ts'
 import { authorIdOf, type MemberHandle } from './folder-handle.ts'
+import { chargeEntries, costOf, entryOverheadBytes, type EntryRoom } from './entry-room.ts'
 import { firstForeignSeq, headsOf, type KnownHead } from './own-past.ts'
 import type { FolderProblems } from './problems.ts'
 
@@ -37,6 +38,8 @@ export interface ReceiveParts {
   readonly problems: FolderProblems
   /** Members know changes in this node's name that it does not have; `seq` is the first of them. */
   readonly ownPastFound: (seq: number) => void
+  /** Absent where this node has the folder's files: their entries are its own. */
+  readonly entryRoom?: EntryRoom | undefined
 }
 
 export const batchEntriesMax = 1000
@@ -54,7 +57,7 @@ interface CheckedBatch {
 
 /**
  * Checks and stores one batch; gives how many entries were new. Throws `BAD_SIGNATURE` or `PEER_MISBEHAVED` when the sender is
- * at fault; nothing of the batch is then stored.
+ * at fault, `NO_SPACE` when its entries would take too much; nothing of the batch is then stored.
  */
 export async function receiveBatch(
   parts: ReceiveParts,
@@ -139,6 +142,7 @@ function storeEntries(parts: ReceiveParts, checked: CheckedBatch): number {
   const forked = new Map<number, boolean>()
   const came = new Map<AuthorRow, number[]>()
   let stored = 0
+  const cost = { entries: 0, signatures: 0 }
   for (const [at, incoming] of checked.entries.entries()) {
     const set = checked.sets[incoming.set]
     const verdict = checked.verdicts[at]
@@ -151,16 +155,22 @@ function storeEntries(parts: ReceiveParts, checked: CheckedBatch): number {
     if (isForked(parts, forked, incoming.set, set, author)) continue
     if (verdict.kind === 'unusable' || entry === undefined) {
       index.entries.noteUnusable(author.row, seq)
+      cost.entries += entryOverheadBytes
       tellUnusable(parts, author.row, verdict.kind === 'unusable' ? verdict.reason : 'it is malformed')
       continue
     }
     numbersOf(came, author).push(seq)
-    if (!storeEntry(parts, entry, incoming.bytes, author.row, seq, verdict)) continue
+    const costs = storeEntry(parts, entry, incoming.bytes, author.row, seq, verdict)
+    if (costs === undefined) continue
+    cost.entries += costs
     stored++
     if (storedSets.has(incoming.set)) continue
     storedSets.add(incoming.set)
-    index.entries.insertChangeSet(author.row, set.firstSeq, set.hashes.length / entryHashBytes, encodeChangeSet(set))
+    const signed = encodeChangeSet(set)
+    index.entries.insertChangeSet(author.row, set.firstSeq, set.hashes.length / entryHashBytes, signed)
+    cost.signatures += costOf(signed)
   }
+  if (parts.entryRoom !== undefined) chargeEntries(index, handle.row, parts.entryRoom, cost)
   for (const [author, numbers] of came) index.entries.learn(handle.row, author, addKnown(nothingKnown, numbers))
   return stored
 }
@@ -186,7 +196,7 @@ function isForked(parts: ReceiveParts, judged: Map<number, boolean>, at: number,
   return isOther
 }
 
-/** False when the index has this version or a later one. */
+/** What it costs beside what it takes the place of; undefined when the index has this version or a later one. */
 function storeEntry(
   parts: ReceiveParts,
   entry: Entry,
@@ -194,20 +204,22 @@ function storeEntry(
   author: number,
   seq: number,
   verdict: Exclude<EntryVerdict, { readonly kind: 'unusable' }>,
-): boolean {
+): number | undefined {
   const { index, handle } = parts
   const pathKey = shortKeyOf(entry.entryId)
   const siblings = index.entries.siblings(handle.row, entry.entryId)
   for (const sibling of siblings) {
     const order = compareVectors(entry.vector, sibling.entry.vector)
-    if (order === 'before') return false
-    if (order === 'equal' && !isPreferred(entry, bytes, sibling.entry, sibling.bytes)) return false
+    if (order === 'before') return undefined
+    if (order === 'equal' && !isPreferred(entry, bytes, sibling.entry, sibling.bytes)) return undefined
   }
   const concurrent = replaceSiblings(index, entry, siblings)
   index.entries.insert(handle.row, entry, bytes, author, seq)
-  if (verdict.kind === 'sealed') return true
-  index.needs.put(handle.row, pathKey, needRank(verdict.depth, entry.deleted && concurrent.length === 0), verdict.sizeBytes)
-  return true
+  if (verdict.kind !== 'sealed') {
+    index.needs.put(handle.row, pathKey, needRank(verdict.depth, entry.deleted && concurrent.length === 0), verdict.sizeBytes)
+  }
+  const replaced = siblings.filter((sibling) => !concurrent.includes(sibling))
+  return replaced.reduce((left, sibling) => left - costOf(sibling.bytes), costOf(bytes))
 }
 
 function tellUnusable(parts: ReceiveParts, author: number, reason: string): void {

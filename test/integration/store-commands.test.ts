@@ -29,9 +29,9 @@ test('scenarios T8, T44: a host that is given ten times as much takes no more th
   assert.deepEqual({ missing, surplus, elsewhere, blocks }, { missing: 0, surplus: 0, elsewhere: 0, blocks: 4 })
   await host.stop()
   rmSync(join(homePaths(host.home).segments, 'index'), { recursive: true, force: true })
-  const again = nodes.create('again', {}, host.home)
+  const again = nodes.create('again', { serve: ['--capacity', '10GB'] }, host.home)
   await again.start()
-  await eventually('as much as the grant says is there, without a limit in all', 60_000, async () =>
+  await eventually('as much as the grant says is there, with a higher limit in all', 60_000, async () =>
     (await again.call('store', {})).blocks === 9 ? true : undefined,
   )
   const { folders, diskBytes } = await again.call('store', {})
