@@ -48,7 +48,8 @@ async function mayCreate({ files, home, segmentsPath: directory, isNewStore }: E
     if (there !== undefined && equalBytes(there, known)) return false
     if (isNewStore !== true) throw goneError(directory, there !== undefined)
   }
-  files.open(directory + beginningEnding, 'create').close()
+  // There already when this was begun before, and the process ended in the middle.
+  if (files.lstat(directory + beginningEnding) === undefined) files.open(directory + beginningEnding, 'create').close()
   await files.syncDirectory(home)
   if (known !== undefined) files.unlink(directory + memoryEnding)
   return true
