@@ -11,6 +11,7 @@ import type { OpenWatcher } from '../disk/watch.ts'
 import type { EngineJobs } from '../job-table.ts'
 import type { LaneTable } from '../lane-table.ts'
 import type { DatabaseCare } from './flusher.ts'
+import type { AbsencePace } from '../replicas/absence.ts'
 import type { RetirePace } from '../replicas/retire.ts'
 import type { Network } from '../net/network.ts'
 
@@ -71,6 +72,8 @@ export interface EngineWorld {
   readonly isMetered?: boolean
   /** For tests: how soon blocks are let go of; otherwise as retire.ts says. */
   readonly retirePace?: RetirePace
+  /** For tests: how soon who is away is overdue and lost; otherwise as absence.ts says. */
+  readonly absencePace?: AbsencePace
   /** Whether the machine runs on mains power; undefined, or absent, where nobody can tell. */
   readonly isOnMains?: () => boolean | undefined
   readonly version: string

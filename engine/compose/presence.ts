@@ -8,12 +8,13 @@ import type { Index } from '../index/index-store.ts'
 import type { PeerId } from '../model/ids.ts'
 import type { Network } from '../net/network.ts'
 import {
+  absencePace,
   afterRound,
   afterSign,
   degreeOf,
   doubtedLink,
-  signOfLifeMs,
   type AbsenceLedger,
+  type AbsencePace,
   type Degree,
   type PeerAbsence,
 } from '../replicas/absence.ts'
@@ -28,6 +29,8 @@ export interface PresenceParts {
   /** Members of all folders that were not retired, this node left out. */
   readonly members: () => readonly PeerId[]
   readonly events: PresenceEvents
+  /** For tests; otherwise as absence.ts says. */
+  readonly absencePace?: AbsencePace | undefined
 }
 
 export interface PresenceEvents {
@@ -58,6 +61,7 @@ export function lateView(presence: () => Presence): PresenceView {
 
 export class Presence {
   readonly #parts: PresenceParts
+  readonly #pace: AbsencePace
   #ledger: AbsenceLedger
   #degrees = ''
   #savedMs: number
@@ -65,6 +69,7 @@ export class Presence {
 
   constructor(parts: PresenceParts) {
     this.#parts = parts
+    this.#pace = parts.absencePace ?? absencePace
     const { absences } = parts.index
     const peers = absences.all().map(({ peer, ...row }): [PeerId, PeerAbsence] => [peer, { ...row, contraryRounds: 0 }])
     this.#ledger = { awakeMs: absences.awakeMs, peers: new Map(peers) }
@@ -80,12 +85,12 @@ export class Presence {
   /** As this node alone sees it. */
   degreeOf(peer: PeerId): Degree {
     const card = this.#parts.cards.cardOf(peer)
-    return degreeOf(this.#ledger.peers.get(peer), { class: card?.class ?? 'daily', sleepMs: card?.asleepForMs })
+    return degreeOf(this.#ledger.peers.get(peer), { class: card?.class ?? 'daily', sleepMs: card?.asleepForMs }, this.#pace)
   }
 
   /** Members that went together, more of them than are here: it may be this node that is cut off. */
   get doubted(): readonly PeerId[] {
-    const doubted = doubtedLink(this.#ledger.peers, this.#asleep)
+    const doubted = doubtedLink(this.#ledger.peers, this.#asleep, this.#pace)
     return [...doubted].filter((peer) => !this.#asleep.has(peer))
   }
 
@@ -101,7 +106,7 @@ export class Presence {
 
   /** A sign of life of the peer came through others. */
   heard(peer: PeerId): void {
-    this.#ledger = afterSign(this.#ledger, peer)
+    this.#ledger = afterSign(this.#ledger, peer, this.#pace)
     this.#tell()
   }
 
@@ -123,9 +128,9 @@ export class Presence {
   round(elapsedMs: number): void {
     const { network, members, events } = this.#parts
     const answered = new Set(network.connectedPeers())
-    this.#ledger = afterRound(this.#ledger, { elapsedMs, known: members(), answered, asleep: this.#asleep })
+    this.#ledger = afterRound(this.#ledger, { elapsedMs, known: members(), answered, asleep: this.#asleep }, this.#pace)
     const { awakeMs } = this.#ledger
-    if (awakeMs - this.#signedMs >= signOfLifeMs) {
+    if (awakeMs - this.#signedMs >= this.#pace.signOfLifeMs) {
       this.#signedMs = awakeMs
       events.signOfLife()
     }

@@ -42,27 +42,37 @@ export interface Expectation {
   readonly sleepMs: number | undefined
 }
 
+/** How long what takes, milliseconds on the awake clock. */
+export interface AbsencePace {
+  readonly offlineMs: number
+  /** Who goes within so long of each other went together. */
+  readonly togetherMs: number
+  /** Shorter absences say nothing about habits. */
+  readonly pastMinMs: number
+  /** So often each node publishes its card anew: who cannot reach it hears through others that it is there. Well below the least of `overdueMs`. */
+  readonly signOfLifeMs: number
+  readonly overdueMs: Readonly<Record<NodeClass, number>>
+  readonly lostMs: Readonly<Record<NodeClass, number>>
+}
+
 const msPerHour = 3_600_000
 const msPerDay = 24 * msPerHour
+
+export const absencePace: AbsencePace = {
+  offlineMs: 10 * 60_000,
+  togetherMs: 15 * 60_000,
+  pastMinMs: msPerHour,
+  signOfLifeMs: 3 * msPerHour,
+  overdueMs: { 'always-on': 12 * msPerHour, daily: 3 * msPerDay, occasional: 14 * msPerDay },
+  lostMs: { 'always-on': 7 * msPerDay, daily: 30 * msPerDay, occasional: 90 * msPerDay },
+}
 
 const missesMax = 3
 const answersMin = 2
 /** A round that took longer was one in which this machine slept. */
 export const roundMsMax = 60_000
-/** Who goes within so long of each other went together. */
-const togetherMs = 15 * 60_000
 const pastMax = 8
 const pastKeptMs = 60 * msPerDay
-/** Shorter ones say nothing about habits. */
-const pastMinMs = msPerHour
-const offlineMs = 10 * 60_000
-
-/** So often each node publishes its card anew: who cannot reach it hears through others that it is there. Well below the least of `overdueMs`. */
-export const signOfLifeMs: number = 3 * msPerHour
-
-const overdueMs: Readonly<Record<NodeClass, number>> = { 'always-on': 12 * msPerHour, daily: 3 * msPerDay, occasional: 14 * msPerDay }
-const lostMs: Readonly<Record<NodeClass, number>> = { 'always-on': 7 * msPerDay, daily: 30 * msPerDay, occasional: 90 * msPerDay }
-
 export const emptyLedger: AbsenceLedger = { awakeMs: 0, peers: new Map() }
 
 const arrived: PeerAbsence = { isDown: false, contraryRounds: 0, sinceMs: 0, awayMs: 0, past: [] }
@@ -78,13 +88,13 @@ export interface Round {
 }
 
 /** One more round. */
-export function afterRound(ledger: AbsenceLedger, round: Round): AbsenceLedger {
+export function afterRound(ledger: AbsenceLedger, round: Round, pace: AbsencePace = absencePace): AbsenceLedger {
   const elapsedMs = Math.min(Math.max(0, round.elapsedMs), roundMsMax)
   const awakeMs = ledger.awakeMs + elapsedMs
   const judged = new Map(
-    round.known.map((peer) => [peer, judge(ledger.peers.get(peer) ?? arrived, round.answered.has(peer), ledger.awakeMs, awakeMs)]),
+    round.known.map((peer) => [peer, judge(ledger.peers.get(peer) ?? arrived, round.answered.has(peer), ledger.awakeMs, awakeMs, pace)]),
   )
-  const doubted = doubtedLink(judged, round.asleep)
+  const doubted = doubtedLink(judged, round.asleep, pace)
   const peers = new Map(
     [...judged].map(([peer, absence]): [PeerId, PeerAbsence] => {
       const counts = absence.isDown && absence.contraryRounds === 0 && !doubted.has(peer)
@@ -95,7 +105,7 @@ export function afterRound(ledger: AbsenceLedger, round: Round): AbsenceLedger {
 }
 
 /** Three misses in a row and it is down, two answers and it is up again. */
-function judge(absence: PeerAbsence, answers: boolean, beforeMs: number, awakeMs: number): PeerAbsence {
+function judge(absence: PeerAbsence, answers: boolean, beforeMs: number, awakeMs: number, pace: AbsencePace): PeerAbsence {
   if (answers !== absence.isDown) return { ...absence, contraryRounds: 0 }
   const contraryRounds = absence.contraryRounds + 1
   if (!absence.isDown) {
@@ -103,10 +113,10 @@ function judge(absence: PeerAbsence, answers: boolean, beforeMs: number, awakeMs
     return { ...absence, isDown: true, contraryRounds: 0, sinceMs: beforeMs, awayMs: 0 }
   }
   if (contraryRounds < answersMin) return { ...absence, contraryRounds }
-  return { ...ended(absence, awakeMs), isDown: false }
+  return { ...ended(absence, awakeMs, pace), isDown: false }
 }
 
-function ended(absence: PeerAbsence, awakeMs: number): PeerAbsence {
+function ended(absence: PeerAbsence, awakeMs: number, { pastMinMs }: AbsencePace): PeerAbsence {
   const recent = absence.past.filter(({ endedMs }) => awakeMs - endedMs <= pastKeptMs)
   const past = absence.awayMs < pastMinMs ? recent : [...recent, { awayMs: absence.awayMs, endedMs: awakeMs }]
   const longest = past.toSorted((left, right) => right.awayMs - left.awayMs).slice(0, pastMax)
@@ -114,17 +124,21 @@ function ended(absence: PeerAbsence, awakeMs: number): PeerAbsence {
 }
 
 /** A sign of life that came through others: it is not reached from here, but it is not gone. */
-export function afterSign(ledger: AbsenceLedger, peer: PeerId): AbsenceLedger {
+export function afterSign(ledger: AbsenceLedger, peer: PeerId, pace: AbsencePace = absencePace): AbsenceLedger {
   const absence = ledger.peers.get(peer)
   if (absence === undefined || !absence.isDown) return ledger
-  return { ...ledger, peers: new Map(ledger.peers).set(peer, ended(absence, ledger.awakeMs)) }
+  return { ...ledger, peers: new Map(ledger.peers).set(peer, ended(absence, ledger.awakeMs, pace)) }
 }
 
 /**
  * Of whom it is not to be told whether they went or this node's own link did: more went together with them than are here. So of any two sides
  * of a broken network at most one, that with more than half of all, can come to take the other for lost.
  */
-export function doubtedLink(peers: ReadonlyMap<PeerId, PeerAbsence>, asleep: ReadonlySet<PeerId>): ReadonlySet<PeerId> {
+export function doubtedLink(
+  peers: ReadonlyMap<PeerId, PeerAbsence>,
+  asleep: ReadonlySet<PeerId>,
+  { togetherMs }: AbsencePace = absencePace,
+): ReadonlySet<PeerId> {
   const down = [...peers].filter(([, { isDown }]) => isDown)
   const here = peers.size - down.length
   const doubted = down.filter(([, { sinceMs }]) => {
@@ -134,19 +148,20 @@ export function doubtedLink(peers: ReadonlyMap<PeerId, PeerAbsence>, asleep: Rea
   return new Set(doubted.map(([peer]) => peer))
 }
 
-export function degreeOf(absence: PeerAbsence | undefined, expected: Expectation): Degree {
+export function degreeOf(absence: PeerAbsence | undefined, expected: Expectation, pace: AbsencePace = absencePace): Degree {
   if (absence === undefined || !absence.isDown) return 'here'
-  const { overdueAfterMs, lostAfterMs } = patienceWith(absence.past, expected)
+  const { overdueAfterMs, lostAfterMs } = patienceWith(absence.past, expected, pace)
   if (absence.awayMs >= lostAfterMs) return 'lost'
   if (absence.awayMs >= overdueAfterMs) return 'overdue'
   if (expected.sleepMs !== undefined) return 'asleep'
-  return absence.awayMs >= offlineMs ? 'away' : 'offline'
+  return absence.awayMs >= pace.offlineMs ? 'away' : 'offline'
 }
 
 /** What its class allows; more for a member that has been away for longer more than once and came back; and the sleep that it announced. */
 export function patienceWith(
   past: readonly PastAbsence[],
   { class: nodeClass, sleepMs = 0 }: Expectation,
+  { overdueMs, lostMs }: AbsencePace = absencePace,
 ): { readonly overdueAfterMs: number; readonly lostAfterMs: number } {
   // The second longest: what happened once is no habit.
   const habitMs = past.map(({ awayMs }) => awayMs).toSorted((left, right) => right - left)[1] ?? 0

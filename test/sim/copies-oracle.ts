@@ -4,7 +4,9 @@
 import { readFileSync } from 'node:fs'
 
 import type { FileCopies } from '../../engine/api/controls.ts'
+import { compareVectors, type VersionVector } from '../../engine/model/vector.ts'
 import type { Fleet, Host } from './fleet.ts'
+import { Freed } from './freed.ts'
 import { Holdings, type LossKind } from './holdings.ts'
 import { knowledgeOf, type Knowledge, type KnownBlock, type KnownFile } from './knowledge.ts'
 import type { SimNode } from './node.ts'
@@ -27,6 +29,7 @@ export class CopiesOracle {
   readonly #readers: () => readonly SimNode[]
   readonly #holdings = new Holdings()
   readonly #touches: UserTouches
+  readonly #freed = new Freed()
   /** What each store had at the last look. */
   readonly #before = new Map<SimNode, ReadonlySet<string>>()
   /** When each audit was first seen: `AUDITOR PEER`. */
@@ -50,12 +53,42 @@ export class CopiesOracle {
 
   /** An accident in the store of a node: what it takes is nobody's lie. */
   afflict(node: SimNode, kind: LossKind, accident: () => void): void {
-    const { peer } = node
-    // The node itself may have forgotten its last one with a power cut.
-    const all = [...this.#readers(), ...this.#fleet.all.map((host) => host.node)]
-    const editions = peer === undefined ? [] : all.map((one) => knowledgeOf(one)?.editions.get(peer) ?? 0)
-    this.#holdings.afflict(node, { kind, edition: Math.max(0, ...editions), atUs: this.#scheduler.nowUs }, accident)
+    this.#holdings.afflict(node, { kind, edition: this.#newestEdition(node, knowledgeOf), atUs: this.#scheduler.nowUs }, accident)
     this.#before.set(node, this.#holdings.stored(node))
+  }
+
+  /** Of the receipts of a node that anybody has: the node itself may have forgotten its last one with a power cut. */
+  #newestEdition({ peer }: SimNode, knows: (node: SimNode) => Knowledge | undefined): number {
+    const all = [...this.#readers(), ...this.#fleet.all.map((host) => host.node)]
+    return peer === undefined ? 0 : Math.max(0, ...all.map((one) => knows(one)?.editions.get(peer) ?? 0))
+  }
+
+  /** What is to be asked once the node has freed files: throws OracleViolation when fewer than `needed` others hold what left its drive. */
+  watchFreeing(node: SimNode): (needed: number) => void {
+    const before =
+      knowledgeOf(node)?.files.filter((file) => file.blocks.every((block) => this.#holdings.hasInPlace(node, file, block))) ?? []
+    return (needed) => {
+      const gone = knowledgeOf(node)?.elsewhere ?? new Set()
+      for (const file of before.filter(({ entry }) => gone.has(entry))) {
+        for (const block of file.blocks) {
+          const holders = this.#everyone.filter((one) => one !== node && this.#holdings.has(one, file, block)).map(({ name }) => name)
+          if (holders.length >= needed) continue
+          const who = holders.length === 0 ? 'nobody' : holders.join(' and ')
+          throw new OracleViolation(
+            `${node.name} freed ${file.path}, ${needed} others were to have it, and ${who} has block ${shortly(block.block)}`,
+          )
+        }
+      }
+    }
+  }
+
+  /** How many nodes are counted on. */
+  get takingPart(): number {
+    return this.#everyone.length
+  }
+
+  get #everyone(): readonly SimNode[] {
+    return [...this.#readers(), ...this.#fleet.active.map(({ node }) => node)]
   }
 
   /** Throws OracleViolation for what is shown and is not so, and for what was let go of by the last who had it. */
@@ -68,6 +101,10 @@ export class CopiesOracle {
     }
     for (const { node } of this.#fleet.all) this.#holdings.forgetMended(node)
     this.#checkDropped(knows)
+    for (const node of this.#readers()) {
+      const knowledge = knows(node)
+      if (knowledge !== undefined) this.#freed.look(node, knowledge, () => this.#newestEdition(node, knows))
+    }
     for (const node of this.#readers()) {
       const { controls } = node
       const folder = controls?.folders()[0]
@@ -108,17 +145,19 @@ export class CopiesOracle {
   /** Whether a holder has the block, or nobody can know yet that it has not. */
   #isSo(
     viewer: SimNode,
-    { editions, auditOf }: Knowledge,
+    knowledge: Knowledge,
     holder: SimNode,
     file: KnownFile,
     block: KnownBlock,
     knows: (node: SimNode) => Knowledge | undefined,
   ): boolean {
+    const { editions, auditOf } = knowledge
     const touch = `${holder.name} ${file.path} ${file.version} ${block.block}`
     if (this.#holdings.hasInPlace(holder, file, block)) this.#touches.noteTrue(touch)
     if (this.#holdings.has(holder, file, block)) return true
     const versions = knows(holder)?.versions.get(file.entry)
     if (this.#fleet.of(holder) === undefined) {
+      if (viewer !== holder && this.#freed.isUnheard(knowledge, holder, file.entry)) return true
       // Another version came there, or somebody works on it and it was not looked at since.
       return versions?.has(file.version) !== true || this.#touches.isTouched(holder, file.path, touch)
     }
@@ -143,7 +182,7 @@ export class CopiesOracle {
         if (this.#holdings.lossOf(node, block) !== undefined) continue
         // Of the history of others nobody knows: who replaced a file has its old content no more, and hosts keep that for a grace alone.
         const isKept = placesOf(knows(node), block).length > 0
-        const referring = isKept ? node : all.find((one) => knows(one)?.currentBlocks.has(block) === true)
+        const referring = isKept ? node : all.find((one) => refersTo(knows(one), block, knows(node)))
         if (referring === undefined || this.#isAnywhere(block, all, knows)) continue
         throw new OracleViolation(`${node.name} let go of block ${shortly(block)}, which ${referring.name} refers to and nobody else has`)
       }
@@ -226,6 +265,16 @@ export class CopiesOracle {
   #nodeOf(peer: string): SimNode | undefined {
     return this.#fleet.byPeer(peer)?.node ?? this.#readers().find((node) => node.peer === peer)
   }
+}
+
+/** Whether a current entry names the block. What is behind, and names what `other` knows to be replaced, does not count. */
+function refersTo(knowledge: Knowledge | undefined, block: string, other: Knowledge | undefined): boolean {
+  if (knowledge?.currentBlocks.has(block) !== true) return false
+  const naming = knowledge.files.filter(({ blocks }) => blocks.some((part) => part.block === block))
+  return naming.some(({ entry, vector }) => {
+    const versions = other?.versions.get(entry) ?? new Map<string, VersionVector>()
+    return ![...versions.values()].some((newer) => compareVectors(vector, newer) === 'before')
+  })
 }
 
 /** Where current entries and history have the block. */

@@ -16,6 +16,9 @@ export interface DrawnHosts {
   readonly nodes: readonly NodeSetup[]
   readonly network: NetworkKind
   readonly copies: number
+  readonly hasDays: boolean
+  /** Readers do not keep everything; then no store is lost, which might have had the only copy. */
+  readonly isSparing: boolean
 }
 
 /** One to three nodes that read, two to four hosts. */
@@ -34,7 +37,17 @@ export function drawHostSetup(random: SeededRandom): DrawnHosts {
     ...(at === late ? { isLate: true } : {}),
   }))
   const copies = Math.min(readers + hosts, readers + (random.pick([0, 1, 1, 2, 2]) ?? 1))
-  return { nodes, network: random.pickWeighted({ calm: 2, slow: 1, breaking: 2 }), copies: Math.max(2, copies) }
+  const network = random.pickWeighted({ calm: 2, slow: 1, breaking: 2 })
+  const hasDays = random.chance(0.4)
+  const isSparing = random.chance(0.4)
+  const hasOwners = random.chance(0.3)
+  return {
+    nodes: hasOwners ? nodes.map((one) => ('host' in one ? one : { ...one, isOwner: true })) : nodes,
+    network,
+    copies: Math.max(2, copies),
+    hasDays,
+    isSparing,
+  }
 }
 
 function drawHost(random: SeededRandom): HostSetup {
@@ -59,9 +72,14 @@ export function drawPlanted(random: SeededRandom): { readonly path: string; read
 type OnNode = Deed & { readonly on?: string; readonly afterMs?: number }
 
 /** Undefined when the action is not about hosts; empty when it is not possible now. */
-export function drawOnHost(random: SeededRandom, name: ActionName, fleet: Fleet, people: readonly Person[]): readonly OnNode[] | undefined {
+export function drawOnHost(
+  random: SeededRandom,
+  name: ActionName,
+  { fleet, people, hasDays }: { readonly fleet: Fleet; readonly people: readonly Person[]; readonly hasDays: boolean },
+): readonly OnNode[] | undefined {
   if (fleet.all.length === 0) return undefined
-  const owner = people[0]?.node.name ?? ''
+  const owners = people.filter(({ node }) => node.controls?.folders()[0]?.role === 'owner')
+  const owner = random.pick(owners)?.node.name ?? ''
   const host = random.pick(name === 'hostJoin' ? fleet.all : fleet.present)
   switch (name) {
     case 'copies':
@@ -70,7 +88,9 @@ export function drawOnHost(random: SeededRandom, name: ActionName, fleet: Fleet,
     case 'retire':
       return host === undefined ? [] : drawEnd(random, name, fleet, host, owner)
     case 'hostAway':
-      return host === undefined ? [] : drawAbsence(random, fleet, host, people)
+      return host === undefined ? [] : drawAbsence(random, host, { fleet, people, hasDays })
+    case 'hostStop':
+      return host === undefined ? [] : [{ do: 'stop', on: host.node.name }]
     case 'wipe':
       return host === undefined ? [] : [{ do: 'wipe', on: host.node.name }]
     case 'rotStore':
@@ -118,10 +138,16 @@ function drawEnd(random: SeededRandom, name: 'hostLose' | 'retire', fleet: Fleet
 }
 
 /** Nobody reaches the host for some hours, and it nobody. */
-function drawAbsence(random: SeededRandom, fleet: Fleet, host: Host, people: readonly Person[]): readonly OnNode[] {
+function drawAbsence(
+  random: SeededRandom,
+  host: Host,
+  { fleet, people, hasDays }: { readonly fleet: Fleet; readonly people: readonly Person[]; readonly hasDays: boolean },
+): readonly OnNode[] {
   const all = [...people.filter(({ isMember }) => isMember), ...fleet.present].map(({ node }) => node.name)
   const name = host.node.name
   const groups = [[name], all.filter((other) => other !== name)]
+  // Others go on meanwhile: the links come back some time.
+  if (hasDays && random.chance(0.5)) return [{ do: 'partition', groups }]
   return [
     { do: 'partition', groups },
     { do: 'heal', afterMs: Math.round(random.unit() * hourMs) },

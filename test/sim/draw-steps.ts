@@ -16,22 +16,34 @@ import type { ActionName, Weights } from './weights.ts'
 const raceMsMax = 150
 const shortPauseMs = 200
 const longPauseMs = 8000
+/** So long that who is away meanwhile is overdue or lost, where days pass. */
+const daysMs = 40 * 60_000
+const pausesMs = { short: shortPauseMs, long: longPauseMs, days: daysMs }
 const spareName = 'spare.ignored'
 
 /** Of one node, right after the step before. */
 type OnNode = Deed & { readonly on?: string; readonly afterMs?: number }
+
+export interface DrawnFrom {
+  readonly people: readonly Person[]
+  readonly weights: Weights
+  readonly fleet: Fleet
+  readonly hasDays?: boolean
+}
 
 export class StepSource {
   readonly #random: SeededRandom
   readonly #people: readonly Person[]
   readonly #weights: Weights
   readonly #fleet: Fleet
+  readonly #hasDays: boolean
 
-  constructor(random: SeededRandom, people: readonly Person[], weights: Weights, fleet: Fleet) {
+  constructor(random: SeededRandom, { people, weights, fleet, hasDays = false }: DrawnFrom) {
     this.#fleet = fleet
     this.#random = random
     this.#people = people
     this.#weights = weights
+    this.#hasDays = hasDays
   }
 
   /** The same ignore rules on every node before there is a folder, and some files to begin with. */
@@ -55,8 +67,8 @@ export class StepSource {
     const person = random.pick(this.#people)
     const name = random.pickWeighted(this.#weights)
     if (person === undefined) return []
-    const pause = random.pickWeighted({ none: 3, short: 6, long: 2 })
-    const pauseMs = pause === 'none' ? 0 : Math.round(random.unit() * (pause === 'short' ? shortPauseMs : longPauseMs))
+    const pause = random.pickWeighted({ none: 3, short: 6, long: 2, ...(this.#hasDays ? { days: 1 } : {}) })
+    const pauseMs = pause === 'none' ? 0 : Math.round(random.unit() * pausesMs[pause])
     const deeds = this.#draw(person, name)
     return deeds.map(({ on, afterMs, ...deed }, at) => ({
       ...deed,
@@ -89,6 +101,10 @@ export class StepSource {
         )
         return path === undefined ? [] : [{ do: name, path }]
       }
+      case 'stop':
+        return [{ do: 'stop' }]
+      case 'keep':
+        return [this.#drawKeep()]
       case 'mkdir':
         return [{ do: 'mkdir', path: drawDirectory(this.#random) }]
       case 'symlink': {
@@ -104,7 +120,7 @@ export class StepSource {
       case 'plant':
         return [{ do: 'write', ...drawPlanted(this.#random) }]
       default: {
-        const onHost = drawOnHost(this.#random, name, this.#fleet, this.#people)
+        const onHost = drawOnHost(this.#random, name, { fleet: this.#fleet, people: this.#people, hasDays: this.#hasDays })
         if (onHost !== undefined) return onHost
         const accident = drawAccident(this.#random, name, { node: person.node, nodes: this.#nodes() })
         return accident ?? this.#onFile(person, name)
@@ -164,6 +180,12 @@ export class StepSource {
       default:
         return []
     }
+  }
+
+  #drawKeep(): Deed {
+    const keep = this.#random.pickWeighted({ none: 2, selected: 3, all: 2 })
+    if (keep !== 'selected') return { do: 'keep', keep }
+    return { do: 'keep', keep, patterns: [`${drawDirectory(this.#random)}/`, drawPath(this.#random)] }
   }
 
   /** One path, changed by two people who have not seen each other's change. */

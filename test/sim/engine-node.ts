@@ -6,7 +6,7 @@ import type { NodeWorld, OpenedNode } from './node.ts'
 
 /** Opens a node of the engine in `world`. */
 export async function openEngineNode(world: NodeWorld): Promise<OpenedNode> {
-  const { clock, random, files, log, openWatcher, homePath, databasePath, name, card, retirePace, isNewStore } = world
+  const { clock, random, files, log, openWatcher, homePath, databasePath, name, card, pace, isNewStore } = world
   return openEngine(
     {
       clock,
@@ -40,7 +40,7 @@ export async function openEngineNode(world: NodeWorld): Promise<OpenedNode> {
       class: card.class,
       capacityBytes: card.capacityBytes,
       version: '0.0.0',
-      ...(retirePace === undefined ? {} : { retirePace }),
+      ...(pace === undefined ? {} : { retirePace: pace.retire, ...(pace.absence === undefined ? {} : { absencePace: pace.absence }) }),
     },
     new AbortController().signal,
   )

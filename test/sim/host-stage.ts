@@ -41,7 +41,7 @@ export class HostStage implements Disposable {
     this.world = new World({
       seed: 1,
       open: openEngineNode,
-      machines: setups.map((setup) => ({ ...machineOf(setup), retirePace: pace })),
+      machines: setups.map((setup) => ({ ...machineOf(setup), pace: { retire: pace } })),
       conditions: conditionsOf('calm'),
     })
     const { scheduler, nodes } = this.world
@@ -51,7 +51,7 @@ export class HostStage implements Disposable {
       nodes.filter((node) => fleet.of(node) === undefined),
     )
     this.copies = new CopiesOracle(scheduler, fleet, nodes, () => oracle.members.map(({ node }) => node))
-    this.#performer = new Performer(this.world, oracle, { fleet, copies: this.copies, target: copies })
+    this.#performer = new Performer(this.world, oracle, { fleet, copies: this.copies, target: copies, hasDays: false, owners: new Set() })
   }
 
   /** All are members. */

@@ -9,6 +9,7 @@ import type { BlockList } from '../../engine/model/block-list.ts'
 import type { FolderRecord, HostedRecord } from '../../engine/model/folder.ts'
 import type { PeerId } from '../../engine/model/ids.ts'
 import { blockListOf } from '../../engine/model/meta.ts'
+import type { VersionVector } from '../../engine/model/vector.ts'
 import { openEntryMeta } from '../../engine/sync/versions.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import type { SimNode } from './node.ts'
@@ -30,6 +31,7 @@ export interface KnownFile {
   readonly entry: string
   /** Which version this is: nobody gives the same name to two. */
   readonly version: string
+  readonly vector: VersionVector
   readonly sizeBytes: number
   readonly blocks: readonly KnownBlock[]
 }
@@ -37,7 +39,9 @@ export interface KnownFile {
 export interface Knowledge {
   readonly files: readonly KnownFile[]
   /** Current versions of an entry, by its id. */
-  readonly versions: ReadonlyMap<string, ReadonlySet<string>>
+  readonly versions: ReadonlyMap<string, ReadonlyMap<string, VersionVector>>
+  /** Entries whose files this node does not keep. */
+  readonly elsewhere: ReadonlySet<string>
   /** That current entries refer to. */
   readonly currentBlocks: ReadonlySet<string>
   /** Versions kept in the history. */
@@ -64,11 +68,11 @@ function read(index: ReturnType<typeof openIndex>, folder: FolderRecord | Hosted
     'secrets' in folder ? folder.secrets.epochs.map(({ epoch, secret }) => ({ epoch, metaKey: deriveEpochKeys(secret).metaKey })) : []
   const authors = new Map(index.entries.authors(folder.row).map(({ row, authorId }) => [row, bytesKey(authorId)]))
   const files: KnownFile[] = []
-  const versions = new Map<string, Set<string>>()
+  const versions = new Map<string, Map<string, VersionVector>>()
   for (const { entry, author, seq } of index.entries.page(folder.row, 0, Number.MAX_SAFE_INTEGER)) {
     const version = `${authors.get(author)} ${seq}`
     const entryKey = bytesKey(entry.entryId)
-    versions.set(entryKey, (versions.get(entryKey) ?? new Set()).add(version))
+    versions.set(entryKey, (versions.get(entryKey) ?? new Map<string, VersionVector>()).set(version, entry.vector))
     if (entry.deleted || entry.blocks.length === 0) continue
     const meta = openEntryMeta(metaKeys, entry)
     const list = meta === undefined ? undefined : blockListOf(entry.blocks, meta)
@@ -79,12 +83,13 @@ function read(index: ReturnType<typeof openIndex>, folder: FolderRecord | Hosted
       offset += lengthBytes
       return known
     })
-    files.push({ path: meta?.path ?? '', entry: entryKey, version, sizeBytes: meta?.sizeBytes ?? 0, blocks })
+    files.push({ path: meta?.path ?? '', entry: entryKey, version, vector: entry.vector, sizeBytes: meta?.sizeBytes ?? 0, blocks })
   }
   const past = index.history.below(folder.row, '', pastMax)
   return {
     files,
     versions,
+    elsewhere: new Set(index.elsewhere.page(folder.row, undefined, pastMax).map(({ entryId }) => bytesKey(entryId))),
     currentBlocks: new Set(files.flatMap(({ blocks }) => blocks.map(({ block }) => block))),
     past: past.map(({ path, blocks }) => ({ path, blocks: blocksIn(blocks) })),
     editions: new Map(index.receipts.all(folder.row).map(({ peer, edition }) => [peer, edition])),

@@ -10,7 +10,6 @@ import type { OpenWatcher } from '../../engine/disk/watch.ts'
 import type { NodeClass } from '../../engine/model/folder.ts'
 import type { PeerId } from '../../engine/model/ids.ts'
 import type { Network } from '../../engine/net/network.ts'
-import type { RetirePace } from '../../engine/replicas/retire.ts'
 import type { SeededRandom } from '../support/seeded-random.ts'
 import { guardCommits } from './database-gate.ts'
 import { DatabaseHome, type CommitDurability } from './database-home.ts'
@@ -22,6 +21,7 @@ import { SimJobs } from './jobs.ts'
 import { Life, SimCrash } from './life.ts'
 import { traceLog } from './log.ts'
 import type { SimFabric } from './network.ts'
+import type { HostPace } from './pace.ts'
 import { SimClock, WallClock, type Scheduler } from './scheduler.ts'
 import { SimUser } from './user.ts'
 import { faithfulWatching, simWatcher, type WatchConditions } from './watcher.ts'
@@ -44,8 +44,8 @@ export interface NodeWorld {
   readonly log: Log
   /** What the node says of itself. */
   readonly card: CardFacts
-  /** How soon it lets go of what is not its own to hold; as in production when absent. */
-  readonly retirePace: RetirePace | undefined
+  /** How soon who is away is lost, and what is not a node's own to hold goes; as in production when absent. */
+  readonly pace: HostPace | undefined
   /** The owner says that its block store is gone for good. */
   readonly isNewStore: boolean
   readonly openWatcher: OpenWatcher
@@ -71,7 +71,7 @@ const homeCard: CardFacts = { zone: 'home', class: 'daily', capacityBytes: 0 }
 export interface MachineOptions {
   readonly name: string
   readonly card?: CardFacts | undefined
-  readonly retirePace?: RetirePace | undefined
+  readonly pace?: HostPace | undefined
   readonly rules?: NameRules
   readonly capacityBytes?: number
   readonly granularityUs?: number
@@ -295,7 +295,7 @@ export class SimMachine implements SimNode {
     return {
       name: this.name,
       card: this.#options.card ?? homeCard,
-      retirePace: this.#options.retirePace,
+      pace: this.#options.pace,
       isNewStore: this.#isWiped,
       clock: new SimClock(scheduler, this.wall, this.name, life),
       random: random.fork('engine'),

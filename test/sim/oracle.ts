@@ -146,7 +146,7 @@ export class Oracle {
   async checkHistory(): Promise<number> {
     let count = 0
     for (const { node } of this.members) {
-      for (const replaced of this.#pasts.get(node)?.owed().slice(-pastPerNode) ?? []) {
+      for (const replaced of this.#pasts.get(node)?.owed(this.#scheduler.nowUs).slice(-pastPerNode) ?? []) {
         count++
         if (await isInHistory(this.#scheduler, node, replaced)) continue
         const when = (replaced.atUs / 1000).toFixed(3)

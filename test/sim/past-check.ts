@@ -19,6 +19,9 @@ const endBytes = 64 * 1024
 /** A file up to this size is one block. */
 const oneBlockBytes = 512 * 1024
 
+/** History keeps every version for an hour, and one of ten minutes after that. */
+const wholeMs = 55 * 60_000
+
 /** A content that was at a path until the engine changed that. */
 export interface Replaced extends Seen {
   readonly path: string
@@ -72,11 +75,11 @@ export class PastCheck {
     else this.#seen.set(path, seen)
   }
 
-  /** Contents that only history can have. */
-  owed(): readonly Replaced[] {
+  /** Contents that only history can have, of those that are not old enough to be thinned. */
+  owed(nowUs: number): readonly Replaced[] {
     if (this.#isExcused) return []
     const living = new Set([...filesOf(this.#node).values()].map(({ content }) => content))
-    return [...this.#replaced.values()].filter(({ content }) => !living.has(content))
+    return [...this.#replaced.values()].filter(({ content, atUs }) => !living.has(content) && nowUs - atUs < wholeMs * 1000)
   }
 }
 

@@ -2,9 +2,9 @@
 
 import { EngineError } from '../../engine/base/errors.ts'
 import { FilesError } from '../../engine/base/files.ts'
-import type { CopiesOracle } from './copies-oracle.ts'
-import type { Fleet } from './fleet.ts'
+import { doFreeing, type FreeStep } from './freeing.ts'
 import { doToHost } from './host-deeds.ts'
+import type { Hosting } from './hosting.ts'
 import type { SimNode } from './node.ts'
 import { SimCrash } from './life.ts'
 import type { Oracle } from './oracle.ts'
@@ -17,19 +17,11 @@ import type { World } from './world.ts'
 const limits = { durationMs: 600_000, stepsMax: 2_000_000 }
 const { signal } = new AbortController()
 /** After these a node may rightly have less history: it is of another age, there is no room for it, it was in what is gone, or in a file that was freed. */
-const shortensHistory: ReadonlySet<string> = new Set(['clock', 'room', 'loseDatabase', 'restore', 'free'])
+const shortensHistory: ReadonlySet<string> = new Set(['clock', 'room', 'loseDatabase', 'restore', 'free', 'keep'])
 
 const joinAttemptsMax = 5
 /** How many copies are looked at while time passes between two steps. */
 const looksBetweenMax = 4
-
-/** Of a world with hosts. */
-export interface Hosting {
-  readonly fleet: Fleet
-  readonly copies: CopiesOracle
-  /** How many copies there are to be from the beginning. */
-  readonly target: number | undefined
-}
 
 export class Performer {
   readonly #world: World
@@ -113,11 +105,12 @@ export class Performer {
       if (controls === undefined) throw new Error(`${node.name} did not come up`)
       for (const folder of controls.folders()) if (folder.state === 'paused') await this.#settle(controls.resumeFolder(folder.id), 'resume')
     }
-    await this.#giveUpLost()
+    // Where days pass it is found out.
+    if (this.#hosting?.hasDays !== true) await this.giveUpLost()
   }
 
   /** Whose machine is gone is told to be: nobody waits for it any more. */
-  async #giveUpLost(): Promise<void> {
+  async giveUpLost(): Promise<void> {
     const lost = this.#hosting?.fleet.all.filter(({ isLost, isRetired }) => isLost && !isRetired) ?? []
     const owner = this.#owner()?.name
     for (const { node } of lost) if (owner !== undefined) await this.perform({ do: 'retire', on: owner, peer: node.name, afterMs: 0 })
@@ -148,8 +141,11 @@ export class Performer {
       case 'killInCall':
       case 'crashInCall':
         return this.#strikeInCall(node, step.do === 'killInCall' ? 'kill' : 'crash', step.calls)
+      case 'stop':
+        return await this.#stop(node)
       case 'free':
       case 'fetch':
+      case 'keep':
         return await this.#freeOrFetch(node, step)
       case 'join':
         return this.#joinLate(node)
@@ -225,26 +221,28 @@ export class Performer {
   }
 
   /** Whether a file left the drive, or is on its way to it. */
-  async #freeOrFetch(node: SimNode, step: Extract<Step, { readonly do: 'free' | 'fetch' }>): Promise<boolean> {
+  async #freeOrFetch(node: SimNode, step: FreeStep): Promise<boolean> {
     const { controls } = node
     const folder = controls?.folders()[0]
     if (controls === undefined || folder === undefined || this.#busy.has(node)) return false
-    const wanted = { folder: folder.id, paths: [step.path] }
-    const work =
-      step.do === 'fetch'
-        ? controls.fetchFiles({ ...wanted, wait: false }, signal).then(({ fetching }) => fetching > 0)
-        : controls
-            .freeFiles({ ...wanted, ...(step.minCopies === undefined ? {} : { minCopies: step.minCopies }) }, signal)
-            .then(({ freed }) => freed > 0)
+    const check = this.#hosting?.copies.watchFreeing(node)
+    const work = doFreeing(controls, folder.id, step)
     const outcome = await this.#settle(Promise.race([work.catch(refusalOf), node.died()]), step.do)
     if (outcome instanceof Error) this.#world.scheduler.note(`${node.name} could not ${step.do}: ${outcome.message}`)
-    return outcome === true
+    if (typeof outcome === 'object' && 'needed' in outcome) check?.(outcome.needed)
+    return typeof outcome === 'object' && 'isDone' in outcome && outcome.isDone
   }
 
   /** Not waited for: it may be killed again on the way. */
   #start(node: SimNode): boolean {
     if (node.isRunning || this.#busy.has(node) || !this.#isMember(node)) return false
     this.#inBackground(node, this.#startAndJoin(node))
+    return true
+  }
+
+  async #stop(node: SimNode): Promise<boolean> {
+    if (!node.isRunning || this.#busy.has(node)) return false
+    await this.#settle(Promise.race([node.stop(), node.died()]), `stop of ${node.name}`)
     return true
   }
 
@@ -339,7 +337,7 @@ export class Performer {
     const folder = inviter?.controls?.folders()[0]
     if (inviter?.controls === undefined || folder === undefined) throw new EngineError('PEER_UNREACHABLE', 'nobody is there who can invite')
     const host = this.#hosting?.fleet.of(node)?.setup
-    const role = host === undefined ? 'write' : 'host'
+    const role = host !== undefined ? 'host' : this.#hosting?.owners.has(node.name) === true ? 'owner' : 'write'
     const shared = await Promise.race([inviter.controls.share({ folder: folder.id, role }), inviter.died()])
     if (shared === 'died') throw new EngineError('PEER_UNREACHABLE', 'who was to invite died')
     await node.controls?.join({ link: shared.link, ...(host === undefined ? { path: node.folderPath } : { keep: host.keep }) }, signal)

@@ -1,9 +1,10 @@
 // How a simulated world comes to rest: in bounded time all members show the same, and stay so.
 
 import type { CopiesOracle } from './copies-oracle.ts'
-import type { Fleet } from './fleet.ts'
 import type { SimNode } from './node.ts'
+import type { Hosting } from './hosting.ts'
 import { OracleViolation, type Oracle } from './oracle.ts'
+import { lostWithinMs } from './pace.ts'
 import type { Scheduler } from './scheduler.ts'
 import { faithfulWatching } from './watcher.ts'
 import type { World } from './world.ts'
@@ -11,9 +12,13 @@ import type { World } from './world.ts'
 const limits = { durationMs: 900_000, stepsMax: 3_000_000 }
 const agreeWithinMs = 900_000
 const lookEveryMs = 500
+/** While who is gone is not taken for lost yet. */
+const lookSeldomMs = 30_000
 /** Nothing may move any more for this long once nodes agree. */
 const quietMs = 120_000
 const copiesWithinMs = 1_800_000
+/** Surplus and garbage may still go. */
+const standstillWithinMs = 1_800_000
 const scrubWithinMs = 3_600_000
 const linesMax = 10
 /** The same in the middle of a script. */
@@ -47,30 +52,49 @@ async function scrub(scheduler: Scheduler, node: SimNode): Promise<void> {
     throw new OracleViolation(`${node.name} does not come to the end of a scrub: ${JSON.stringify(controls.scrubStatus())}`)
 }
 
-/** Throws OracleViolation when the copies do not come to be as they are to be, or go on moving. */
+/**
+ * Throws OracleViolation when the copies do not come to be as they are to be, or go on moving. Where days pass, who is gone for good is found
+ * out to be lost; `giveUpLost` is a person's word that it is.
+ */
 export async function restCopies(
   scheduler: Scheduler,
-  { copies, fleet }: { readonly copies: CopiesOracle; readonly fleet: Fleet },
+  { copies, fleet, hasDays }: Hosting,
+  giveUpLost: () => Promise<void>,
 ): Promise<void> {
   for (const { node } of fleet.active) await scrub(scheduler, node)
   copies.noteScrubbed()
-  const endUs = scheduler.nowUs + copiesWithinMs * 1000
   const look = (): Promise<void> => copies.look((work) => scheduler.settle(work, limits, 'listing copies'))
+  const lost = fleet.all.filter(({ isLost, isRetired }) => isLost && !isRetired)
+  // When more went than stayed, nobody can tell who is cut off: a person has to say it.
+  if (lost.length > copies.takingPart - 1) await giveUpLost()
+  await awaitCopies(scheduler, { copies, withinMs: copiesWithinMs + (hasDays && lost.length > 0 ? lostWithinMs : 0) }, look)
+  for (const endUs = scheduler.nowUs + standstillWithinMs * 1000; ;) {
+    const before = copies.whereabouts()
+    await scheduler.runFor(quietMs, limits.stepsMax)
+    await look()
+    const lacking = copies.shortfalls()
+    if (lacking.length > 0) throw new OracleViolation(`copies do not last:\n  ${lacking.slice(0, linesMax).join('\n  ')}`)
+    if (copies.whereabouts() === before) break
+    if (scheduler.nowUs >= endUs) throw new OracleViolation('blocks go on moving though every copy is there')
+  }
+  copies.checkSecrets()
+}
+
+async function awaitCopies(
+  scheduler: Scheduler,
+  { copies, withinMs }: { readonly copies: CopiesOracle; readonly withinMs: number },
+  look: () => Promise<void>,
+): Promise<void> {
+  const startUs = scheduler.nowUs
   for (let lacking = copies.shortfalls(); lacking.length > 0; lacking = copies.shortfalls()) {
-    if (scheduler.nowUs >= endUs) {
+    const waitedMs = (scheduler.nowUs - startUs) / 1000
+    if (waitedMs >= withinMs) {
       const more = lacking.length > linesMax ? [`and ${lacking.length - linesMax} more`] : []
       throw new OracleViolation(`copies lack at rest:\n  ${[...lacking.slice(0, linesMax), ...more].join('\n  ')}`)
     }
-    await scheduler.runFor(lookEveryMs, limits.stepsMax)
+    await scheduler.runFor(waitedMs < lookSeldomMs ? lookEveryMs : lookSeldomMs, limits.stepsMax)
     await look()
   }
-  const before = copies.whereabouts()
-  await scheduler.runFor(quietMs, limits.stepsMax)
-  await look()
-  const lacking = copies.shortfalls()
-  if (lacking.length > 0) throw new OracleViolation(`copies do not last:\n  ${lacking.slice(0, linesMax).join('\n  ')}`)
-  if (copies.whereabouts() !== before) throw new OracleViolation('blocks move though every copy is there')
-  copies.checkSecrets()
 }
 
 /** All members read all that they have. */

@@ -19,7 +19,7 @@ import { fixedHostSeeds, fixedSeeds } from './seeds.ts'
 import { kindOfFailure, shrink } from './shrink.ts'
 import { isNamesKind } from './setup.ts'
 import { replay, simulate, type Simulation, type SimulationResult } from './simulate.ts'
-import { allSetups, allWeights, hostedWeights } from './weights.ts'
+import { allSetups, allWeights } from './weights.ts'
 
 const exploreFrom = 1_000_000
 const minuteMs = 60_000
@@ -44,7 +44,7 @@ function ofSeed(seed: number, extra: Extra): Run {
 /** What else is drawn: `--with rot,apple`. */
 interface Extra {
   readonly option: string
-  readonly draw: Pick<Simulation, 'weights' | 'setups' | 'hasHosts'>
+  readonly draw: Pick<Simulation, 'weights' | 'more' | 'setups' | 'hasHosts'>
 }
 
 function parseExtra(text: string, hasHosts: boolean): Extra {
@@ -60,7 +60,7 @@ function ofHosts(text: string, given: readonly string[]): Extra {
   const option = `${hostsOption}${text === '' ? '' : ` --with ${text}`}`
   return {
     option,
-    draw: { hasHosts: true, weights: { ...hostedWeights, ...Object.fromEntries(given.map((name) => [name, extraWeight])) } },
+    draw: { hasHosts: true, more: Object.fromEntries(given.map((name) => [name, extraWeight])) },
   }
 }
 

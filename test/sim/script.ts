@@ -23,7 +23,8 @@ type FileDeed =
   | { readonly do: 'rot'; readonly path: string; readonly offset: number }
 
 type NodeDeed =
-  | { readonly do: 'start' | 'restart' | 'kill' | 'crash' | 'pause' | 'resume' | 'join' }
+  /** `stop`: in good order, so that it has said that it goes. */
+  | { readonly do: 'start' | 'stop' | 'restart' | 'kill' | 'crash' | 'pause' | 'resume' | 'join' }
   /** The index is removed; the home with the index is copied aside; that copy comes back. The node is killed before. */
   | { readonly do: 'loseDatabase' | 'backUp' | 'restore' }
   /** An accident before the call after so many that change the drive. */
@@ -42,6 +43,8 @@ type NodeDeed =
   /** A file is to leave this drive; to come again. All of them come again at rest. */
   | { readonly do: 'free'; readonly path: string; readonly minCopies?: number }
   | { readonly do: 'fetch'; readonly path: string }
+  /** Which files of the folder the node keeps from now on; `patterns` of those that are selected. All keep all again at rest. */
+  | { readonly do: 'keep'; readonly keep: Exclude<Keep, 'share'>; readonly patterns?: readonly string[] }
 
 /** What happens to hosts, and to copies. */
 type CopiesDeed =
@@ -85,6 +88,8 @@ export interface HostSetup {
 export interface NodeSetup {
   readonly name: string
   readonly host?: HostSetup
+  /** Joins as an owner; who reads and is none may write. The first node is one anyway. */
+  readonly isOwner?: boolean
   readonly wallOffsetMs: number
   readonly jobWidth: number
   readonly isWatcherShaky?: boolean
@@ -100,6 +105,8 @@ export interface Script {
   readonly network: NetworkKind
   /** How many copies there are to be from the beginning. */
   readonly copies?: number
+  /** What takes days, absence above all, takes minutes. */
+  readonly hasDays?: boolean
   /** What is in the folders before any node starts. */
   readonly before: readonly Step[]
   readonly steps: readonly Step[]
@@ -118,12 +125,13 @@ export function parseScript(text: string): Script {
 }
 
 /** One step a line. */
-export function formatScript({ seed, nodes, network, copies, before, steps }: Script): string {
+export function formatScript({ seed, nodes, network, copies, hasDays, before, steps }: Script): string {
   const list = (items: readonly unknown[]): string => items.map((item) => `\n    ${JSON.stringify(item)}`).join(',')
   const parts = [
     `"seed": ${JSON.stringify(seed)}`,
     `"network": ${JSON.stringify(network)}`,
     ...(copies === undefined ? [] : [`"copies": ${copies}`]),
+    ...(hasDays === true ? ['"hasDays": true'] : []),
     `"nodes": [${list(nodes)}\n  ]`,
     `"before": [${list(before)}\n  ]`,
     `"steps": [${list(steps)}\n  ]`,

@@ -3,20 +3,21 @@
 
 import { inspect } from 'node:util'
 
-import type { RetirePace } from '../../engine/replicas/retire.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import { CopiesOracle } from './copies-oracle.ts'
 import { StepSource } from './draw-steps.ts'
 import { drawHostSetup } from './draw-hosts.ts'
 import { Fleet } from './fleet.ts'
+import type { Hosting } from './hosting.ts'
 import type { OpenNode, SimNode } from './node.ts'
 import { Oracle, OracleViolation, type RestReport } from './oracle.ts'
-import { Performer, type Hosting } from './performer.ts'
+import { Performer } from './performer.ts'
+import { daysPace, hastyPace } from './pace.ts'
 import { comeToRest, restCopies } from './rest.ts'
 import type { NodeSetup, NetworkKind, Script, Step } from './script.ts'
 import { conditionsOf, drawSetup, machineOf, type SetupOptions } from './setup.ts'
 import { shakyWatching } from './watcher.ts'
-import { allSetups, allWeights, hostedWeights, type Weights } from './weights.ts'
+import { allSetups, allWeights, type Weights, weightsOf } from './weights.ts'
 import { World } from './world.ts'
 
 export interface Simulation {
@@ -24,6 +25,8 @@ export interface Simulation {
   readonly open: OpenNode
   readonly operations?: number
   readonly weights?: Weights
+  /** Of actions, in place of what they have. */
+  readonly more?: Weights
   readonly setups?: SetupOptions
   /** Whether nodes that store the folder without reading it take part. */
   readonly hasHosts?: boolean
@@ -55,8 +58,6 @@ export interface SimulationResult {
 const defaultOperations = 60
 const hostedOperations = 45
 const filesPerNode = 4
-/** What is let go of after days goes after seconds. */
-const hastyPace: RetirePace = { surplusMs: 20_000, garbageMs: 20_000, firstMs: 4000, lookMs: 4000, settleMs: 500, pressedMs: 4000 }
 /** For what the script set going and nobody waited for. */
 const afterworkMs = 1000
 
@@ -64,6 +65,13 @@ const afterworkMs = 1000
 interface Cast {
   readonly oracle: Oracle
   readonly fleet: Fleet
+}
+
+interface Judged {
+  readonly oracle: Oracle
+  readonly performer: Performer
+  readonly hosting: Hosting | undefined
+  readonly isHistoryChecked: boolean
 }
 
 /** Where steps come from: a list, or a draw that looks at the world. */
@@ -77,6 +85,7 @@ interface Parts {
   readonly nodes: readonly NodeSetup[]
   readonly network: NetworkKind
   readonly copies?: number
+  readonly hasDays?: boolean
   readonly source: Source
   readonly open: OpenNode
   readonly isHistoryChecked?: boolean
@@ -88,18 +97,21 @@ export async function simulate(simulation: Simulation): Promise<SimulationResult
   const { seed, open, onTraceLine } = simulation
   const random = new SeededRandom(seed)
   const hasHosts = simulation.hasHosts ?? false
-  const setup = hasHosts ? drawHostSetup(random.fork('setup')) : drawSetup(random.fork('setup'), simulation.setups ?? allSetups)
+  const hosted = hasHosts ? drawHostSetup(random.fork('setup')) : undefined
+  const setup = hosted ?? drawSetup(random.fork('setup'), simulation.setups ?? allSetups)
   let steps: StepSource | undefined
   let left = simulation.operations ?? (hasHosts ? hostedOperations : defaultOperations)
-  const weights = simulation.weights ?? (hasHosts ? hostedWeights : allWeights)
+  const weights = { ...(simulation.weights ?? (hosted === undefined ? allWeights : weightsOf(hosted))), ...simulation.more }
   const sourceOf = ({ oracle: { people }, fleet }: Cast): StepSource =>
-    (steps ??= new StepSource(random.fork('workload'), people, weights, fleet))
+    (steps ??= new StepSource(random.fork('workload'), { people, weights, fleet, hasDays: hosted?.hasDays ?? false }))
   const source: Source = {
     before: (cast) => sourceOf(cast).before(filesPerNode),
     next: (cast) => (left-- > 0 ? sourceOf(cast).next() : undefined),
   }
   const isHistoryChecked = simulation.isHistoryChecked ?? true
-  return await run({ seed, ...setup, source, open, isHistoryChecked, onTraceLine })
+  const { nodes, network } = setup
+  const of = hosted === undefined ? {} : { copies: hosted.copies, hasDays: hosted.hasDays }
+  return await run({ seed, nodes, network, ...of, source, open, isHistoryChecked, onTraceLine })
 }
 
 export async function replay({ script, open, onTraceLine }: Replay): Promise<SimulationResult> {
@@ -116,24 +128,25 @@ export async function replay({ script, open, onTraceLine }: Replay): Promise<Sim
 }
 
 async function run(parts: Parts): Promise<SimulationResult> {
-  const { seed, nodes, network, copies, source, open, onTraceLine } = parts
+  const { seed, nodes, network, copies, hasDays = false, source, open, onTraceLine } = parts
   const hasHosts = nodes.some(({ host }) => host !== undefined)
   using world = new World({
     seed,
     open,
-    machines: nodes.map((node) => ({ ...machineOf(node), retirePace: hasHosts ? hastyPace : undefined })),
+    machines: nodes.map((node) => ({ ...machineOf(node), pace: hasHosts ? (hasDays ? daysPace : hastyPace) : undefined })),
     conditions: conditionsOf('calm'),
     ...(onTraceLine === undefined ? {} : { onTraceLine }),
   })
   for (const [at, node] of world.nodes.entries()) if (nodes[at]?.isWatcherShaky === true) node.watching = shakyWatching
   const late = new Set(nodes.flatMap(({ name, isLate }) => (isLate === true ? [name] : [])))
+  const owners = new Set(nodes.flatMap(({ name, isOwner }) => (isOwner === true ? [name] : [])))
   const fleet = new Fleet(world.nodes, nodes)
   const readers = world.nodes.filter((node) => fleet.of(node) === undefined)
   const oracle = new Oracle(world.scheduler, readers, late)
-  const hosting = fleet.all.length === 0 ? undefined : hostingOf(world, oracle, fleet, copies)
+  const hosting = fleet.all.length === 0 ? undefined : hostingOf(world, { oracle, fleet }, { target: copies, hasDays, owners })
   const performer = new Performer(world, oracle, hosting)
   const cast = { oracle, fleet }
-  const head = { seed, nodes, network, ...(copies === undefined ? {} : { copies }) }
+  const head = { seed, nodes, network, ...(copies === undefined ? {} : { copies }), ...(hasDays ? { hasDays } : {}) }
   const script = { ...head, before: [...source.before(cast)], steps: [] as Step[] } // cast: of nothing
   let rest: SimulationResult['rest']
   let failure: string | undefined
@@ -145,12 +158,7 @@ async function run(parts: Parts): Promise<SimulationResult> {
       script.steps.push(...next)
       for (const step of next) await performer.perform(step)
     }
-    await performer.calm()
-    await world.scheduler.runFor(afterworkMs)
-    await comeToRest(world, oracle)
-    if (hosting !== undefined) await restCopies(world.scheduler, hosting)
-    const places = oracle.checkRest()
-    rest = { ...places, inHistory: parts.isHistoryChecked === false ? 0 : await oracle.checkHistory() }
+    rest = await judge(world, { oracle, performer, hosting, isHistoryChecked: parts.isHistoryChecked ?? true })
   } catch (error) {
     failure = error instanceof OracleViolation ? error.message : inspect(error)
   }
@@ -166,9 +174,30 @@ async function run(parts: Parts): Promise<SimulationResult> {
   }
 }
 
-function hostingOf({ scheduler, nodes }: World, oracle: Oracle, fleet: Fleet, target: number | undefined): Hosting {
+/** What rest is like. Throws OracleViolation when the world does not come to it, or something is not as it is to be there. */
+async function judge(
+  world: World,
+  { oracle, performer, hosting, isHistoryChecked }: Judged,
+): Promise<NonNullable<SimulationResult['rest']>> {
+  await performer.calm()
+  await world.scheduler.runFor(afterworkMs)
+  await comeToRest(world, oracle)
+  const places = oracle.checkRest()
+  const inHistory = isHistoryChecked ? await oracle.checkHistory() : 0
+  if (hosting !== undefined) {
+    await restCopies(world.scheduler, hosting, async () => await performer.giveUpLost())
+    oracle.checkRest()
+  }
+  return { ...places, inHistory }
+}
+
+function hostingOf(
+  { scheduler, nodes }: World,
+  { oracle, fleet }: Cast,
+  { target, hasDays, owners }: Pick<Hosting, 'target' | 'hasDays' | 'owners'>,
+): Hosting {
   const readers = (): readonly SimNode[] => oracle.members.map(({ node }) => node)
-  return { fleet, copies: new CopiesOracle(scheduler, fleet, nodes, readers), target }
+  return { fleet, copies: new CopiesOracle(scheduler, fleet, nodes, readers), target, hasDays, owners }
 }
 
 /** Joining was in calm weather; from here on links are as said, for connections made anew. */

@@ -48,11 +48,14 @@ type NodeActionName =
   | 'rot'
   | 'free'
   | 'fetch'
+  | 'keep'
+  | 'stop'
 
 /** On hosts, drawn from those that there are. */
 export type HostActionName =
   | 'plant'
   | 'hostRestart'
+  | 'hostStop'
   | 'hostKill'
   | 'hostCrash'
   | 'hostKillInCall'
@@ -151,17 +154,17 @@ const hostWeights: Weights = {
   hostTrouble: 2,
   hostRoom: 3,
   hostClock: 1,
-  hostLoseDatabase: 1,
-  hostBackUp: 1,
-  hostRestore: 1,
-  wipe: 3,
-  rotStore: 3,
   hostJoin: 3,
-  hostLose: 1,
+  hostStop: 1,
   retire: 1,
   hostAway: 2,
   copies: 1,
 }
+/** What takes stores away, with blocks that may be nowhere else when readers do not keep everything. */
+const lossWeights: Weights = { hostLoseDatabase: 1, hostBackUp: 1, hostRestore: 1, wipe: 3, rotStore: 3, hostLose: 1 }
+/** Where readers do not keep everything. */
+const sparingWeights: Weights = { free: 5, fetch: 2, keep: 3 }
+
 /** People work less there, and the nodes of those that read have the accidents that take nothing from their history. */
 export const hostedWeights: Weights = {
   write: 14,
@@ -186,7 +189,12 @@ export const hostedWeights: Weights = {
   heal: 8,
   cut: 2,
   join: 2,
+  stop: 1,
   ...hostWeights,
+}
+
+export function weightsOf({ isSparing }: { readonly isSparing: boolean }): Weights {
+  return { ...hostedWeights, ...(isSparing ? sparingWeights : lossWeights) }
 }
 
 /** The kinds of worlds that seeds are drawn from. */

@@ -5,11 +5,11 @@ import { present } from '../../engine/base/assert.ts'
 import type { Member, NodeClass, Role } from '../../engine/model/folder.ts'
 import type { PeerId } from '../../engine/model/ids.ts'
 import {
+  absencePace,
   afterRound,
   afterSign,
   degreeOf,
   emptyLedger,
-  signOfLifeMs,
   type AbsenceLedger,
   type Degree,
 } from '../../engine/replicas/absence.ts'
@@ -79,7 +79,10 @@ export class AbsencePool {
   #round(state: NodeState, on: readonly NodeState[], reach: Reach, stepMs: number): void {
     const met = on.filter((other) => other !== state && reach(state.node.name, other.node.name, this.#timeMs))
     const known = this.#states.flatMap((other) => (other === state ? [] : other.peer))
-    if (Math.floor(state.ledger.awakeMs / signOfLifeMs) < Math.floor((state.ledger.awakeMs + stepMs) / signOfLifeMs)) state.cardEdition++
+    if (
+      Math.floor(state.ledger.awakeMs / absencePace.signOfLifeMs) < Math.floor((state.ledger.awakeMs + stepMs) / absencePace.signOfLifeMs)
+    )
+      state.cardEdition++
     for (const other of met) this.#hear(state, other)
     state.ledger = afterRound(state.ledger, { elapsedMs: stepMs, known, answered: new Set(met.map(({ peer }) => peer)), asleep })
     if (this.#timeMs % markMs !== 0) return

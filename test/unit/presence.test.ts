@@ -14,7 +14,7 @@ import type { Index } from '../../engine/index/index-store.ts'
 import type { Member, Role } from '../../engine/model/folder.ts'
 import type { PeerId } from '../../engine/model/ids.ts'
 import type { Network } from '../../engine/net/network.ts'
-import { signOfLifeMs } from '../../engine/replicas/absence.ts'
+import { absencePace } from '../../engine/replicas/absence.ts'
 import type { AbsenceMark } from '../../engine/replicas/absence-marks.ts'
 import { ReceiptBook } from '../../engine/replicas/receipt-book.ts'
 import { signReceipt } from '../../engine/replicas/receipt.ts'
@@ -90,7 +90,7 @@ describe('presence', () => {
     using node = new IndexNode(1)
     const watch = new Watch(node.index)
     watch.pass(dayMs)
-    assert.equal(watch.signs, dayMs / signOfLifeMs)
+    assert.equal(watch.signs, dayMs / absencePace.signOfLifeMs)
   })
 
   it('scenario T31: clock +10 y, −1 y, +5 d jump on wake, frozen: nobody is lost or overdue for it', async () => {
