@@ -37,7 +37,10 @@ export function parseBucketConfig({ store, s3Endpoint, takeOver }: BucketOptions
   const prefix = (match?.[2] ?? '').replace(/\/+$/, '')
   const isPrefix = prefix.length <= prefixCharactersMax && !/\p{C}/u.test(prefix)
   if (match === null || !isPrefix || prefix.split('/').some((part) => part === '.' || part === '..') || /^\/|\/\//.test(prefix))
-    throw refused(`--store ${JSON.stringify(store)}`, 'give s3://BUCKET or s3://BUCKET/PREFIX')
+    throw refused(
+      `--store ${JSON.stringify(store)}`,
+      'give s3://BUCKET or s3://BUCKET/PREFIX; the name of a bucket has 3 to 63 letters, digits, dots and hyphens',
+    )
   const region = env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? defaultRegion
   const accessKeyId = env['AWS_ACCESS_KEY_ID'] ?? ''
   const secretAccessKey = env['AWS_SECRET_ACCESS_KEY'] ?? ''

@@ -126,19 +126,24 @@ export class ScrubBook {
     })
   }
 
+  /** Throws what the index throws: then nothing has changed. */
   change(part: Partial<ScrubStateRow>): void {
-    this.#state = { ...this.#state, ...part }
-    this.save()
+    this.#write({ ...this.#state, ...part })
   }
 
   save(): void {
+    this.#write(this.#state)
+  }
+
+  #write(state: ScrubStateRow): void {
     this.#index.transact(() => {
       for (const key of this.#dirty) {
         const known = this.#units.get(key)
         if (known !== undefined) this.#index.scrub.putUnit(known)
       }
-      this.#index.scrub.setState(this.#state)
+      this.#index.scrub.setState(state)
     })
+    this.#state = state
     this.#dirty.clear()
   }
 

@@ -39,6 +39,7 @@ export function addScrubCommands(program: Command, cli: Cli): void {
 }
 
 const restingMs = 60_000
+const nothingToRead = 'nothing: nothing is stored here, or all of it in object storage, which is left to check its own'
 
 const stateTexts: Readonly<Record<ScrubStatus['state'], string>> = {
   running: 'reading',
@@ -49,19 +50,24 @@ const stateTexts: Readonly<Record<ScrubStatus['state'], string>> = {
 
 export function scrubText(status: ScrubStatus, nowMs: number): string {
   const { totalBytes, doneBytes, bytesPerSecond, cycleDays, isHurried, run, last, found, healed, open, nextMs } = status
-  const share = totalBytes === 0 ? '' : ` (${Math.floor((doneBytes / totalBytes) * 100)} %)`
+  const share = ` (${Math.floor((doneBytes / totalBytes) * 100)} %)`
   const pace = isHurried ? 'as asked for, beginning at once' : `everything within ${cycleDays} days, ${sizeText(bytesPerSecond)} a second`
   const rows = [
     ['state', `${isResting(status, nowMs) ? 'resting' : stateTexts[status.state]}; ${pace}`],
-    ['read', `${sizeText(doneBytes)} of ${sizeText(totalBytes)}${share}`],
+    ['read', totalBytes === 0 ? nothingToRead : `${sizeText(doneBytes)} of ${sizeText(totalBytes)}${share}`],
     ...(run === undefined ? [] : [['this run', runText(run)]]),
     ['last run', last === undefined ? 'none yet' : `${runText(last)}, ended ${localTimeText(last.endedMs)}`],
     ...(nextMs === undefined ? [] : [['goes on', nextMs <= nowMs ? 'now' : `in ${durationText((nextMs - nowMs) / 1000)}`]]),
-    ['damaged', `${found} found, ${healed} healed and read again, ${open} not yet`],
+    ['damaged', `${found} found, ${healed} healed and read again, ${open} not yet${needlessText(found - healed - open)}`],
   ]
   const audits = status.audits.map((audit) => auditRow(audit))
   const table = audits.length === 0 ? '' : `\n\nAudits of members\n${columnsText(audits)}`
   return `${columnsText(rows)}${table}`
+}
+
+/** A newer version of a file came, or another member holds it now. */
+function needlessText(pieces: number): string {
+  return pieces <= 0 ? '' : `, ${pieces} no longer needed here`
 }
 
 /** Between two steps, and for long: a small store is read in seconds and then left alone for days. */
