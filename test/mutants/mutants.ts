@@ -196,7 +196,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a bucket that is empty is taken for one that lost everything',
     file: 'engine/blocks/pack-store.ts',
-    find: "          if (read === 'noPack') await packs.lookAtClaim()\n",
+    find: "        if (read === 'noPack') await packs.lookAtClaim()\n",
     put: '',
     tests: ['integration/s3-store'],
   },
