@@ -66,10 +66,11 @@ interface Opened {
 function openSpace(world: EngineWorld, listeners: ReadonlySet<() => void>): HomeSpace | undefined {
   const { reserveBytes } = world
   if (reserveBytes === undefined) return undefined
-  const changed = (): void => {
-    for (const listener of listeners) listener()
-  }
-  return new HomeSpace({ ...world, reserveBytes, changed })
+  return new HomeSpace({ ...world, reserveBytes, changed: () => tellAll(listeners) })
+}
+
+function tellAll(listeners: ReadonlySet<() => void>): void {
+  for (const listener of listeners) listener()
 }
 
 /** On a full disk the reserve gives the index what it needs to be opened. */
@@ -91,9 +92,7 @@ function start(
 ): Pick<Engine, 'controls' | 'stopped'> {
   const ending = new AbortController()
   const pasts = new Set<string>()
-  const changed = new Coalescer(world.clock, changeIntervalMs, ending.signal, () => {
-    for (const listener of listeners) listener()
-  })
+  const changed = new Coalescer(world.clock, changeIntervalMs, ending.signal, () => tellAll(listeners))
   const own = new OwnCard(world, network, identity)
   const cardCame = (peer: PeerId): void => {
     presence.heard(peer)

@@ -7,21 +7,24 @@ export interface AbsentName {
   readonly peer: string
   readonly name: string
   readonly degree: 'overdue' | 'lost'
+  /** Until it has been heard of, hosts let go of nothing that was deleted or replaced. */
+  readonly isWaitedFor: boolean
 }
 
 /** Of one folder: who is gone, and what is at risk meanwhile. */
 export function absenceProblems(folder: string, absent: readonly AbsentName[], summary: CopySummary | undefined): readonly Problem[] {
   const few = (summary?.single ?? 0) === 0 ? '' : `; ${atRisk(summary?.single ?? 0)} meanwhile`
-  return absent.map(({ peer, name, degree }): Problem => {
+  return absent.map(({ peer, name, degree, isWaitedFor }): Problem => {
     const isLost = degree === 'lost'
+    const more = `${few}${isWaitedFor ? '; until it has been heard of, hosts give no room back of what was deleted or replaced' : ''}`
     return {
       code: isLost ? 'MEMBER_LOST' : 'MEMBER_OVERDUE',
       severity: 'warning',
       folder,
       path: peer,
       text: isLost
-        ? `${name} has been away for so long that it is taken for lost: what it held is copied anew by the others${few}`
-        : `${name} has been away for longer than is normal for it: what has fewer than two copies without it gets another${few}`,
+        ? `${name} has been away for so long that it is taken for lost: what it held is copied anew by the others${more}`
+        : `${name} has been away for longer than is normal for it: what has fewer than two copies without it gets another${more}`,
       next: isLost
         ? `If it is gone for good, say so with 'holdfast member retire'. If not, start it: it has its part again at once.`
         : `Start it, or, if it is gone for good, say so with 'holdfast member retire'.`,

@@ -3,10 +3,11 @@
 import type { CopiesList, FileCopies, Problem } from '../api/controls.ts'
 import type { AuditStatus } from '../api/store-controls.ts'
 import { EngineError } from '../base/errors.ts'
+import { bytesKey } from '../base/bytes.ts'
 import { throwIfAborted } from '../base/queue.ts'
 import type { EntryRow } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
-import type { Keep } from '../model/folder.ts'
+import { mayWrite, type Keep } from '../model/folder.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import { CopyCount, type CopySummary } from '../replicas/copy-count.ts'
 import { wholeOffer } from '../replicas/offer.ts'
@@ -16,6 +17,7 @@ import { repairRank } from '../replicas/repair-order.ts'
 import { zoneKey } from '../replicas/placement-pool.ts'
 import type { ReceiptBook } from '../replicas/receipt-book.ts'
 import type { Lackers } from '../replicas/repair-fetch.ts'
+import { isHeard } from '../replicas/whole.ts'
 import type { FolderLog } from '../share/folder-log.ts'
 import type { MemberHandle, ReadingKeys } from '../sync/folder-handle.ts'
 import { openEntryMeta } from '../sync/versions.ts'
@@ -191,7 +193,12 @@ export class FolderCopies {
   problems(): readonly Problem[] {
     const { network } = this.#parts
     const { name: folder } = this.#handle.record
-    const absent = [...this.absence.agreed].map(([peer, degree]) => ({ peer, name: this.#nameOf(peer), degree }))
+    const absent = [...this.absence.agreed].map(([peer, degree]) => ({
+      peer,
+      name: this.#nameOf(peer),
+      degree,
+      isWaitedFor: this.#isWaitedFor(peer),
+    }))
     const connected = new Set([network.self, ...network.connectedPeers()])
     const keepers = this.layout.keepers().map((peer) => ({ name: this.#nameOf(peer), isHere: connected.has(peer) }))
     const retired = this.#log.members.flatMap(({ peer, isRetired }) => (isRetired ? [this.#nameOf(peer)] : []))
@@ -201,6 +208,16 @@ export class FolderCopies {
       ...this.#fullProblems(),
       ...copyProblems({ folder, targetCopies, shortage: this.#count.lasting, keepers, retired }),
     ]
+  }
+
+  /** By hosts, before they collect garbage: as they judge it, by what is known here. */
+  #isWaitedFor(peer: PeerId): boolean {
+    const { members } = this.#log
+    const member = members.find((one) => one.peer === peer)
+    if (member === undefined || !members.some(({ role }) => role === 'host')) return false
+    const authors = this.#parts.index.entries.authors(this.#handle.row)
+    const known = new Map(authors.map((author) => [bytesKey(author.authorId), author.known]))
+    return !isHeard(known, this.receipts.of(peer), mayWrite(member.role))
   }
 
   #nameOf(peer: PeerId): string {

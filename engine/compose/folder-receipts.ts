@@ -32,7 +32,7 @@ export interface FolderReceiptParts {
   /** 'yes': what rows say is what is here. 'no': something is amiss, and nothing is claimed. 'unknown': the last word stands. */
   readonly canSay: () => 'yes' | 'no' | 'unknown'
   readonly missing: () => Iterator<readonly EntryRow[]>
-  readonly missingCount: () => number
+  readonly comingCount: () => number
   /** Up to which number the files that this node's own entries tell of are on the device; absent where it has no files. */
   readonly settleOwn?: (signal: AbortSignal) => Promise<number>
   readonly kept: () => Kept
@@ -47,7 +47,7 @@ type NodeParts = Pick<MemberParts, 'index' | 'identity'> & {
 }
 
 export function openReceiptBook({ index, network, identity, world }: NodeParts, parts: FolderReceiptParts): ReceiptBook {
-  const { handle, log, changed, canSay, missing, missingCount, settleOwn, kept, offer, absent } = parts
+  const { handle, log, changed, canSay, missing, comingCount, settleOwn, kept, offer, absent } = parts
   const { clock } = world
   return new ReceiptBook({
     index,
@@ -67,7 +67,7 @@ export function openReceiptBook({ index, network, identity, world }: NodeParts, 
       const known = last?.parts.find((part) => equalBytes(part.layout, layout))
       const upTo = ownSeq === undefined ? undefined : { author: handle.authorId, seq: ownSeq }
       const held =
-        say === 'no' ? holdsNothing : await claimOf({ index, folderRow: handle.row, clock, missing, missingCount, upTo }, known, signal)
+        say === 'no' ? holdsNothing : await claimOf({ index, folderRow: handle.row, clock, missing, comingCount, upTo }, known, signal)
       const old = say === 'no' || !isOldHeld ? [] : (last?.parts ?? []).filter((part) => part !== known)
       const claimed = [{ layout, ...held }, ...old.map((part) => asClaimed(index, handle.row, part))]
       const released = new Set(index.retiring.surplus(handle.row).flatMap(({ partition, isReleased }) => (isReleased ? [partition] : [])))

@@ -201,7 +201,7 @@ export class FolderRuntime implements MemberRuntime {
       copies: {
         canSay: () => (this.guard.isHeld || this.problems.isFull ? 'no' : this.ingest.hasWalked ? 'yes' : 'unknown'),
         missing: () => entriesOfTree(index, handle, this.problems),
-        missingCount: () => this.#needs() + index.elsewhere.totals(handle.row).rows,
+        comingCount: () => this.#needs(),
         settleOwn: (signal) => this.#ownFiles.settle(signal),
         keep: () => this.#keep,
         kept: () => ({ keep: this.#keep, layout: new Uint8Array(0), isOldHeld: false }),

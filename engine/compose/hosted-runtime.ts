@@ -172,7 +172,7 @@ export class HostedRuntime implements MemberRuntime {
         // A store that cannot be reached has lost nothing that is known of.
         canSay: () => (this.#knowsNeeds && store.health().state !== 'offline' ? 'yes' : 'unknown'),
         missing: () => entriesOfBlockNeeds(index, row),
-        missingCount: () => this.#needs().blocks,
+        comingCount: () => this.#needs().blocks,
         keep: () => keep,
         kept: () => ({
           keep,

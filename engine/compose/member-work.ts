@@ -36,7 +36,7 @@ export interface MemberFlows {
   readonly lanes: BlockSourceParts['lanes']
   /** Members are told at most this often that there is more to ask for. */
   readonly haveIntervalMs: number
-  readonly copies: Pick<FolderCopyParts, 'canSay' | 'missing' | 'missingCount' | 'settleOwn' | 'keep' | 'kept' | 'offer' | 'layoutChanged'>
+  readonly copies: Pick<FolderCopyParts, 'canSay' | 'missing' | 'comingCount' | 'settleOwn' | 'keep' | 'kept' | 'offer' | 'layoutChanged'>
   /** How many are still to be fetched or applied here: what subscribers are told. */
   readonly needs: () => number
   /** There is no room here for any of them. */

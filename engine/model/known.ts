@@ -56,19 +56,20 @@ export function addKnown(known: Known, numbers: readonly number[]): Known {
   return knownOf([...rangesOf(known), ...ranges])
 }
 
-/** `known` without these numbers. */
+/** `known` without these numbers, in any order. */
 export function withoutKnown(known: Known, numbers: readonly number[]): Known {
-  const ranges = numbers.reduce<readonly SeqRange[]>(
-    (left, number) =>
-      left.flatMap((range) => {
-        if (number < range.first || number > range.last) return [range]
-        return [
-          { first: range.first, last: number - 1 },
-          { first: number + 1, last: range.last },
-        ].filter(({ first, last }) => first <= last)
-      }),
-    rangesOf(known),
-  )
+  const sorted = numbers.toSorted((left, right) => left - right)
+  const ranges: SeqRange[] = []
+  let at = 0
+  for (const { first, last } of rangesOf(known)) {
+    let from = first
+    for (let number = sorted[at]; number !== undefined && number <= last; number = sorted[++at]) {
+      if (number < from) continue
+      if (number > from) ranges.push({ first: from, last: number - 1 })
+      from = number + 1
+    }
+    if (from <= last) ranges.push({ first: from, last })
+  }
   return knownOf(ranges)
 }
 

@@ -1,12 +1,12 @@
-// What a member may claim to hold, from rows: its heads, but for the entries of which something is missing. While too much is missing to be
-// named, it claims no more than it did, and of that only what is still there.
+// What a member may claim to hold, from rows: its heads, but for the entries of which something is missing: those are named, or, where that
+// are too many, their numbers are left out of the heads. While much is still to come it claims no more than it did, and of that only what is still there.
 
 import { bytesKey, equalBytes } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { EntryRow } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
 import type { AuthorId, EntryId } from '../model/ids.ts'
-import { greatestKnown, knownUpTo } from '../model/known.ts'
+import { greatestKnown, knownUpTo, withoutKnown } from '../model/known.ts'
 import { covers, lackingMax, type Held, type ReceiptPart } from './receipt.ts'
 
 export interface ClaimParts {
@@ -15,34 +15,63 @@ export interface ClaimParts {
   readonly clock: Clock
   /** Entries of which something is missing here, in pages that are read when they are asked for. */
   readonly missing: () => Iterator<readonly EntryRow[]>
-  /** About how many these are; cheap. */
-  readonly missingCount: () => number
+  /** About how many of these are still to come, or the blocks of them; cheap. What is elsewhere and stays there is not among them. */
+  readonly comingCount: () => number
   /** Of this author nothing beyond is claimed. */
   readonly upTo?: { readonly author: AuthorId; readonly seq: number } | undefined
 }
 
 export const holdsNothing: Held = { heads: [], lacking: [] }
 
-/** Looks through all that is missing only where that is little, or where there is an earlier claim to be kept true. */
+/** Looks through all that is missing only where it is not about to come, or where there is an earlier claim to be kept true. */
 export async function claimOf(parts: ClaimParts, last: ReceiptPart | undefined, signal: AbortSignal): Promise<Held> {
-  const { index, folderRow, upTo } = parts
-  const heads = index.entries
-    .authors(folderRow)
-    .map(({ authorId, known }) => {
-      const isBounded = upTo !== undefined && equalBytes(authorId, upTo.author)
-      return { author: authorId, ...(isBounded ? knownUpTo(known, upTo.seq) : known) }
-    })
-    .filter((head) => greatestKnown(head) > 0)
+  const isFilling = parts.comingCount() > lackingMax
   const isFirst = last === undefined || last.heads.size === 0
-  if (isFirst && parts.missingCount() > lackingMax) return holdsNothing
+  if (isFirst && isFilling) return holdsNothing
+  const heads = knownHeads(parts) // before anything is awaited: what comes meanwhile is not claimed
   const pages = parts.missing()
   const missing: EntryRow[] = []
   for (let page = pages.next(); page.done !== true; page = pages.next()) {
     missing.push(...page.value)
     if (missing.length <= lackingMax) continue
+    // One is named all the same: by that everybody sees that the member has not got everything.
+    if (!isFilling) return { lacking: idsOf(missing.slice(0, 1)), heads: await without(parts, heads, missing, pages, signal) }
     return isFirst ? holdsNothing : narrow(parts, last, missing, pages, signal)
   }
-  return { heads, lacking: idsOf(missing) }
+  return { heads: heads.map(({ row: _row, ...head }) => head), lacking: idsOf(missing) }
+}
+
+type KnownHead = Held['heads'][number] & { readonly row: number }
+
+function knownHeads({ index, folderRow, upTo }: ClaimParts): readonly KnownHead[] {
+  return index.entries
+    .authors(folderRow)
+    .map(({ row, authorId, known }) => {
+      const isBounded = upTo !== undefined && equalBytes(authorId, upTo.author)
+      return { row, author: authorId, ...(isBounded ? knownUpTo(known, upTo.seq) : known) }
+    })
+    .filter((head) => greatestKnown(head) > 0)
+}
+
+/** By number: a run of them takes a few bytes, where each name takes 33. What one author wrote at once, and is elsewhere, is a run. */
+async function without(
+  { clock }: ClaimParts,
+  heads: readonly KnownHead[],
+  first: readonly EntryRow[],
+  rest: Iterator<readonly EntryRow[]>,
+  signal: AbortSignal,
+): Promise<Held['heads']> {
+  const missing = new Map<number, number[]>(heads.map(({ row }) => [row, []]))
+  let page: readonly EntryRow[] = first
+  for (;;) {
+    for (const { author, seq } of page) missing.get(author)?.push(seq)
+    await clock.sleep(0, signal)
+    const next = rest.next()
+    if (next.done === true) break
+    page = next.value
+  }
+  const left = heads.map(({ row, author, ...known }) => ({ author, ...withoutKnown(known, missing.get(row) ?? []) }))
+  return left.filter((head) => greatestKnown(head) > 0)
 }
 
 /** The earlier claim, without what is missing of it now. */

@@ -17,19 +17,21 @@ export interface Knowledge {
   readonly isCutOff: boolean
 }
 
-/**
- * A member that may write and does not hold everything itself could name blocks that it does not have, from entries that others have replaced
- * since: it has to have heard of all that is known here. Who holds everything brings what it names.
- */
 export function isWhole({ known, others, receiptOf, level, isCutOff }: Knowledge): boolean {
   if (isCutOff || !others.some(({ peer, mayWrite }) => mayWrite && level.has(peer))) return false
-  return others.every(({ peer, mayWrite }) => {
-    const receipt = receiptOf(peer)
-    if (receipt === undefined || receipt.parts.length === 0) return false
-    const theirs = receipt.parts.flatMap(({ heads }) => [...heads])
-    if (!theirs.every(([author, heads]) => coversKnown(known.get(author) ?? nothingKnown, heads))) return false
-    const hasAll = receipt.keep === 'all' && receipt.parts.every(({ lacking }) => lacking.size === 0)
-    if (!mayWrite || hasAll) return true
-    return [...known].every(([author, ours]) => receipt.parts.some(({ heads }) => coversKnown(heads.get(author) ?? nothingKnown, ours)))
-  })
+  return others.every(({ peer, mayWrite }) => isHeard(known, receiptOf(peer), mayWrite))
+}
+
+/**
+ * Whether a member's word shows that it can name nothing that is not known here. A member that may write and does not hold everything itself could
+ * name blocks that it does not have, from entries that others have replaced since: it has to have heard of all that is known here. Who holds
+ * everything brings what it names.
+ */
+export function isHeard(known: Knowledge['known'], receipt: Receipt | undefined, mayWrite: boolean): boolean {
+  if (receipt === undefined || receipt.parts.length === 0) return false
+  const theirs = receipt.parts.flatMap(({ heads }) => [...heads])
+  if (!theirs.every(([author, heads]) => coversKnown(known.get(author) ?? nothingKnown, heads))) return false
+  const hasAll = receipt.keep === 'all' && receipt.parts.every(({ lacking }) => lacking.size === 0)
+  if (!mayWrite || hasAll) return true
+  return [...known].every(([author, ours]) => receipt.parts.some(({ heads }) => coversKnown(heads.get(author) ?? nothingKnown, ours)))
 }

@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
+import { present } from '../../engine/base/assert.ts'
+import { absenceProblems } from '../../engine/compose/absence-problems.ts'
 import type { NodeClass } from '../../engine/model/folder.ts'
 import type { PeerId } from '../../engine/model/ids.ts'
 import {
@@ -317,5 +319,17 @@ describe('a folder over time', () => {
     const isOn = (name: string, timeMs: number): boolean => !['laptop', 'desk'].includes(name) || timeMs % dayMs < 8 * hourMs
     pool.run(10 * dayMs, (from, to, timeMs) => isOn(from, timeMs) && isOn(to, timeMs))
     assert.deepEqual([...pool.everAgreed], [])
+  })
+})
+
+describe('what is told of a member that is away for too long', () => {
+  const told = (degree: 'overdue' | 'lost', isWaitedFor: boolean): string =>
+    present(absenceProblems('Photos', [{ peer: 'x', name: 'attic', degree, isWaitedFor }], undefined)[0], 'a problem').text
+
+  it('says whether hosts wait for it before they give room back', () => {
+    for (const degree of ['overdue', 'lost'] as const) {
+      assert.match(told(degree, true), /^attic has been away for .*; until it has been heard of, hosts give no room back/)
+      assert.doesNotMatch(told(degree, false), /room/)
+    }
   })
 })

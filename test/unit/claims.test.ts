@@ -38,7 +38,7 @@ function put(node: IndexNode, path: string): void {
 async function unclaimed(node: IndexNode, paths: readonly string[]): Promise<readonly string[]> {
   const { index, handle, problems } = node
   const missing = (): ReturnType<typeof entriesOfTree> => entriesOfTree(index, handle, problems)
-  const { lacking } = await claimOf({ index, folderRow: handle.row, clock: stillClock, missing, missingCount: () => 0 }, undefined, never)
+  const { lacking } = await claimOf({ index, folderRow: handle.row, clock: stillClock, missing, comingCount: () => 0 }, undefined, never)
   const names = new Set(lacking.map(bytesKey))
   const rows = index.entries.page(handle.row, 0, 100)
   return paths.filter((_, at) => names.has(bytesKey(present(rows[at], 'an entry').entry.entryId)))
@@ -71,7 +71,7 @@ describe('a claim', () => {
     for (const path of paths) put(node, path)
     const { index, handle } = node
     const upTo = { author: handle.authorId, seq: 2 }
-    const parts = { index, folderRow: handle.row, clock: stillClock, missing: () => [][Symbol.iterator](), missingCount: () => 0 }
+    const parts = { index, folderRow: handle.row, clock: stillClock, missing: () => [][Symbol.iterator](), comingCount: () => 0 }
     assert.deepEqual((await claimOf({ ...parts, upTo }, undefined, never)).heads, [upTo])
     assert.deepEqual((await claimOf({ ...parts, upTo: { ...upTo, seq: 0 } }, undefined, never)).heads, [])
     assert.deepEqual((await claimOf(parts, undefined, never)).heads, [{ ...upTo, seq: 4 }])
@@ -238,7 +238,7 @@ describe('the receipt of a folder', () => {
         changed: () => undefined,
         canSay: () => say,
         missing: () => entriesOfTree(index, handle, node.problems),
-        missingCount: () => 0,
+        comingCount: () => 0,
         settleOwn,
         kept: () => ({ keep: 'all', layout: new Uint8Array(0), isOldHeld: false }),
         absent: () => [],

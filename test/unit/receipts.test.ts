@@ -149,8 +149,8 @@ describe('what a node claims', () => {
   const claim = async (node: IndexNode, last?: ReceiptPart): ReturnType<typeof claimOf> => {
     const { index, handle } = node
     const missing = (): ReturnType<typeof entriesOfNeeds> => entriesOfNeeds(index, handle.row)
-    const missingCount = (): number => index.needs.count(handle.row)
-    return claimOf({ index, folderRow: handle.row, clock: stillClock, missing, missingCount }, last, never)
+    const comingCount = (): number => index.needs.count(handle.row)
+    return claimOf({ index, folderRow: handle.row, clock: stillClock, missing, comingCount }, last, never)
   }
   const need = (node: IndexNode, path: string): void => {
     const { entryId } = node.write(path, path)
@@ -171,6 +171,23 @@ describe('what a node claims', () => {
     using node = new IndexNode(1, folder)
     for (let number = 0; number <= lackingMax; number++) need(node, `file ${number}`)
     assert.deepEqual(await claim(node), { heads: [], lacking: [] })
+  })
+
+  it('leaves out by their numbers what is elsewhere for good, where that is more than can be named', async () => {
+    using node = new IndexNode(1, folder)
+    node.write('here', 'here')
+    for (let number = 0; number <= lackingMax; number++) need(node, `elsewhere ${number}`)
+    node.write('here, too', 'here, too')
+    const { index, handle } = node
+    const missing = (): ReturnType<typeof entriesOfNeeds> => entriesOfNeeds(index, handle.row)
+    const { heads, lacking } = await claimOf(
+      { index, folderRow: handle.row, clock: stillClock, missing, comingCount: () => 0 },
+      undefined,
+      never,
+    )
+    const [first, last] = [2, lackingMax + 2]
+    assert.deepEqual(heads, [{ author: handle.authorId, seq: first - 1, above: [{ first: last + 1, last: last + 1 }] }])
+    assert.equal(lacking.length, 1, 'it is seen not to have everything')
   })
 
   it('is what it was while much new is missing, without what of that was lost', async () => {

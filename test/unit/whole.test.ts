@@ -9,7 +9,7 @@ import { parseAuthorId } from '../../engine/model/ids.ts'
 import type { Known } from '../../engine/model/known.ts'
 import { coversKnown } from '../../engine/model/known.ts'
 import { parseReceipt, signReceipt, type Claim, type Receipt } from '../../engine/replicas/receipt.ts'
-import { isWhole, type Knowledge } from '../../engine/replicas/whole.ts'
+import { isHeard, isWhole, type Knowledge } from '../../engine/replicas/whole.ts'
 import { testFolder } from '../support/blocks.ts'
 
 const folder = testFolder(7)
@@ -54,6 +54,16 @@ describe('an index', () => {
     assert.equal(isWhole(knowledge({ seq: 5 }, [])), false)
     assert.equal(isWhole(knowledge({ seq: 5 }, both, { level: new Set([host.peerId]) })), false)
     assert.equal(isWhole(knowledge({ seq: 5 }, both, { level: new Set() })), false)
+  })
+
+  it('waits for each member whose word shows less than it has to', () => {
+    const known = new Map([[bytesKey(author), { seq: 5 }]])
+    assert.equal(isHeard(known, receiptOf(writer, { seq: 5 }), true), true)
+    assert.equal(isHeard(known, receiptOf(writer, { seq: 4 }), true), true, 'who holds everything brings what it names')
+    assert.equal(isHeard(known, receiptOf(writer, { seq: 4 }, 'selected'), true), false)
+    assert.equal(isHeard(known, receiptOf(host, { seq: 4 }, 'share'), false), true)
+    assert.equal(isHeard(known, receiptOf(host, { seq: 6 }, 'share'), false), false)
+    assert.equal(isHeard(known, undefined, false), false)
   })
 
   it('scenario T25: partition 50/50 for 2 h and 10 d: no deletes executed by GC', () => {
