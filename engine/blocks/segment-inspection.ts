@@ -34,6 +34,8 @@ export interface SegmentInspection {
   source(segment: number): SegmentSource | undefined
   /** The block that a record of a moment ago is in use as, now and there; undefined when it is not, or stands elsewhere by now. */
   inUse(segment: number, record: FoundRecord): PlacedBlock | undefined
+  /** The file of the segment is opened again for the next read: one that was deleted could be read on as long as it is open, and not after that. */
+  reopen(segment: number): void
   /** The blocks that the index looks for between two places of a segment, by going through the whole index. */
   blocksBetween(segment: number, fromBytes: number, toBytes: number, signal: AbortSignal): AsyncGenerator<PlacedBlock>
   /**
@@ -46,7 +48,7 @@ export interface SegmentInspection {
 const entriesPerPage = 4096
 
 export function inspectionOf(parts: WalkParts, lose: CompactionParts['lose']): SegmentInspection {
-  const { files, directory, storeId, index, table, clock } = parts
+  const { files, directory, storeId, index, table, clock, handles } = parts
   const placeOf = (segment: number, folder: FolderId, id: BlockId, offset: number): BlockLocation | undefined => {
     const place = index.locate(folder, id)
     return place?.segment === segment && place.offset === offset ? place : undefined
@@ -66,6 +68,7 @@ export function inspectionOf(parts: WalkParts, lose: CompactionParts['lose']): S
       if (folder === undefined || id === undefined) return undefined
       return placeOf(segment, folder, id, record.offset) === undefined ? undefined : { folder, id, offset: record.offset }
     },
+    reopen: (segment) => handles.drop(segment),
     async *blocksBetween(segment, fromBytes, toBytes, signal) {
       for (const folder of index.folders()) {
         let after: BlockId | undefined

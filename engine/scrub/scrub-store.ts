@@ -72,6 +72,7 @@ export class ScrubStore implements ScrubPlace {
       return await this.#parts.jobs.run('scrubSegment', input, { signal })
     } catch (error) {
       if (!(error instanceof FilesError)) throw error
+      this.#parts.inspection.reopen(segment)
       return { whole: [], damaged: [], gaps: [{ fromBytes, toBytes }], nextBytes: toBytes }
     }
   }

@@ -68,6 +68,20 @@ describe('scrub', () => {
     await world.end()
   })
 
+  it('reads no longer what was deleted under an open store, and finds it lost an hour later', async () => {
+    await using world = await ScrubWorld.open(12)
+    const [block] = numberedBlocks(0, 1)
+    const { folder, id } = present(block, 'a block')
+    assert.ok((await world.store.get(folder, id)) !== undefined)
+    world.files.unlink(segmentFile(1))
+    await world.place.step(1, 0, 1_000_000, never)
+    await assert.rejects(world.store.get(folder, id), { code: 'DISK_FAILED', message: /its file is not there/ })
+    assert.equal(world.store.has(folder, id), true, 'a cable may be loose')
+    await world.clock.advance(3_600_000)
+    await world.place.step(1, 0, 1_000_000, never)
+    assert.equal(world.store.has(folder, id), false)
+  })
+
   it('scenario T2: finds a record without a readable header also in a segment of which it read the rest before a restart', async () => {
     await using world = await ScrubWorld.open(12)
     world.flip(1, 2, 1)
