@@ -13,6 +13,7 @@ import { Allowances, chargedBytes } from './allowances.ts'
 import { checkBlocks, closedError } from './checked.ts'
 import type { CompactionReport } from './compact.ts'
 import { GroupCommit, type Step } from './group-commit.ts'
+import { IndexCare } from './index-care.ts'
 import type { LiveTotals } from './live-counts.ts'
 import { claimStore } from './pack-claim.ts'
 import { compactPacks, type PackCompactionParts } from './pack-compact.ts'
@@ -97,10 +98,10 @@ class OpenPackStore implements SegmentStore {
   onDamaged: (record: DamagedRecord | undefined) => void = () => undefined
   readonly #parts: StoreParts
   readonly #commits: GroupCommit
+  readonly #indexCare: IndexCare
   readonly #compactions = new Semaphore(1)
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
-  #reindexing: Promise<void> | undefined
   #tidying: Promise<void> | undefined
   #looking: Promise<void> | undefined
   #packsSaved: number
@@ -111,9 +112,10 @@ class OpenPackStore implements SegmentStore {
     this.#packsSaved = parts.packs.appended
     this.#packsTidied = parts.packs.appended
     this.#commits = new GroupCommit({ ...parts, segments: parts.packs, reserve: noReserve })
-    parts.index.onDamaged = () => this.#reindex()
     parts.quarantine.onAdded = (record) => this.onDamaged(record)
-    if (parts.index.damage !== undefined) this.#reindex()
+    const { index, log } = parts
+    const rebuild = (): Promise<RebuildReport> => this.rebuild(this.#closing.signal)
+    this.#indexCare = new IndexCare({ index, log, place: parts.objects.place, rebuild, isClosed: () => this.#closed !== undefined })
   }
 
   async put(blocks: readonly StoredBlock[]): Promise<void> {
@@ -160,7 +162,7 @@ class OpenPackStore implements SegmentStore {
   async remove(folder: FolderId, ids: readonly BlockId[]): Promise<void> {
     this.#checkOpen('removing blocks')
     this.#parts.packs.checkWritable()
-    if (this.#parts.index.damage !== undefined) await this.#whenSound()
+    if (this.#parts.index.damage !== undefined) await this.#indexCare.whenSound()
     await this.#commits.commit(ids.map((id): Step => ({ kind: 'remove', folder, id })))
     this.#care()
   }
@@ -218,7 +220,7 @@ class OpenPackStore implements SegmentStore {
   async compact(signal: AbortSignal): Promise<CompactionReport> {
     this.#checkOpen('compacting')
     this.#parts.packs.checkWritable()
-    await this.#whenSound()
+    await this.#indexCare.whenSound()
     const stop = AbortSignal.any([signal, this.#closing.signal])
     const lose: PackCompactionParts['lose'] = (folder, id, location, damage) => void this.#lose(folder, id, location, damage)
     const parts = { ...this.#parts, ...this.#parts.limits, commits: this.#commits, lose }
@@ -309,7 +311,7 @@ class OpenPackStore implements SegmentStore {
     log.warn('a stored block is damaged: it is not served any more', { pack: segment, offset, reason })
     try {
       if (!(await isPackedAt(this.#parts, location, id, ending.signal))) {
-        this.#reindex()
+        this.#indexCare.makeAgain()
         return
       }
     } catch (error) {
@@ -321,30 +323,6 @@ class OpenPackStore implements SegmentStore {
     this.#commits.commit([mark]).catch((error: unknown) => {
       log.warn('could not note a damaged block', { pack: segment, offset, code: errorCodeOf(error), cause: messageOf(error) })
     })
-  }
-
-  #reindex(): void {
-    const { log } = this.#parts
-    if (this.#closed !== undefined) return
-    this.#reindexing ??= this.rebuild(this.#closing.signal)
-      .then((report) => log.info('made the index of the block store again', { ...report }))
-      .catch((error: unknown) => log.warn('could not make the index of the block store again', { cause: messageOf(error) }))
-      .finally(() => {
-        this.#reindexing = undefined
-      })
-  }
-
-  /** An index that misses blocks would let removed ones live on, and compaction drop them. */
-  async #whenSound(): Promise<void> {
-    const { index, objects } = this.#parts
-    if (index.damage === undefined) return
-    this.#reindex()
-    await this.#reindexing
-    if (index.damage === undefined) return
-    throw new EngineError(
-      'DISK_FAILED',
-      `the index of ${objects.place} is damaged and cannot be made again: ${index.damage}; check the disk`,
-    )
   }
 
   #checkOpen(what: string): void {

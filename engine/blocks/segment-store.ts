@@ -13,6 +13,7 @@ import { readBlock, type BlockRead } from './block-reader.ts'
 import { checkBlocks, closedError } from './checked.ts'
 import { compactSegments, type CompactionParts, type CompactionReport } from './compact.ts'
 import { GroupCommit, type Step } from './group-commit.ts'
+import { IndexCare } from './index-care.ts'
 import type { LiveTotals } from './live-counts.ts'
 import { Quarantine, type DamagedRecord, type DamageReason } from './quarantine.ts'
 import { rebuildIndex, replaySegments, type RebuildReport } from './rebuild.ts'
@@ -144,21 +145,21 @@ class OpenSegmentStore implements SegmentStore {
   readonly inspection: SegmentInspection
   readonly #parts: StoreParts
   readonly #commits: GroupCommit
+  readonly #indexCare: IndexCare
   readonly #compactions = new Semaphore(1)
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
   /** Why nothing can be read, until the directory is the store's again. An error of the disk while it is, is none of the whole store. */
   #offlineReason: string | undefined
-  /** The index being made again because it was damaged. */
-  #reindexing: Promise<void> | undefined
 
   constructor(parts: StoreParts) {
     this.#parts = parts
     this.#commits = new GroupCommit(parts)
     this.inspection = inspectionOf(parts, (folder, id, location, damage) => this.#lose(folder, id, location, damage))
-    parts.index.onDamaged = () => this.#reindex()
     parts.quarantine.onAdded = (record) => this.onDamaged(record)
-    if (parts.index.damage !== undefined) this.#reindex()
+    const { index, log } = parts
+    const rebuild = (): Promise<RebuildReport> => this.rebuild(this.#closing.signal)
+    this.#indexCare = new IndexCare({ index, log, place: parts.directory, rebuild, isClosed: () => this.#closed !== undefined })
   }
 
   async put(blocks: readonly StoredBlock[]): Promise<void> {
@@ -201,7 +202,7 @@ class OpenSegmentStore implements SegmentStore {
     this.#checkOpen('removing blocks')
     this.#parts.segments.checkWritable()
     // Calls count in the order they were made: no turn is given away without need.
-    if (this.#parts.index.damage !== undefined) await this.#whenSound()
+    if (this.#parts.index.damage !== undefined) await this.#indexCare.whenSound()
     await this.#commits.commit(ids.map((id): Step => ({ kind: 'remove', folder, id })))
   }
 
@@ -248,7 +249,7 @@ class OpenSegmentStore implements SegmentStore {
   async compact(signal: AbortSignal): Promise<CompactionReport> {
     this.#checkOpen('compacting')
     this.#parts.segments.checkWritable()
-    await this.#whenSound()
+    await this.#indexCare.whenSound()
     const stop = AbortSignal.any([signal, this.#closing.signal])
     const lose: CompactionParts['lose'] = (folder, id, location, damage) => {
       this.#checkPlace()
@@ -327,7 +328,7 @@ class OpenSegmentStore implements SegmentStore {
     quarantine.add({ segment, offset, sizeBytes: recordBytesOf(payloadBytes), folder, id, reason })
     log.warn('a stored block is damaged: it is not served any more', { segment, offset, reason })
     if (!isRecordedAt(this.#parts, location, id)) {
-      this.#reindex()
+      this.#indexCare.makeAgain()
       return
     }
     if (segments.readOnlyReason !== undefined) return
@@ -335,27 +336,6 @@ class OpenSegmentStore implements SegmentStore {
     this.#commits.commit([mark]).catch((error: unknown) => {
       log.warn('could not note a damaged block', { segment, offset, code: errorCodeOf(error), cause: messageOf(error) })
     })
-  }
-
-  #reindex(): void {
-    const { log } = this.#parts
-    if (this.#closed !== undefined) return
-    this.#reindexing ??= this.rebuild(this.#closing.signal)
-      .then((report) => log.info('made the index of the block store again', { ...report }))
-      .catch((error: unknown) => log.warn('could not make the index of the block store again', { cause: messageOf(error) }))
-      .finally(() => {
-        this.#reindexing = undefined
-      })
-  }
-
-  /** An index that misses blocks would let removed ones live on, and compaction drop them. */
-  async #whenSound(): Promise<void> {
-    const { index, directory } = this.#parts
-    if (index.damage === undefined) return
-    this.#reindex()
-    await this.#reindexing
-    if (index.damage === undefined) return
-    throw new EngineError('DISK_FAILED', `the index of ${directory} is damaged and cannot be made again: ${index.damage}; check the disk`)
   }
 
   /** What is free, without the reserve and what is left to the index of the node, which is on this disk too mostly. */
