@@ -238,7 +238,7 @@ export interface PastVersion extends PastPath {
   /** Who replaced it: a peer id, and its name where it is known. */
   readonly by?: string
   readonly byName?: string
-  /** All of its content is on this machine; else members are asked for the rest. Absent where looking would take too long. */
+  /** All of its content is on this machine; else members are asked for the rest, and may not have it any more. Absent where looking would take too long. */
   readonly isHere?: boolean
 }
 

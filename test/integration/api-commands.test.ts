@@ -154,7 +154,7 @@ describe('a command against a daemon', () => {
     const { out } = await run('history', 'Photos', 'a.jpg')
     assert.match(
       out,
-      /^  now: 5 B, since 1970-01-01 .*\n  7  deleted 1970-01-01 \d\d:\d\d:\d\d  5 B  by attic  content is with other members\n$/,
+      /^  now: 5 B, since 1970-01-01 .*\n  7  deleted 1970-01-01 \d\d:\d\d:\d\d  5 B  by attic  not here, other members may have it\n$/,
     )
     const whole = await run('history', 'Photos', '--limit', '1')
     assert.match(whole.out, /^  7  note\.txt  deleted /)

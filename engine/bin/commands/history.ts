@@ -36,7 +36,7 @@ function historyText({ current, versions, path, total }: History): string {
     `${version.deleted ? 'deleted' : 'replaced'} ${localTimeText(version.replacedMs)}`,
     sizeOf(version),
     whoOf(version),
-    version.isHere === false ? 'content is with other members' : '',
+    version.isHere === false ? 'not here, other members may have it' : '',
   ])
   const isFile = current !== undefined && current.kind !== 'directory'
   const now = isFile ? [`  now: ${sizeOf(current)}, since ${localTimeText(current.sinceMs)}`] : []
