@@ -1,6 +1,6 @@
 // `npm run sim`: fixed seeds and scripts that once failed. `-- --seed N` replays one with its trace; `-- --script FILE` a script;
 // `-- --minutes M` explores new seeds; `--shrink` makes what fails short;
-// `--hosts` is worlds with hosts; `--with loseDatabase,apple` draws actions or drives that are not drawn by themselves; `-- --crash-points` is the full sweep.
+// `--hosts` is worlds with hosts; `--with loseDatabase,apple` draws actions or drives that are not drawn by themselves; `-- --crash-points` is the full sweep, `--of NAME` that of one scenario.
 // Every seed runs twice and must give the same trace: a difference is a fault of its own.
 
 import { spawnSync } from 'node:child_process'
@@ -126,35 +126,40 @@ async function runAll(runs: Iterable<Run>): Promise<boolean> {
   return failed.length === 0
 }
 
-async function sweep(): Promise<boolean> {
+/** Every crash point of the scenarios, or of the one of this name. */
+async function sweep(name: string): Promise<boolean> {
+  if (name === '') return scenarios.map((scenario) => inOwnProcess(['--crash-points', '--of', scenario.name])).every(Boolean)
+  const scenario = scenarios.find((one) => one.name === name)
+  if (scenario === undefined) throw new Error(`there is no scenario "${name}"; there are: ${scenarios.map((one) => one.name).join(', ')}`)
   const failed: string[] = []
-  for (const scenario of scenarios) {
-    const points = await crashPointsOf(scenario)
-    for (const point of points) {
-      const { failure } = await runCrashPoint(point)
-      if (failure === undefined) continue
-      const path = join(tmpdir(), `holdfast-${describePoint(point).replaceAll(/\W+/g, '-')}.json`)
-      writeFileSync(path, formatScript(scriptOf(point)))
-      console.log(`FAILED ${describePoint(point)}\n       ${failure}\n       replay with: npm run sim -- --script ${path}`)
-      failed.push(path)
-    }
-    console.log(`${scenario.name}: ${points.length} crash points`)
+  const points = await crashPointsOf(scenario)
+  for (const point of points) {
+    const { failure } = await runCrashPoint(point)
+    if (failure === undefined) continue
+    const path = join(tmpdir(), `holdfast-${describePoint(point).replaceAll(/\W+/g, '-')}.json`)
+    writeFileSync(path, formatScript(scriptOf(point)))
+    console.log(`FAILED ${describePoint(point)}\n       ${failure}\n       replay with: npm run sim -- --script ${path}`)
+    failed.push(path)
   }
+  console.log(`${scenario.name}: ${points.length} crash points`)
   return failed.length === 0
 }
 
-/** Seeds that one process tries: what simulated lives leave behind in memory goes with it. */
+/** What simulated lives leave behind in memory goes with the process. */
+function inOwnProcess(words: readonly string[]): boolean {
+  const [, script] = process.argv
+  return spawnSync(process.execPath, [...process.execArgv, script ?? '', ...words], { stdio: 'inherit' }).status === 0
+}
+
 const seedsPerProcess = 20
 
 /** New seeds for so long, in processes of their own, one after the other. */
 function explore(from: number, minutes: number, drawn: readonly string[]): boolean {
   const endMs = performance.now() + minutes * minuteMs
-  const [, script] = process.argv
   const failed: number[] = []
   for (let seed = from; performance.now() < endMs; seed += seedsPerProcess) {
     const words = ['--from', String(seed), '--count', String(seedsPerProcess), ...drawn]
-    const { status } = spawnSync(process.execPath, [...process.execArgv, script ?? '', ...words], { stdio: 'inherit' })
-    if (status !== 0) failed.push(seed)
+    if (!inOwnProcess(words)) failed.push(seed)
   }
   if (failed.length > 0) console.log(`failed: among the ${seedsPerProcess} seeds from ${failed.join(', ')}`)
   return failed.length === 0
@@ -173,10 +178,11 @@ async function main(): Promise<boolean> {
     shrink: flag,
     hosts: flag,
     'crash-points': flag,
+    of: text,
   }
   const { values } = parseArgs({ options })
   const extra = parseExtra(values.with ?? '', values.hosts)
-  if (values['crash-points']) return await sweep()
+  if (values['crash-points']) return await sweep(values.of ?? '')
   const one =
     values.seed !== undefined
       ? ofSeed(Number(values.seed), extra)
