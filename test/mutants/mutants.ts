@@ -159,6 +159,13 @@ export const mutants: readonly Mutant[] = [
     tests: ['unit/absence', 'sim/asleep'],
   },
   {
+    what: 'a host lets go of surplus that nobody has granted to keep',
+    file: 'engine/replicas/lease.ts',
+    find: '  return asking !== undefined && asking.granters.size >= needed\n',
+    put: '  return asking !== undefined && needed >= 0\n',
+    tests: ['sim/hosts'],
+  },
+  {
     what: 'who comes back is lost until others take that back',
     file: 'engine/replicas/absence-marks.ts',
     find: ' && one.cardEdition === edition)',

@@ -35,6 +35,8 @@ export class CopiesOracle {
   /** When each audit was first seen: `AUDITOR PEER`. */
   readonly #audits = new Map<string, { readonly atMs: number; readonly seenUs: number }>()
   #isScrubbed = false
+  /** The fewest copies that were ever asked for. */
+  #targetMin = Number.POSITIVE_INFINITY
 
   constructor(scheduler: Scheduler, fleet: Fleet, all: readonly SimNode[], readers: () => readonly SimNode[]) {
     this.#scheduler = scheduler
@@ -54,6 +56,11 @@ export class CopiesOracle {
   /** An accident in the store of a node: what it takes is nobody's lie. */
   afflict(node: SimNode, kind: LossKind, accident: () => void): void {
     this.#holdings.afflict(node, { kind, edition: this.#newestEdition(node, knowledgeOf), atUs: this.#scheduler.nowUs }, accident)
+    this.#before.set(node, this.#holdings.stored(node))
+  }
+
+  /** A power cut may take what was never promised to be there. */
+  notePowerCut(node: SimNode): void {
     this.#before.set(node, this.#holdings.stored(node))
   }
 
@@ -100,6 +107,9 @@ export class CopiesOracle {
       return knowledge
     }
     for (const { node } of this.#fleet.all) this.#holdings.forgetMended(node)
+    for (const { controls } of this.#readers()) {
+      this.#targetMin = Math.min(this.#targetMin, controls?.folders()[0]?.copies.target ?? this.#targetMin)
+    }
     this.#checkDropped(knows)
     for (const node of this.#readers()) {
       const knowledge = knows(node)
@@ -180,6 +190,7 @@ export class CopiesOracle {
       this.#before.set(node, stored)
       for (const block of gone) {
         if (this.#holdings.lossOf(node, block) !== undefined) continue
+        this.#checkKept(node, block, knows)
         // Of the history of others nobody knows: who replaced a file has its old content no more, and hosts keep that for a grace alone.
         const isKept = placesOf(knows(node), block).length > 0
         const referring = isKept ? node : all.find((one) => refersTo(knows(one), block, knows(node)))
@@ -187,6 +198,31 @@ export class CopiesOracle {
         throw new OracleViolation(`${node.name} let go of block ${shortly(block)}, which ${referring.name} refers to and nobody else has`)
       }
     }
+  }
+
+  /** Throws OracleViolation for a block of a current entry that a host let go of, and that fewer others keep than there are to be copies. */
+  #checkKept(node: SimNode, block: string, knows: (node: SimNode) => Knowledge | undefined): void {
+    const file = this.#fleet.of(node) === undefined ? undefined : this.#fileOf(block, knows)
+    if (file === undefined || knows(node)?.versions.get(file.entry)?.has(file.version) !== true) return
+    const [part] = file.blocks.filter((one) => one.block === block)
+    if (part === undefined) return
+    const others = [...this.#readers(), ...this.#fleet.present.map((host) => host.node)].filter((one) => one !== node)
+    // What an accident or a person took since then was there when it was asked for.
+    const keepers = others.filter(
+      (one) =>
+        this.#holdings.has(one, file, part) ||
+        this.#holdings.lossOf(one, block) !== undefined ||
+        (this.#fleet.of(one) === undefined && this.#touches.isTouched(one, file.path, '')),
+    )
+    if (keepers.length >= this.#targetMin) return
+    const who = keepers.map(({ name }) => name).join(' and ')
+    throw new OracleViolation(`${node.name} let go of block ${shortly(block)} of ${file.path}, which ${who} alone keep`)
+  }
+
+  /** The file that has the block, as somebody who can read it knows it. */
+  #fileOf(block: string, knows: (node: SimNode) => Knowledge | undefined): KnownFile | undefined {
+    const files = this.#readers().flatMap((reader) => knows(reader)?.files ?? [])
+    return files.find(({ blocks }) => blocks.some((part) => part.block === block))
   }
 
   #isAnywhere(block: string, all: readonly SimNode[], knows: (node: SimNode) => Knowledge | undefined): boolean {

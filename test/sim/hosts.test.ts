@@ -36,7 +36,7 @@ function days(...steps: readonly Step[]): Script {
     copies: 3,
     hasDays: true,
     nodes: [node('A'), node('B', { isOwner: true }), ...hosts],
-    before: Array.from({ length: 8 }, (_, at) => ({
+    before: Array.from({ length: 20 }, (_, at) => ({
       afterMs: 0,
       on: 'A',
       do: 'write' as const,
@@ -51,7 +51,15 @@ describe('days of absence', () => {
   const absences: readonly { readonly claim: string; readonly steps: readonly Step[] }[] = [
     {
       claim: 'whose end nobody tells: the host is found to be lost, and its copies are made again',
-      steps: [{ afterMs: 0, on: 'E', do: 'lose' }],
+      // By then the first host has let go of what the later ones took over.
+      steps: [{ afterMs: 12 * minuteMs, on: 'E', do: 'lose' }],
+    },
+    {
+      claim: 'that begin before others have let go of what the host took over: they keep it',
+      steps: [
+        { afterMs: 0, on: 'E', do: 'lose' },
+        { afterMs: 8 * minuteMs, on: 'A', do: 'heal' },
+      ],
     },
     {
       claim: 'of a host that said it goes and comes back after its copies were made elsewhere: what is too much goes',

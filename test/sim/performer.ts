@@ -268,6 +268,7 @@ export class Performer {
     if (!node.isRunning) return false
     if (how === 'kill') node.kill()
     else node.crash()
+    if (how === 'crash') this.#hosting?.copies.notePowerCut(node)
     if (this.#personOf(node) !== undefined) this.#oracle.recheck(node)
     return true
   }
