@@ -57,12 +57,13 @@ const unansweredRestMs = 10_000
 const unansweredRestMaxMs = 600_000
 const nothingRestMs = 600_000
 /**
- * What is new is drawn from at most this often, and that and asking take at most the hundredth part of the time: a change of a large file makes
- * an entry whose blocks are all new to the audit.
+ * What is new is drawn from at most this often; that takes at most the hundredth part of the time, and asking the twentieth: a change of a large
+ * file makes an entry whose blocks are all new to the audit.
  */
 const newRestMs = 10_000
 const newRestShare = 100
-const newRestMaxMs = 3_600_000
+const newAskingRestShare = 20
+const newAskingRestMaxMs = 600_000
 /** After so long a member that failed is asked again if it says something new, twice as long after each time; at the latest after the longest. */
 const failedAgainMs = 2000
 const failedAgainMaxMs = 600_000
@@ -246,7 +247,7 @@ export class Audit {
   #restFromNews(peer: PeerId, workMs: number): void {
     const look = this.#looks.get(peer)
     if (look === undefined) return
-    const againMs = this.#parts.clock.monotonicMs() + Math.min(newRestShare * workMs, newRestMaxMs)
+    const againMs = this.#parts.clock.monotonicMs() + Math.min(newAskingRestShare * workMs, newAskingRestMaxMs)
     this.#looks.set(peer, { ...look, againMs: Math.max(look.againMs, againMs) })
   }
 
