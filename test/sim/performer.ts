@@ -242,7 +242,7 @@ export class Performer {
 
   async #stop(node: SimNode): Promise<boolean> {
     if (!node.isRunning || this.#busy.has(node)) return false
-    await this.#settle(Promise.race([node.stop(), node.died()]), `stop of ${node.name}`)
+    await this.#settle(Promise.race([node.stop().catch(refusalOf), node.died()]), `stop of ${node.name}`)
     return true
   }
 
@@ -379,9 +379,9 @@ export class Performer {
   }
 }
 
-/** A full or failing drive may refuse what a person asks for; anything else is thrown on. */
+/** A full or failing drive may refuse what a person asks for, and an armed accident strike meanwhile; anything else is thrown on. */
 function refusalOf(error: unknown): Error {
-  if (isRefusal(error)) return error
+  if (isRefusal(error) || error instanceof SimCrash) return error
   throw error
 }
 
