@@ -3,19 +3,20 @@
 import assert from 'node:assert/strict'
 
 import { present } from '../../engine/base/assert.ts'
-import { concatBytes, equalBytes, utf8 } from '../../engine/base/bytes.ts'
+import { utf8 } from '../../engine/base/bytes.ts'
 import { MemoryBlockStore } from '../../engine/blocks/memory-store.ts'
-import { blockIdOf, sealBlock } from '../../engine/crypto/seal.ts'
+import { blockIdOf } from '../../engine/crypto/seal.ts'
 import type { BlockRef } from '../../engine/model/entry.ts'
 import type { PeerId } from '../../engine/model/ids.ts'
 import type { Channel, Network } from '../../engine/net/network.ts'
 import { blocksProtocol, receiveBlocksFrame, sendBlocksFrame } from '../../engine/transfer/blocks-frames.ts'
 import { proveMembership } from '../../engine/transfer/membership-proof.ts'
-import type { SealRangesInput, SealRangesOutput } from '../../engine/transfer/seal-ranges-job.ts'
+import { sealRanges, type SealRangesInput, type SealRangesOutput } from '../../engine/transfer/seal-ranges-job.ts'
 import type { HeldParts } from '../../engine/transfer/held-blocks.ts'
 import { serveBlocks } from '../../engine/transfer/serve.ts'
 import { entryIdOfPath } from '../../engine/sync/folder-handle.ts'
 import { never, stillClock } from './blocks.ts'
+import { CrashFiles } from './crash-files.ts'
 import { channelPair, IndexNode, pathOf } from './index-world.ts'
 import { secondIdentity } from './model-values.ts'
 
@@ -37,12 +38,16 @@ export function openServer(): Server {
   const disk = new Map<string, string>()
   const stale: string[] = []
   const { sealKey } = node.handle.jobKeys
+  const { root } = node.handle
   const run = async (_name: string, input: SealRangesInput): Promise<SealRangesOutput> => {
-    const pieces = input.ranges.map(({ path, id }) => {
-      const { id: now, sealed } = sealBlock(sealKey, utf8(disk.get(path) ?? ''))
-      return equalBytes(now, id) ? sealed : new Uint8Array(0)
-    })
-    return await Promise.resolve({ payload: concatBytes(pieces), unread: [], lengths: pieces.map(({ length }) => length) })
+    const files = new CrashFiles()
+    for (const [path, text] of disk) {
+      if (!input.ranges.some((range) => range.path === path)) continue
+      const file = files.open(`${root}/${path}`, 'create')
+      file.write(utf8(text), 0)
+      file.close()
+    }
+    return await Promise.resolve(sealRanges(input, { files }).output)
   }
   const parts: HeldParts = {
     index: node.index,

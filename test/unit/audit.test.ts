@@ -346,6 +346,23 @@ describe('scenarios 104, T28: a sample of 459 blocks, where one in a hundred is 
     assert.ok(Math.abs(low / (draws * sampleBlocks) - 0.5) < 0.005, `${low} of ${draws * sampleBlocks} were of the first half`)
   })
 
+  it('reads the list of a file once, however many of its blocks are drawn', async () => {
+    let reads = 0
+    const claims: Claims = {
+      word: new Uint8Array(0),
+      edition: 1,
+      counts: (after) => (after === 0 ? [{ rowSeq: 1, blocks: allBlocks.length, isAudited: false }] : []),
+      blocks: () => {
+        reads++
+        return allBlocks.map(({ id }) => id)
+      },
+      isCurrent: () => true,
+    }
+    const drawing = { clock: stillClock, random: new SeededRandom('one file'), scope: 'all' as const, lastRow: 1 }
+    assert.equal((await drawSample(claims, drawing, never)).length, sampleBlocks)
+    assert.equal(reads, 1)
+  })
+
   it('is what an audit asks: who lost a part is found, its copy does not count, and it is asked again once it says something else', async () => {
     let found = 0
     for (let round = 0; round < 20; round++) {

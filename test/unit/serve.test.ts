@@ -4,12 +4,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { concatBytes, equalBytes } from '../../engine/base/bytes.ts'
+import { concatBytes, equalBytes, utf8 } from '../../engine/base/bytes.ts'
 import type { Clock, Random } from '../../engine/base/clock.ts'
 import { EngineError } from '../../engine/base/errors.ts'
 import { abortable } from '../../engine/base/queue.ts'
 import { blockProof } from '../../engine/crypto/block-proof.ts'
-import { blockIdOf } from '../../engine/crypto/seal.ts'
+import { blockIdOf, sealBlock } from '../../engine/crypto/seal.ts'
 import type { BlockRef } from '../../engine/model/entry.ts'
 import type { Channel } from '../../engine/net/network.ts'
 import { blocksProtocol, receiveBlocksFrame, requestIdsMax, sendBlocksFrame } from '../../engine/transfer/blocks-frames.ts'
@@ -146,6 +146,60 @@ describe('blocks fetched from a member', () => {
     const fetching = fetcher.fetch([{ id: blockIdOf(new Uint8Array(3)), storedBytes: 3 }], gone.signal)
     setImmediate(() => gone.abort())
     await assert.rejects(fetching, (error) => error instanceof EngineError && error.code === 'ABORTED')
+    fetcher.close()
+  })
+})
+
+describe('questions to a member', () => {
+  const { peerId } = firstIdentity
+  const nonce = testBytes(6, 32)
+
+  it('are answered with the hash of each block under their key, from files as from the store, and with nothing where it is gone', async () => {
+    using server = openServer()
+    const stored = testBytes(1, 50)
+    const [one, two, changed] = [server.addFile('a', 'one'), await server.addStored(stored), server.addFile('c', 'before')]
+    server.disk.set('c', 'after!')
+    const { network } = networkOf(new Map([[peerId, honest(server, peerId)]]))
+    const fetcher = new Fetcher({ network, accessKey, clock, random })
+    fetcher.setPeers([peerId])
+    const proofs = await fetcher.prove(peerId, [two.id, one.id, changed.id, blockIdOf(testBytes(9, 9))], nonce, never)
+    const { sealed } = sealBlock(server.node.handle.jobKeys.sealKey, utf8('one'))
+    assert.deepEqual(proofs, [blockProof(peerId, nonce, stored), blockProof(peerId, nonce, sealed), undefined, undefined])
+    fetcher.close()
+  })
+
+  it('hold up no blocks: they go over a channel of their own', async () => {
+    using server = openServer()
+    const ref = server.addFile('a', 'one')
+    let channels = 0
+    const silentAtFirst = async (channel: Channel): Promise<void> => {
+      if (++channels > 1) return await honest(server, peerId)(channel)
+      await welcome(channel, peerId) // and no answer to what it is asked
+    }
+    const { network } = networkOf(new Map([[peerId, silentAtFirst]]))
+    const fetcher = new Fetcher({ network, accessKey, clock, random })
+    fetcher.setPeers([peerId])
+    const asking = fetcher.prove(peerId, [ref.id], nonce, never)
+    asking.catch(() => undefined) // awaited below
+    assert.notEqual((await fetcher.fetch([ref], never))[0], undefined)
+    fetcher.close()
+    await assert.rejects(asking, { code: 'ABORTED' })
+  })
+
+  it('show who said that it lacks a block, which one that broke off has not', async () => {
+    using server = openServer()
+    const gone: BlockRef = { id: blockIdOf(testBytes(9, 9)), storedBytes: 9 }
+    const peers = new Map([
+      [peerId, honest(server, peerId)],
+      [thirdPeer, async (channel: Channel) => await Promise.resolve(channel.abort())],
+    ])
+    const { network } = networkOf(peers)
+    const fetcher = new Fetcher({ network, accessKey, clock, random })
+    fetcher.setPeers([peerId, thirdPeer])
+    assert.deepEqual(await fetcher.fetch([gone], never), [undefined])
+    assert.deepEqual([fetcher.saidToLack(peerId, gone.id), fetcher.saidToLack(thirdPeer, gone.id)], [true, false])
+    fetcher.peerHas(peerId)
+    assert.equal(fetcher.saidToLack(peerId, gone.id), false, 'it has more now')
     fetcher.close()
   })
 })
