@@ -38,12 +38,11 @@ export function openServer(): Server {
   const disk = new Map<string, string>()
   const stale: string[] = []
   const { sealKey } = node.handle.jobKeys
-  const { root } = node.handle
   const run = async (_name: string, input: SealRangesInput): Promise<SealRangesOutput> => {
     const files = new CrashFiles()
     for (const [path, text] of disk) {
       if (!input.ranges.some((range) => range.path === path)) continue
-      const file = files.open(`${root}/${path}`, 'create')
+      const file = files.open(`${input.root}/${path}`, 'create')
       file.write(utf8(text), 0)
       file.close()
     }
