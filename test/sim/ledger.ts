@@ -14,8 +14,8 @@ export interface Owed {
 export class Ledger {
   readonly #known = new Set<string>()
   readonly #owed = new Map<string, Owed>()
-  /** Who last replaced or removed a content that they had at a path. */
-  readonly #given = new Map<string, Owed>()
+  /** When each person last replaced or removed a content that they had at a path. */
+  readonly #given = new Map<string, Map<string, number>>()
   /** Bytes that changed by themselves, and what they were written as. */
   readonly #decayed = new Map<string, string>()
   readonly #lastReceivedUs: (by: string, path: string) => number
@@ -60,13 +60,15 @@ export class Ledger {
   }
 
   /**
-   * A person made `content` be at `path`. When they only put back what was there, while somebody else who had it as well has replaced it
-   * already, and that has not arrived, then all they did was to touch the file: nothing new is owed.
+   * A person made `content` be at `path`. When they only put back what was there, be it what they had moved away themselves, while
+   * somebody else who had it as well has replaced it already, and that has not arrived, then all they did was to touch the file: nothing
+   * new is owed.
    */
   owe(owed: Owed): void {
     this.#known.add(owed.content)
-    const given = this.#given.get(keyOf(owed.path, owed.content))
-    const isTouch = given !== undefined && given.by !== owed.by && this.#lastReceivedUs(owed.by, owed.path) < given.atUs
+    const given = this.#given.get(keyOf(owed.path, owed.content)) ?? new Map<string, number>()
+    const receivedUs = this.#lastReceivedUs(owed.by, owed.path)
+    const isTouch = [...given].some(([by, atUs]) => by !== owed.by && receivedUs < atUs)
     if (!isTouch) this.#owed.set(keyOf(owed.path, owed.content), owed)
   }
 
@@ -78,10 +80,11 @@ export class Ledger {
    */
   discharge(loss: Owed, contentAt: (path: string) => string | undefined): void {
     const { path, content } = loss
-    this.#owed.delete(keyOf(path, content))
-    this.#given.set(keyOf(path, content), loss)
-    for (const [key, owed] of this.#owed) {
-      if (owed.content === content && (contentAt(owed.path) !== content || isConflictCopy(path, owed.path))) this.#owed.delete(key)
+    const key = keyOf(path, content)
+    this.#owed.delete(key)
+    this.#given.set(key, (this.#given.get(key) ?? new Map<string, number>()).set(loss.by, loss.atUs))
+    for (const [name, owed] of this.#owed) {
+      if (owed.content === content && (contentAt(owed.path) !== content || isConflictCopy(path, owed.path))) this.#owed.delete(name)
     }
     const written = this.#decayed.get(content)
     if (written !== undefined) this.discharge({ ...loss, content: written }, contentAt)
