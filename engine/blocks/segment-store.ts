@@ -319,7 +319,7 @@ class OpenSegmentStore implements SegmentStore {
   /**
    * Forgets a damaged block and marks it in the log, so that the next open does not count on it again. The mark is not waited for,
    * and lost without harm: the damage is found again. Where it is the index that is wrong there is no mark, for it would kill the block
-   * wherever that is; the index is made again.
+   * wherever that is; the index is made again. Where the disk does not say which of them is wrong, neither is done.
    */
   #lose(folder: FolderId, id: BlockId, location: BlockLocation, reason: DamageReason): void {
     const { index, quarantine, log, segments } = this.#parts
@@ -327,10 +327,9 @@ class OpenSegmentStore implements SegmentStore {
     index.apply([{ kind: 'remove', folder, id }])
     quarantine.add({ segment, offset, sizeBytes: recordBytesOf(payloadBytes), folder, id, reason })
     log.warn('a stored block is damaged: it is not served any more', { segment, offset, reason })
-    if (!isRecordedAt(this.#parts, location, id)) {
-      this.#indexCare.makeAgain()
-      return
-    }
+    const isRecorded = isRecordedAt(this.#parts, location, id)
+    if (isRecorded === false) this.#indexCare.makeAgain()
+    if (isRecorded !== true) return
     if (segments.readOnlyReason !== undefined) return
     const mark: Step = { kind: 'tombstone', folder, id, kills: { segment, offset }, isDamage: true }
     this.#commits.commit([mark]).catch((error: unknown) => {

@@ -80,10 +80,10 @@ export async function* heldIn(
 }
 
 /**
- * Whether the segment itself says that this block was stored at that place. Where it has no footer to say so, the bytes that were
- * looked at are all there is: a place behind the acknowledged end is not one, others are taken for damage.
+ * Whether the segment itself says that this block was stored at that place; undefined where the disk does not say. Where it has no footer to
+ * say so, the bytes that were looked at are all there is: a place behind the acknowledged end is not one, others are taken for damage.
  */
-export function isRecordedAt(parts: WalkParts, location: BlockLocation, id: BlockId): boolean {
+export function isRecordedAt(parts: WalkParts, location: BlockLocation, id: BlockId): boolean | undefined {
   const state = parts.table.get(location.segment)
   if (state === undefined || location.offset >= state.endBytes) return false
   try {
@@ -99,6 +99,6 @@ export function isRecordedAt(parts: WalkParts, location: BlockLocation, id: Bloc
     return row === 'none' ? true : row !== undefined && equalBytes(row.id, id)
   } catch (error) {
     if (!(error instanceof FilesError)) throw error
-    return !isFault(error, 'missing')
+    return isFault(error, 'missing') ? false : undefined
   }
 }

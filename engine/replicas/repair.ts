@@ -211,6 +211,7 @@ export class Repair {
         continue
       }
       const from = isSame ? cursor.row : 0
+      if (from === 0) this.#hasMissed = false // what is missing of all that is said to be held is met again on the way
       const rows = index.entries.after(folder.row, from, lookEntries)
       if (rows.length === 0 && isSame) return
       index.transact(() => {

@@ -44,6 +44,8 @@ export class CrashFiles implements Files {
   writeFault: FilesFault = 'io'
   capacityBytes: number = Infinity
   isReadOnly = false
+  /** Reads of a file at this place and behind it fail. */
+  unreadable: { readonly path: string; readonly fromBytes: number } | undefined
   isUnplugged = false
 
   usedBytes(): number {
@@ -231,6 +233,7 @@ export class CrashFiles implements Files {
       read: (target, offset) => {
         check()
         this.#enter(path, false)
+        if (this.unreadable?.path === path && offset >= this.unreadable.fromBytes) throw new FilesError('io', 'read', path, 'EIO')
         const bytes = inode.live.subarray(offset, offset + target.length)
         target.set(bytes)
         return bytes.length

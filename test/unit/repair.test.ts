@@ -349,6 +349,24 @@ describe('repair', () => {
     assert.equal(stage.has(mine), true)
   })
 
+  it('knows what it held by earlier placements again, once what was lost is here and everything was looked at', async () => {
+    using stage = new Stage()
+    stage.isClaimed = true
+    const key = stage.write('a', 'content of a')
+    await stage.settle()
+    await stage.store.remove(stage.node.handle.record.id, [idOf(key)])
+    stage.repair.lost()
+    await stage.work(async () => {
+      stage.clock.ms += 10_000
+      await turns()
+      assert.deepEqual([stage.has(key), stage.repair.hasMissed], [true, true], 'its word is of before')
+      stage.holding = { layout: Uint8Array.of(2), isMine: () => true }
+      stage.repair.wake()
+      await turns()
+      assert.deepEqual([stage.repair.hasLooked, stage.repair.hasMissed], [true, false])
+    })
+  })
+
   it('that loses something while it looks looks once more', async () => {
     using stage = new Stage()
     const keys = Array.from({ length: 250 }, (_, at) => stage.write(`file ${at}`, `content ${at}`))

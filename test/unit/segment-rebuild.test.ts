@@ -8,6 +8,7 @@ import { toHex } from '../../engine/base/bytes.ts'
 import { errorCodeOf } from '../../engine/base/errors.ts'
 import { FilesError } from '../../engine/base/files.ts'
 import { silentLog } from '../../engine/base/log.ts'
+import { footerTrailerBytes } from '../../engine/blocks/footer.ts'
 import { SegmentIndex } from '../../engine/blocks/segment-index.ts'
 import type { SegmentLimits } from '../../engine/blocks/segment-limits.ts'
 import type { SegmentStore } from '../../engine/blocks/segment-store.ts'
@@ -56,13 +57,14 @@ async function untilSame(store: SegmentStore, expected: object): Promise<void> {
 }
 
 /** Changes the saved index behind the store's back, as a bug or a disk could: `change` gets the index as it was saved. */
-async function withIndex(files: CrashFiles, change: (index: SegmentIndex) => void): Promise<void> {
+async function withIndex<T>(files: CrashFiles, change: (index: SegmentIndex) => T): Promise<T> {
   const storeId = files.bytesOf('/store/store').slice(12, 28)
   const opened = SegmentIndex.open({ files, directory: '/store', storeId, clock: stillClock, log: silentLog, rowsMax: 5 })
   const checkpoint: Checkpoint = present(opened.checkpoint, 'an index was saved')
-  change(opened.index)
+  const result = change(opened.index)
   await opened.index.save(checkpoint)
   await opened.index.close()
+  return result
 }
 
 describe('an index that is not there', () => {
@@ -160,6 +162,23 @@ describe('an index that is wrong', () => {
       await assertStillThere(again)
     })
   }
+
+  it('of a segment whose footer the disk does not give, kills no block: where that is, is not known', async () => {
+    const files = await filled()
+    const [block, later] = [testBlock(20, 106), testBlock(30, 102)]
+    const place = await withIndex(files, (index) => {
+      const { segment, offset } = present(index.locate(folder, later.id), 'a place behind its own')
+      index.apply([{ kind: 'put', folder, id: block.id, location: { segment, offset, payloadBytes: 106 } }])
+      return segment
+    })
+    const path = `/store/${place.toString().padStart(10, '0')}.segment`
+    await using store = await openSmallStore(files, small, false)
+    files.unreadable = { path, fromBytes: files.bytesOf(path).length - footerTrailerBytes - 4 }
+    assert.equal(await store.get(folder, block.id), undefined)
+    files.unreadable = undefined
+    await store.rebuild(never)
+    await assertStillThere(store)
+  })
 
   async function assertStillThere(store: SegmentStore): Promise<void> {
     for (const [at, each] of blocksOf(0, 40).entries()) {
