@@ -188,7 +188,7 @@ export class FolderElsewhere {
     }
   }
 
-  /** Counts those that `decide` says are to come. */
+  /** Counts the files that `decide` says are to come. */
   async #eachRow(
     path: string,
     signal: AbortSignal,
@@ -200,7 +200,7 @@ export class FolderElsewhere {
       const rows = index.elsewhere.atOrBelow(handle.row, path, after, rowsPerTransaction)
       index.transact(() => {
         for (const row of rows) {
-          if (!decide(row)) continue
+          if (!decide(row) || row.isDirectory) continue
           fetching++
           fetchingBytes += row.sizeBytes
         }

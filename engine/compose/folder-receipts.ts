@@ -134,7 +134,7 @@ export function* entriesNotHere(index: Index, folderRow: number): Generator<read
     const rows = index.elsewhere.page(folderRow, last, pageMax)
     last = rows.at(-1)
     if (last === undefined) return
-    yield rows.flatMap(({ entryId }) => index.entries.siblings(folderRow, entryId))
+    yield rows.flatMap(({ entryId, isDirectory }) => (isDirectory ? [] : index.entries.siblings(folderRow, entryId)))
   }
 }
 

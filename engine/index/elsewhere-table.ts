@@ -1,5 +1,5 @@
-// Files of a folder that are not on this disk because this node does not keep them: their entries are known, others have the content. A
-// path has a row here or an item, never both: ItemTable.put sees to it.
+// Files of a folder that are not on this disk because this node does not keep them: their entries are known, others have the content. And
+// directories that went here while such files were in them. A path has a row here or an item, never both: ItemTable.put sees to it.
 
 import type { StatementSync } from 'node:sqlite'
 import { assert, present } from '../base/assert.ts'
@@ -16,6 +16,8 @@ export interface Elsewhere {
   readonly content: Uint8Array
   /** It was asked for and is on its way: a need has it. */
   readonly isWanted: boolean
+  /** It went from this disk, and comes again with what is fetched into it. */
+  readonly isDirectory: boolean
 }
 
 export interface ElsewhereRow extends Elsewhere {
@@ -23,11 +25,11 @@ export interface ElsewhereRow extends Elsewhere {
   readonly pathKey: number
 }
 
-/** Of those that are not wanted. */
+/** Of files that are not wanted. */
 export interface ElsewhereTotals {
   readonly files: number
   readonly bytes: number
-  /** Rows, wanted ones among them. */
+  /** Rows, wanted ones and directories among them. */
   readonly rows: number
 }
 
@@ -45,8 +47,9 @@ export class ElsewhereTable {
   constructor(database: Database) {
     this.#get = database.prepare('select * from elsewhere where folder = ? and path_key = ? and entry_id = ?')
     this.#put = database.prepare(
-      `insert into elsewhere (folder, path_key, entry_id, path, size_bytes, content, is_wanted) values (?, ?, ?, ?, ?, ?, ?)
-       on conflict do update set path = excluded.path, size_bytes = excluded.size_bytes, content = excluded.content, is_wanted = excluded.is_wanted`,
+      `insert into elsewhere (folder, path_key, entry_id, path, size_bytes, content, is_wanted, is_directory) values (?, ?, ?, ?, ?, ?, ?, ?)
+       on conflict do update set path = excluded.path, size_bytes = excluded.size_bytes, content = excluded.content,
+         is_wanted = excluded.is_wanted, is_directory = excluded.is_directory`,
     )
     this.#remove = database.prepare('delete from elsewhere where folder = ? and path_key = ? and entry_id = ?')
     this.#below = database.prepare(
@@ -59,7 +62,8 @@ export class ElsewhereTable {
       'select * from elsewhere indexed by elsewhere_content where folder = ? and content = ? and is_wanted = 0 limit 8',
     )
     this.#totals = database.prepare(
-      `select count(*) as paths, count(*) filter (where is_wanted = 0) as files, total(size_bytes) filter (where is_wanted = 0) as bytes
+      `select count(*) as paths, count(*) filter (where is_wanted = 0 and is_directory = 0) as files,
+         total(size_bytes) filter (where is_wanted = 0) as bytes
        from elsewhere where folder = ?`,
     )
   }
@@ -77,9 +81,9 @@ export class ElsewhereTable {
   /** Makes or replaces the row of a path that has no item. Inside a transaction. */
   put(folderRow: number, entryId: EntryId, elsewhere: Elsewhere): void {
     const known = this.get(folderRow, entryId)
-    const { path, sizeBytes, content, isWanted } = elsewhere
+    const { path, sizeBytes, content, isWanted, isDirectory } = elsewhere
     this.#count(folderRow, known, elsewhere)
-    this.#put.run(folderRow, shortKeyOf(entryId), entryId, path, sizeBytes, content, isWanted ? 1 : 0)
+    this.#put.run(folderRow, shortKeyOf(entryId), entryId, path, sizeBytes, content, isWanted ? 1 : 0, isDirectory ? 1 : 0)
   }
 
   remove(folderRow: number, entryId: EntryId): void {
@@ -134,7 +138,7 @@ const noBytes = new Uint8Array(0)
 
 function shareOf(elsewhere: Elsewhere | undefined): ElsewhereTotals {
   if (elsewhere === undefined) return { files: 0, bytes: 0, rows: 0 }
-  return elsewhere.isWanted ? { files: 0, bytes: 0, rows: 1 } : { files: 1, bytes: elsewhere.sizeBytes, rows: 1 }
+  return elsewhere.isWanted || elsewhere.isDirectory ? { files: 0, bytes: 0, rows: 1 } : { files: 1, bytes: elsewhere.sizeBytes, rows: 1 }
 }
 
 function parseElsewhere(row: Row): ElsewhereRow {
@@ -148,6 +152,7 @@ function parseElsewhere(row: Row): ElsewhereRow {
     sizeBytes: numberOf(row, 'size_bytes'),
     content: bytesOf(row, 'content'),
     isWanted: numberOf(row, 'is_wanted') === 1,
+    isDirectory: numberOf(row, 'is_directory') === 1,
     pathKey: numberOf(row, 'path_key'),
   }
 }

@@ -395,4 +395,8 @@ export const migrations: readonly string[] = [
   alter table folder add column entry_bytes integer not null default 0;
   update folder set entry_bytes = (select cast(total(length(bytes) + 256) as integer) from entry where entry.folder = folder.id) where path = '';
   `,
+  /* 20 */ `
+  -- A directory that somebody deleted on this disk while files in it were elsewhere: it comes with the first of them that is fetched.
+  alter table elsewhere add column is_directory integer not null default 0;
+  `,
 ]

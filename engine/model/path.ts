@@ -60,6 +60,11 @@ export function parentOf(path: RelativePath): RelativePath | undefined {
   return at < 0 ? undefined : (path.slice(0, at) as RelativePath) // cast: a beginning of a path, whole components
 }
 
+/** How many directories it is in. */
+export function depthOf(path: string): number {
+  return path.split('/').length - 1
+}
+
 export function baseNameOf(path: RelativePath): string {
   return path.slice(path.lastIndexOf('/') + 1)
 }

@@ -11,9 +11,10 @@ import type { BlockList } from '../model/block-list.ts'
 import type { EntryId } from '../model/ids.ts'
 import { originField, originOf, type ContentOrigin, type Item } from '../model/item.ts'
 import { encodeMeta, type EntryKind, type Meta } from '../model/meta.ts'
-import { normalisePath, type RelativePath } from '../model/path.ts'
+import { depthOf, normalisePath, type RelativePath } from '../model/path.ts'
 import { compareVectors, emptyVector, joinVectors, type VersionVector } from '../model/vector.ts'
 import { blockRefsOf, writeEntries, type EntryDraft } from './author.ts'
+import { leaveDirectory } from './elsewhere.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
 import { packedKeys, sealPathMeta } from './ingest-job.ts'
 import { authorRowOf, notePast, sinceOf } from './past.ts'
@@ -79,7 +80,9 @@ export function commitFound(
       // A path can be found twice, by its own hint and by the walk of its new parent.
       if (seen.has(found.path)) continue
       seen.add(found.path)
-      if (!isStillBase(index.items.byPath(handle.row, found.path), found.item)) again.push(found.path)
+      const { item } = found
+      if (!isStillBase(index.items.byPath(handle.row, found.path), item)) again.push(found.path)
+      else if (manner === 'tell' && found.found.kind === 'missing' && item !== undefined && leaveDirectory(index, handle, item)) continue
       else {
         const plan = planPath(index, handle, asRecorded(found), timeMs)
         if (plan === 'adopted') adopted++
@@ -108,10 +111,6 @@ export function commitFound(
     })
     return { written: plans.length, adopted, again, hasNeeds }
   })
-}
-
-export function depthOf(path: string): number {
-  return path.split('/').length - 1
 }
 
 /** True when a file of the folder has other content now, or is something else than a file or directory. */

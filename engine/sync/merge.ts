@@ -10,12 +10,11 @@ import { needRank } from '../index/need-table.ts'
 import { BlockList } from '../model/block-list.ts'
 import { packVector } from '../model/entry.ts'
 import { encodeMeta } from '../model/meta.ts'
-import { normalisePath, type RelativePath } from '../model/path.ts'
+import { depthOf, normalisePath, type RelativePath } from '../model/path.ts'
 import { advanceVector, compareVectors, joinVectors, type VersionVector } from '../model/vector.ts'
 import { blockRefsOf, writeEntries, type EntryDraft } from './author.ts'
 import { conflictPath } from './conflict-name.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
-import { depthOf } from './ingest-commit.ts'
 import { packedKeys } from './ingest-job.ts'
 import { mergeOf } from './pull-plan.ts'
 import { isSameContent, type PathState, type Version } from './reconcile.ts'
@@ -102,7 +101,7 @@ export function keepBeside(
   const siblings = index.entries.siblings(handle.row, entryIdOfPath(handle, path))
   const own = openVersions(handle.reading.metaKeys, siblings).filter(
     ({ vector, state }) =>
-      state !== undefined && !isSameContent(state, made) && vector.every(({ author }) => equalBytes(author, handle.authorId)),
+      state?.kind === 'file' && !isSameContent(state, made) && vector.every(({ author }) => equalBytes(author, handle.authorId)),
   )
   const copies = own.flatMap((version) => copyOf(index, handle, path, version) ?? [])
   writeEntries(

@@ -11,10 +11,10 @@ import { decodeChangeSet, entryHashBytes, type ChangeSet } from '../model/change
 import { parseAuthorId, type AuthorId } from '../model/ids.ts'
 import { decodeKnown, encodeAbove, greatestKnown, type Known } from '../model/known.ts'
 import { encodeMeta, type Meta } from '../model/meta.ts'
+import { depthOf } from '../model/path.ts'
 import { compareVectors, type VersionVector } from '../model/vector.ts'
 import { writeEntries, type EntryDraft } from './author.ts'
 import { openFolderHandle, type FolderHandle, type MemberHandle } from './folder-handle.ts'
-import { depthOf } from './ingest-commit.ts'
 import { openEntryMeta } from './versions.ts'
 
 /** What a member knows of an author. */

@@ -10,7 +10,7 @@ import type { Index } from '../index/index-store.ts'
 import type { ItemRow } from '../index/item-table.ts'
 import { removalRank, type Need } from '../index/need-table.ts'
 import type { RelativePath } from '../model/path.ts'
-import { settleElsewhere } from './elsewhere.ts'
+import { settleElsewhere, wantDirectory } from './elsewhere.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
 import { reviveDirectory, writeLoss, type MergeGroup } from './merge.ts'
 import type { BlockId } from '../model/ids.ts'
@@ -96,6 +96,7 @@ export class PullConclusions {
       case 'record':
         return index.transact(() => recordVersion(index, handle, plan.item, plan.version, false))
       case 'needsParent':
+        if (wantDirectory(index, handle, plan.parent)) return this.#parts.wake()
         return this.#revive(plan.parent)
       case 'awaitsParent':
         return this.#postpone(need.pathKey, retrySoonMs, 'AWAITS_PARENT')

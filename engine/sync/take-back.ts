@@ -4,10 +4,10 @@
 import { shortKeyOf } from '../index/columns.ts'
 import type { Index } from '../index/index-store.ts'
 import { needRank } from '../index/need-table.ts'
-import type { RelativePath } from '../model/path.ts'
+import { depthOf, type RelativePath } from '../model/path.ts'
 import { emptyVector } from '../model/vector.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
-import { depthOf, isStillBase, itemOf, type FoundPath } from './ingest-commit.ts'
+import { isStillBase, itemOf, type FoundPath } from './ingest-commit.ts'
 import { isSameContent } from './reconcile.ts'
 import { parseStanding } from './standing.ts'
 

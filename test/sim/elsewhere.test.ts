@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { openEngineNode } from './engine-node.ts'
+import { knowledgeOf } from './knowledge.ts'
 import { Stage } from './scenario.ts'
 import { simulate } from './simulate.ts'
 import { elsewhereWeights } from './weights.ts'
@@ -44,13 +45,34 @@ describe('a file that is elsewhere', () => {
     assert.equal(stage.tree('C')['d/one'], 'one')
   })
 
-  it('outlives its directory, which somebody deletes on the disk that it is not on', async () => {
-    using stage = await openFreed({ 'd/one': 'one', 'd/two': 'two' }, 'd/one')
+  it('outlives its directory, which somebody deletes on the disk that it is not on: that one stays away, and comes with the file', async () => {
+    using stage = await openFreed({ 'd/e/one': 'one', 'd/two': 'two', 'd/empty/three': 'three' }, 'd/e/one')
     await stage.remove('C', 'd')
     await stage.pass(settleMs)
-    assert.deepEqual(stage.tree('A'), { d: '/', 'd/one': 'one' })
+    const left = { d: '/', 'd/e': '/', 'd/e/one': 'one' }
+    assert.deepEqual([stage.tree('A'), stage.tree('C')], [left, {}])
+    await stage.do('C', { do: 'restart' })
+    await stage.settle(stage.controls('C').rescanFolder('Folder', new AbortController().signal))
+    await stage.pass(settleMs)
+    assert.deepEqual([stage.tree('A'), stage.tree('C')], [left, {}])
+    const versions = knowledgeOf(stage.person('A').node)?.versions
+    await stage.do('C', { do: 'fetch', path: 'd/e/one' })
+    await stage.pass(settleMs)
+    assert.deepEqual(stage.tree('C'), left)
+    assert.deepEqual(knowledgeOf(stage.person('A').node)?.versions, versions, 'nobody is told that it was made')
     await stage.rest()
-    assert.deepEqual(stage.tree('C'), { d: '/', 'd/one': 'one' })
+    assert.deepEqual([stage.tree('A'), stage.tree('C')], [left, left])
+  })
+
+  it('lets a directory that went with it come again with what others put there, and go where others delete it', async () => {
+    using stage = await openFreed({ 'd/one': 'one', 'e/one': 'eins', two: 'two' }, 'd/one', 'e/one')
+    await stage.remove('C', 'd', 'e')
+    await stage.write('A', 'd/new', 'new')
+    await stage.remove('A', 'e')
+    await stage.pass(settleMs)
+    assert.deepEqual(stage.tree('C'), { d: '/', 'd/new': 'new', two: 'two' })
+    await stage.rest()
+    for (const name of ['A', 'C']) assert.deepEqual(stage.tree(name), { d: '/', 'd/new': 'new', 'd/one': 'one', two: 'two' })
   })
 
   it('becomes a directory where others make one of it', async () => {

@@ -185,7 +185,13 @@ describe('a path that is not kept here', () => {
     )
     const { entryId } = present(pair.versions('a')[0], 'one').row.entry
     index.transact(() =>
-      index.elsewhere.put(handle.row, entryId, { path: pathOf('a'), sizeBytes: 12, content: new Uint8Array(0), isWanted: true }),
+      index.elsewhere.put(handle.row, entryId, {
+        path: pathOf('a'),
+        sizeBytes: 12,
+        content: new Uint8Array(0),
+        isWanted: true,
+        isDirectory: false,
+      }),
     )
     assert.equal(
       withoutLost(parts, pair.versions('a'), () => true),
@@ -205,6 +211,7 @@ describe('rows of what is elsewhere', () => {
         sizeBytes: 2,
         content: new Uint8Array(1),
         isWanted,
+        isDirectory: false,
       })
     node.index.transact(() => ['d/b', 'd/a', 'd', 'd0', 'd!', 'e'].forEach((path) => put(path, path === 'e')))
     assert.deepEqual(node.index.elsewhere.totals(row), { files: 5, bytes: 10, rows: 6 })
