@@ -36,7 +36,7 @@ const elsewhere = z.object({ files: count, bytes: count })
 
 const progress = z
   .object({
-    activity: z.enum(['scan', 'transfer']),
+    activity: z.enum(['scan', 'transfer', 'free']),
     filesDone: count,
     filesTotal: count,
     bytesDone: count,
@@ -67,6 +67,7 @@ const folderStatus = z
     pausedAt: z.array(z.string()).exactOptional(),
     keep: keep.exactOptional(),
     elsewhere: elsewhere.exactOptional(),
+    toFree: count.exactOptional(),
     progress: progress.exactOptional(),
   })
   .openapi('FolderStatus')
@@ -342,7 +343,7 @@ export const callSchemas: { readonly [Name in CallName]: CallSchema<Name> } = {
   },
   keepFolder: {
     input: z.strictObject({ folder: folderName, keep: keep.exactOptional(), patterns: patterns.exactOptional() }),
-    output: z.object({ keep, patterns: z.array(z.string()), ...fetched, ...freed }),
+    output: z.object({ keep, patterns: z.array(z.string()), toFree: count, ...fetched, ...freed }),
   },
   freeFiles: {
     input: z.strictObject({ folder: folderName, paths, minCopies: z.number().int().min(1).max(targetCopiesMax).exactOptional() }),

@@ -18,7 +18,8 @@ export type FolderState =
   | 'waiting' // content is needed and nobody reachable has it
 
 export interface Progress {
-  readonly activity: 'scan' | 'transfer'
+  /** 'free': files leave this disk; their bytes are those that did, and there is no total of them. */
+  readonly activity: 'scan' | 'transfer' | 'free'
   readonly filesDone: number
   readonly filesTotal: number
   readonly bytesDone: number
@@ -97,6 +98,8 @@ export interface FolderStatus {
   readonly keep?: Keep
   /** Files that are not here because they are not kept here; absent where there are none. */
   readonly elsewhere?: { readonly files: number; readonly bytes: number }
+  /** Files that `keep` was to free and that too few others have proven yet: tried again as they do. Absent where there are none. */
+  readonly toFree?: number
   readonly progress?: Progress
 }
 

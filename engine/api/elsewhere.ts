@@ -33,6 +33,8 @@ export interface FetchedFiles {
 export interface KeptFiles extends FreedFiles, FetchedFiles {
   readonly keep: Keep
   readonly patterns: readonly string[]
+  /** Of the refused ones: tried again when others have proven more. */
+  readonly toFree: number
 }
 
 export interface ListedFile {

@@ -3,6 +3,7 @@
 import type { Client } from '../api/client.ts'
 import type { FolderStatus, InStep, Progress } from '../api/controls.ts'
 import { errorCodeOf } from '../base/errors.ts'
+import type { CallName, Calls } from '../api/calls.ts'
 import type { Cli, Session } from './cli.ts'
 import { countText, durationText, printable, sizeText } from './text.ts'
 
@@ -45,6 +46,27 @@ export async function followUntilSynced(
   }
 }
 
+/** The answer to a call that works on a folder for a while; meanwhile its progress is drawn, where somebody is looking. */
+export async function callWatched<Name extends CallName>(
+  cli: Cli,
+  { client, isWatched }: Session,
+  name: Name,
+  input: Calls[Name]['input'] & { readonly folder: string },
+): Promise<Calls[Name]['output']> {
+  if (!isWatched) return await client.call(name, input)
+  const over = new AbortController()
+  const drawing = drawUntilStuck(cli, client, input.folder, false, over.signal).catch((error: unknown) => {
+    if (!over.signal.aborted) throw error
+  })
+  try {
+    return await client.call(name, input)
+  } finally {
+    over.abort()
+    await drawing.catch(() => undefined) // what is the matter with the daemon, the call itself says
+    cli.terminal.err('\r\u001B[K')
+  }
+}
+
 async function drawUntilStuck(
   cli: Cli,
   client: Client,
@@ -66,17 +88,22 @@ async function drawUntilStuck(
   }
 }
 
+const activityTexts: Readonly<Record<Progress['activity'], string>> = { scan: 'scanning', transfer: 'receiving', free: 'freeing' }
+
 /** As much as fits into `columns`, the most useful first. `counted`: what `filesDone` counts, blocks where a folder is only stored. Pure. */
 export function progressLine(name: string, progress: Progress, columns: number, counted: 'file' | 'block' = 'file'): string {
   const { activity, filesDone, filesTotal, bytesDone, bytesTotal, bytesPerSecond, secondsLeft } = progress
   const share = bytesTotal > 0 ? bytesDone / bytesTotal : filesTotal > 0 ? filesDone / filesTotal : 0
   const filled = Math.round(Math.min(1, Math.max(0, share)) * barCells)
+  const amounts =
+    activity === 'free'
+      ? [`${sizeText(bytesDone)} freed`]
+      : [`${sizeText(bytesDone)} of ${sizeText(bytesTotal)}`, `${sizeText(bytesPerSecond)}/s`]
   const parts = [
-    `${printable(name)} ${activity === 'scan' ? 'scanning' : 'receiving'}`,
+    `${printable(name)} ${activityTexts[activity]}`,
     `[${'#'.repeat(filled)}${'.'.repeat(barCells - filled)}]`,
     `${filesDone.toLocaleString('en-US')} of ${countText(filesTotal, counted)}`,
-    `${sizeText(bytesDone)} of ${sizeText(bytesTotal)}`,
-    `${sizeText(bytesPerSecond)}/s`,
+    ...amounts,
     ...(secondsLeft === undefined ? [] : [`${durationText(secondsLeft)} left`]),
   ]
   let line = ''

@@ -9,10 +9,12 @@ import { normalisePath, parseRelativePath, type RelativePath } from '../model/pa
 import { leasesNeeded } from '../replicas/lease.ts'
 import { wantElsewhere, type IsKept } from '../sync/elsewhere.ts'
 import { entryIdOfPath, localPath, type FolderHandle } from '../sync/folder-handle.ts'
+import { appliedVersion } from '../sync/resolve.ts'
 import { Free, type Freed, type FreeListener, type FreeRefusal, type RefusedFree } from '../sync/free.ts'
 import type { CopiesQuery } from './folder-copies.ts'
 import { pathInFolder } from './folder-path.ts'
 import { refusePaused, stoppedError, type AskedFolder } from './folder-readiness.ts'
+import { KeepLater } from './keep-later.ts'
 import type { MemberParts } from './member-parts.ts'
 import type { MemberWork } from './member-work.ts'
 
@@ -43,12 +45,13 @@ export function parseKeepRule(kind: Keep, patterns: readonly string[]): KeepRule
 export class FolderElsewhere {
   readonly #parts: FolderElsewhereParts
   readonly #free: Free
+  readonly #later: KeepLater
   #rule: KeepRule
   #isKept: IsKept
 
   constructor(parts: FolderElsewhereParts) {
     this.#parts = parts
-    const { index, world, handle, work, events } = parts
+    const { index, world, network, handle, work, events } = parts
     const { jobs, clock, random } = world
     this.#rule = handle.record.keep ?? keepsAll
     this.#isKept = isKeptBy(this.#rule)
@@ -61,6 +64,33 @@ export class FolderElsewhere {
       lease: work.fetcher.lease.bind(work.fetcher),
     }
     this.#free = new Free({ index, jobs, handle, clock, random, log: work.logger, others, events: events.free })
+    this.#later = new KeepLater({
+      clock,
+      log: work.logger,
+      // Not of this node's own: it says something else with each try.
+      evidence: () => {
+        const said = work.copies.receipts.all().map(({ peer, edition }) => (peer === network.self ? '' : `${peer} ${edition}`))
+        return [...said, ...others.peers()].join(' ')
+      },
+      versionOf: (path) => appliedVersion(index, handle, path)?.row.rowSeq,
+      mayFree: (path) => !parts.folder.isPaused && !parts.folder.isStopped && !parts.folder.guard.isHeld && !this.#isKept(path),
+      free: async (paths, signal) => (await this.#free.free(paths, this.#neededCopies, signal)).refused,
+    })
+  }
+
+  /** Tries again what `keep` could not free, until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#later.run(signal)
+  }
+
+  /** How far freeing is; undefined while nothing is freed. */
+  get freeing(): Free['progress'] {
+    return this.#free.progress
+  }
+
+  /** Files that `keep` is to free as soon as others have proven them. */
+  get toFree(): number {
+    return this.#later.count
   }
 
   get rule(): KeepRule {
@@ -71,7 +101,7 @@ export class FolderElsewhere {
   get kept(): KeptFiles {
     const { kind, patterns } = this.#rule
     const nothing = { fetching: 0, fetchingBytes: 0, freed: 0, freedBytes: 0, refused: [], refusedCount: 0 }
-    return { keep: kind, patterns, ...nothing, neededCopies: this.#neededCopies }
+    return { keep: kind, patterns, ...nothing, neededCopies: this.#neededCopies, toFree: this.toFree }
   }
 
   get #neededCopies(): number {
@@ -105,7 +135,9 @@ export class FolderElsewhere {
     const fetched = await this.#eachRow('', signal, (row) => this.#followRule(row))
     events.wanted()
     const paths = this.#filesAt(undefined).filter((path) => !this.#isKept(path))
-    return { keep: rule.kind, patterns: rule.patterns, ...fetched, ...(await this.#freeAll(paths, undefined, signal)) }
+    const freed = await this.#free.free(paths, this.#neededCopies, this.#parts.work.whileActive(signal))
+    const toFree = this.#later.replace(freed.refused)
+    return { keep: rule.kind, patterns: rule.patterns, ...fetched, ...describeFreed(freed, this.#neededCopies), toFree }
   }
 
   /** Throws `UNKNOWN_PATH`, `BAD_PATH`, `NOT_ALLOWED`, `FOLDER_STOPPED`, `ABORTED`. */
@@ -121,6 +153,7 @@ export class FolderElsewhere {
     const paths = typed.map((text) => this.#known(text))
     let [fetching, fetchingBytes] = [0, 0]
     for (const path of paths) {
+      this.#later.forget(localPath(this.#parts.index, this.#parts.handle, path))
       const wanted = await this.#eachRow(normalisePath(path), signal, (row) => this.#want(row))
       fetching += wanted.fetching
       fetchingBytes += wanted.fetchingBytes

@@ -265,6 +265,7 @@ export class FolderRuntime implements MemberRuntime {
       (both) => this.appends.run(both),
       (both) => this.#watch.run(both),
       (both) => this.#largeTidy.run(both),
+      (both) => this.elsewhere.run(both),
     ])
   }
 

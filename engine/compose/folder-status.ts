@@ -6,6 +6,7 @@ import type { Index } from '../index/index-store.ts'
 import { folderIdText, type PeerId } from '../model/ids.ts'
 import type { Member } from '../model/folder.ts'
 import type { FolderProblems } from '../sync/problems.ts'
+import type { FolderElsewhere } from './folder-elsewhere.ts'
 import { countReasons } from './folder-needs.ts'
 import type { ChangeGuard } from '../sync/change-guard.ts'
 import type { Exchange } from '../sync/exchange.ts'
@@ -21,6 +22,7 @@ export interface FolderFlows {
   readonly ingest: Pick<Ingest, 'isBusy' | 'isWalking' | 'hasWalked' | 'progress'>
   readonly pull: Pick<Pull, 'isBusy' | 'progress'>
   readonly guard: Pick<ChangeGuard, 'hold'>
+  readonly elsewhere: Pick<FolderElsewhere, 'totals' | 'freeing' | 'toFree'>
   readonly problems: Pick<FolderProblems, 'all'>
 }
 
@@ -45,7 +47,7 @@ export function describeFolder(index: Index, flows: FolderFlows, facts: RuntimeF
   const { record } = handle
   const totals = index.items.totals(handle.row)
   const needs = index.needs.totals(handle.row)
-  const elsewhere = index.elsewhere.totals(handle.row)
+  const { totals: elsewhere, toFree } = flows.elsewhere
   const progress = progressOf(flows, needs, facts.nowMs)
   return {
     id: folderIdText(record.id),
@@ -65,7 +67,8 @@ export function describeFolder(index: Index, flows: FolderFlows, facts: RuntimeF
     ...(flows.guard.hold === undefined ? {} : { held: flows.guard.hold }),
     ...pausedField(flows, facts.connected),
     ...(facts.keep === 'all' ? {} : { keep: facts.keep }),
-    ...(elsewhere.files === 0 ? {} : { elsewhere: { files: elsewhere.files, bytes: elsewhere.bytes } }),
+    ...(elsewhere.files === 0 ? {} : { elsewhere }),
+    ...(toFree === 0 ? {} : { toFree }),
     ...(progress === undefined ? {} : { progress }),
   }
 }
@@ -97,6 +100,10 @@ function progressOf(flows: FolderFlows, needs: { readonly paths: number; readonl
   const scan = flows.ingest.progress
   if (scan !== undefined && flows.ingest.isWalking) {
     return withRate('scan', scan.filesDone, scan.filesFound, scan.bytesDone, scan.bytesFound, nowMs - scan.startedMs)
+  }
+  const { freeing } = flows.elsewhere
+  if (freeing !== undefined) {
+    return withRate('free', freeing.filesDone, freeing.filesTotal, freeing.bytesFreed, 0, nowMs - freeing.startedMs)
   }
   const transfer = flows.pull.progress
   if (transfer === undefined || needs.paths === 0) return undefined

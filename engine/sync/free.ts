@@ -20,6 +20,7 @@ import type { sealRanges, SealRange } from '../transfer/seal-ranges-job.ts'
 import { conflictAt } from './conflicts.ts'
 import { putElsewhere } from './elsewhere.ts'
 import type { FolderHandle } from './folder-handle.ts'
+import { FreeProgress, type FreeCounts } from './free-progress.ts'
 import { ProofTally } from './free-tally.ts'
 import { isStillBase } from './ingest-commit.ts'
 import type { publishBatch, PublishOutcome } from './publish-job.ts'
@@ -97,9 +98,16 @@ export class Free {
   readonly #parts: FreeParts
   readonly #atWork = new Set<string>()
   readonly #turn = new Semaphore(1)
+  readonly #progress: FreeProgress
 
   constructor(parts: FreeParts) {
     this.#parts = parts
+    this.#progress = new FreeProgress(parts.clock)
+  }
+
+  /** undefined while nothing is freed. */
+  get progress(): FreeCounts | undefined {
+    return this.#progress.counts
   }
 
   /** A path that is being freed: what is seen there is half of the story. */
@@ -109,16 +117,22 @@ export class Free {
 
   /** Files, by their paths here. What is refused stays as it was. Throws `NO_SPACE`, `ABORTED`. */
   async free(paths: readonly RelativePath[], copiesMin: number, signal: AbortSignal): Promise<Freed> {
+    if (paths.length === 0) return { files: 0, bytes: 0, refused: [] }
+    return await this.#progress.during(paths.length, async () => await this.#freeAll(paths, copiesMin, signal))
+  }
+
+  async #freeAll(paths: readonly RelativePath[], copiesMin: number, signal: AbortSignal): Promise<Freed> {
     let [files, bytes] = [0, 0]
     const refused: RefusedFree[] = []
     for (let from = 0; from < paths.length;) {
       await this.#turn.hold(async () => {
         const batch = this.#nextBatch(paths, from, refused)
+        const freed = await this.#freeBatch(batch.candidates, copiesMin, refused, signal)
+        const freedBytes = freed.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
+        this.#progress.note(batch.next - from, freedBytes)
+        files += freed.length
+        bytes += freedBytes
         from = batch.next
-        for (const { sizeBytes } of await this.#freeBatch(batch.candidates, copiesMin, refused, signal)) {
-          files++
-          bytes += sizeBytes
-        }
       }, signal)
       await this.#parts.clock.sleep(0, signal) // other work of this thread gets its turn
     }

@@ -278,6 +278,24 @@ describe('a command against a daemon', () => {
     assert.equal(err.replaceAll(bar, 'BAR'), 'BAR\r\u001B[K')
   })
 
+  test('on a terminal draws how far freeing is, and says what came of it', async () => {
+    let free = (): void => undefined
+    controls.freeing = new Promise((resolve) => (free = resolve))
+    controls.move('Held', 'idle', { ...progress, activity: 'free', bytesTotal: 0 })
+    const { code, out, err } = await watched(['free', 'Held', 'a'], (text) => {
+      if (text.includes('Held freeing  [######')) free()
+    })
+    controls.freeing = undefined
+    controls.move('Held', 'idle')
+    assert.equal(code, 5)
+    assert.match(out, /^Freed: 3 files/)
+    assert.ok(err.endsWith('\r\u001B[K'), JSON.stringify(err))
+  })
+
+  test('says of what keep could not free that it is tried again', async () => {
+    assert.match((await run('keep', 'Held', 'none')).out, /\n1 of them goes by itself as soon as others have proven enough copies/)
+  })
+
   test('leaves the work going on at Ctrl-C', async () => {
     controls.move('Held', 'scanning', progress)
     const { code, err } = await watched(['wait', '--folder', 'Held'], (text, press) => {

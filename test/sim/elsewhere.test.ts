@@ -75,6 +75,20 @@ describe('a file that is elsewhere', () => {
     for (const name of ['A', 'C']) assert.deepEqual(stage.tree(name), { d: '/', 'd/new': 'new', 'd/one': 'one', two: 'two' })
   })
 
+  it('leaves by itself once enough others can prove it, where keep could not free it at first', async () => {
+    using stage = await openFreed({ one: 'one', two: 'two' })
+    await stage.do('A', { do: 'partition', groups: [['A', 'C'], ['B']] })
+    await stage.do('C', { do: 'keep', keep: 'none' })
+    await stage.pass(4 * settleMs)
+    assert.deepEqual(stage.tree('C'), { one: 'one', two: 'two' })
+    assert.equal(stage.folder('C').toFree, 2)
+    await stage.do('A', { do: 'heal' })
+    await stage.pass(4 * settleMs)
+    assert.deepEqual([stage.tree('C'), stage.folder('C').toFree], [{}, undefined])
+    await stage.rest()
+    assert.deepEqual(stage.tree('C'), { one: 'one', two: 'two' })
+  })
+
   it('becomes a directory where others make one of it', async () => {
     using stage = await openFreed({ one: 'one', two: 'two' }, 'one')
     await stage.remove('A', 'one')

@@ -54,6 +54,8 @@ export class FakeControls implements Controls {
   isStopped = false
   listeners = 0
   problems: readonly Problem[] = []
+  /** `freeFiles` waits for this. */
+  freeing: Promise<void> | undefined
   full: InStep['full'] = []
   /** What the next call throws. */
   failure: Error | undefined
@@ -266,7 +268,7 @@ export class FakeControls implements Controls {
   async keepFolder(request: { readonly folder: string; readonly keep?: Keep; readonly patterns?: readonly string[] }): Promise<KeptFiles> {
     this.asked.push(`keepFolder ${JSON.stringify(request)}`)
     const { keep = 'all', patterns = [] } = request
-    return { keep, patterns, fetching: 2, fetchingBytes: 30, ...this.#freed() }
+    return { keep, patterns, fetching: 2, fetchingBytes: 30, toFree: 1, ...this.#freed() }
   }
 
   async freeFiles(request: {
@@ -275,6 +277,7 @@ export class FakeControls implements Controls {
     readonly minCopies?: number
   }): Promise<FreedFiles> {
     this.asked.push(`freeFiles ${JSON.stringify(request)}`)
+    await this.freeing
     return this.#freed()
   }
 

@@ -72,6 +72,11 @@ describe('the progress line', () => {
     assert.equal(progressLine('Photos', progress, 200, 'block'), whole.replace('files', 'blocks'))
   })
 
+  test('of freeing says how much room there is, of which there is no total', () => {
+    const { secondsLeft: _, ...freeing } = { ...progress, activity: 'free' as const, bytesTotal: 0, bytesPerSecond: 9 }
+    assert.equal(progressLine('P', freeing, 200), 'P freeing  [#.......................]  1,234 of 20,000 files  1.0 GiB freed')
+  })
+
   test('never fills a line', () => {
     for (let columns = 20; columns < 150; columns++) {
       const line = progressLine('Photos', progress, columns)

@@ -164,6 +164,18 @@ describe('a file that is freed', () => {
     assert.deepEqual(world.scan(undefined), { written: 0, adopted: 0, again: [], hasNeeds: false })
   })
 
+  it('is counted while it is freed, and not after that, whatever came of it', async () => {
+    using world = await FreeWorld.open()
+    const seen: unknown[] = []
+    world.asked = () => void seen.push(world.free.progress)
+    await world.free.free([pathOf('nothing'), pathOf('note')], 3, signal)
+    const freeing = world.freeNote()
+    const { filesDone, filesTotal, bytesFreed } = present(world.free.progress, 'it is under way')
+    assert.deepEqual([filesDone, filesTotal, bytesFreed], [0, 1, 0])
+    await freeing
+    assert.deepEqual([seen.length, world.free.progress], [2, undefined])
+  })
+
   it('is no item any more while the others are asked: what is asked of this node meanwhile, it has not', async () => {
     using world = await FreeWorld.open()
     const seen: unknown[] = []

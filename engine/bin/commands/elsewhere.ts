@@ -10,6 +10,7 @@ import type { Cli, Session } from '../cli.ts'
 import { exitRefused } from '../exit-codes.ts'
 import { parseLimit } from '../limit.ts'
 import { folderArgument } from '../paths.ts'
+import { callWatched } from '../progress.ts'
 import { columnsText, countText, printable, sizeText } from '../text.ts'
 
 const folderHelp = 'a name, a path or the start of an id'
@@ -45,8 +46,8 @@ function addKeepCommand(program: Command, cli: Cli): void {
         const kept = await session.client.call('keepFolder', { folder })
         return session.print({ keep: kept.keep, patterns: kept.patterns }, keepText(kept))
       }
-      const kept = await session.client.call('keepFolder', { folder, keep, ...(patterns.length === 0 ? {} : { patterns }) })
-      session.print(kept, [keepText(kept), ...fetchedLines(kept), ...freedLines(kept, session)].join('\n'))
+      const kept = await callWatched(cli, session, 'keepFolder', { folder, keep, ...(patterns.length === 0 ? {} : { patterns }) })
+      session.print(kept, [keepText(kept), ...fetchedLines(kept), ...freedLines(kept, session), ...toFreeLines(kept)].join('\n'))
       if (kept.refusedCount > 0) cli.setExitCode(exitRefused)
     },
   )
@@ -63,7 +64,7 @@ function addFreeCommand(program: Command, cli: Cli): void {
     async (typed: string, paths: readonly string[], { minCopies }: { minCopies?: number }) => {
       const session = openSession(cli, command)
       const wanted = { folder: folderArgument(typed, cli), paths, ...(minCopies === undefined ? {} : { minCopies }) }
-      const freed = await session.client.call('freeFiles', wanted)
+      const freed = await callWatched(cli, session, 'freeFiles', wanted)
       const lines = freedLines(freed, session)
       session.print(freed, lines.length === 0 ? 'There was nothing to free.' : lines.join('\n'))
       if (freed.refusedCount > 0) cli.setExitCode(exitRefused)
@@ -81,11 +82,11 @@ function addFetchCommand(program: Command, cli: Cli): void {
     .option('--timeout <duration>', 'with --wait, how long at most, for example 90s or 10m', '10m')
   withExamples(command, ['fetch Photos summer/2019', 'fetch Photos film.mov --wait --timeout 1h']).action(
     async (typed: string, paths: readonly string[], { wait = false, timeout }: { wait?: boolean; timeout: string }) => {
-      const { client, print } = openSession(cli, command)
+      const session = openSession(cli, command)
       const waiting = wait ? { wait, timeoutMs: parseDurationMs('--timeout', timeout) } : {}
-      const fetched = await client.call('fetchFiles', { folder: folderArgument(typed, cli), paths, ...waiting })
+      const fetched = await callWatched(cli, session, 'fetchFiles', { folder: folderArgument(typed, cli), paths, ...waiting })
       const lines = fetchedLines(fetched)
-      print(fetched, wait ? 'All of it is here.' : lines.length === 0 ? 'All of it is here, or on its way.' : lines.join('\n'))
+      session.print(fetched, wait ? 'All of it is here.' : lines.length === 0 ? 'All of it is here, or on its way.' : lines.join('\n'))
     },
   )
 }
@@ -128,6 +129,11 @@ function keepText({ keep, patterns }: KeptFiles): string {
 
 function fetchedLines({ fetching, fetchingBytes }: FetchedFiles): readonly string[] {
   return fetching === 0 ? [] : [`On the way: ${countText(fetching, 'file')}, ${sizeText(fetchingBytes)}.`]
+}
+
+function toFreeLines({ toFree }: KeptFiles): readonly string[] {
+  if (toFree === 0) return []
+  return [`${countText(toFree, 'of them goes', 'of them go')} by itself as soon as others have proven enough copies, while this node runs.`]
 }
 
 function freedLines({ freed, freedBytes, refused, refusedCount }: FreedFiles, { speak }: Session): readonly string[] {

@@ -67,10 +67,11 @@ function copiesText({ target, min, below, single }: FolderStatus['copies']): str
   return `${min} of ${countText(target, 'copy', 'copies')}${few}${risk}`
 }
 
-function contentText({ files, bytes, stored, elsewhere }: FolderStatus): string {
+function contentText({ files, bytes, stored, elsewhere, toFree }: FolderStatus): string {
   if (stored !== undefined) return `${sizeText(stored.bytes)} stored`
   const away = elsewhere === undefined ? '' : `, ${elsewhere.files.toLocaleString('en-US')} not here`
-  return `${countText(files, 'file')}, ${sizeText(bytes)}${away}`
+  const leaving = toFree === undefined ? '' : `, ${toFree.toLocaleString('en-US')} to free when others have proven them`
+  return `${countText(files, 'file')}, ${sizeText(bytes)}${away}${leaving}`
 }
 
 function stateText({ state, pausedAt = [] }: FolderStatus): string {
