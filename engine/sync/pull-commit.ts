@@ -1,6 +1,7 @@
 // From what apply did to rows: one transaction a batch. The disk was changed and flushed before; a crash in between is
 // harmless, because content on disk that equals a known version is that version.
 
+import { equalBytes } from '../base/bytes.ts'
 import type { FileStat } from '../base/files.ts'
 import { shortKeyOf } from '../index/columns.ts'
 import type { Index } from '../index/index-store.ts'
@@ -8,7 +9,6 @@ import type { ItemRow } from '../index/item-table.ts'
 import { BlockList } from '../model/block-list.ts'
 import type { RelativePath } from '../model/path.ts'
 import { originField, type ContentOrigin, type Item } from '../model/item.ts'
-import { compareVectors } from '../model/vector.ts'
 import { entryIdOfPath, type FolderHandle } from './folder-handle.ts'
 import { statColumns } from './ingest-commit.ts'
 import { authorRowOf, notePast, sinceOf } from './past.ts'
@@ -77,10 +77,10 @@ export function settleNeed(index: Index, handle: FolderHandle, version: OpenedVe
   if (index.entries.isOnly(handle.row, pathKey, rowSeq) || isOnlyCurrent(index, handle, version)) index.needs.clear(handle.row, pathKey)
 }
 
-/** As it came again, under another row number, or beside another path's. */
-function isOnlyCurrent(index: Index, handle: FolderHandle, { row: { entry } }: OpenedVersion): boolean {
+/** As it came again, under another row number, or beside another path's. An equal vector alone does not tell (see isPreferred). */
+function isOnlyCurrent(index: Index, handle: FolderHandle, { row: { entry, bytes } }: OpenedVersion): boolean {
   const [sibling, another] = index.entries.siblings(handle.row, entry.entryId)
-  return sibling !== undefined && another === undefined && compareVectors(sibling.entry.vector, entry.vector) === 'equal'
+  return sibling !== undefined && another === undefined && equalBytes(sibling.bytes, bytes)
 }
 
 /** The file that was to go from this path has moved away: that is all, unless something else is to be there by now. */
