@@ -7,6 +7,7 @@ import { present } from '../../engine/base/assert.ts'
 import type { FileStat } from '../../engine/base/files.ts'
 import { shortKeyOf } from '../../engine/index/columns.ts'
 import { removalRank } from '../../engine/index/need-table.ts'
+import { writeEntries } from '../../engine/sync/author.ts'
 import { entryIdOfPath } from '../../engine/sync/folder-handle.ts'
 import { commitFound } from '../../engine/sync/ingest-commit.ts'
 import { commitApplied } from '../../engine/sync/pull-commit.ts'
@@ -83,5 +84,26 @@ describe('a file that is renamed instead of fetched', () => {
     commitApplied(node.index, node.handle, [{ change, stat, isParkedChanged: false }], 1)
     assert.ok(isNeeded(node, 'from'))
     node[Symbol.dispose]()
+  })
+})
+
+describe('a deletion that is applied', () => {
+  it('leaves needed the living version of the same vector that came meanwhile', () => {
+    using node = new IndexNode(0)
+    const { index, handle } = node
+    const blocks = node.blocksOf('text')
+    const state = { kind: 'file', stat, chunkClass: 1, blocks, linkTarget: undefined, sealed: new Uint8Array(0) } as const
+    commitFound(index, handle, [{ path: pathOf('one'), item: undefined, found: state }], 1)
+    const { vector } = node.write('one', undefined)
+    index.transact(() => index.needs.put(handle.row, keyOf(node, 'one'), removalRank, 0))
+    const [plan] = new PullPlanner(index, handle, { temporary: () => 'temporary', parked: () => 'parked' }).plan(keyOf(node, 'one'))
+    assert.ok(plan?.kind === 'change' && plan.change.operation.kind === 'remove')
+    index.transact(() => {
+      writeEntries(index, handle, [{ ...node.draft('one', 'text', vector), kind: 'join' }], 2)
+      index.needs.put(handle.row, keyOf(node, 'one'), 0, 4)
+    })
+    commitApplied(index, handle, [{ change: plan.change, stat: undefined, isParkedChanged: false }], 2)
+    assert.equal(index.items.byPath(handle.row, pathOf('one')), undefined)
+    assert.ok(isNeeded(node, 'one'))
   })
 })
