@@ -6,7 +6,7 @@ import { nameOf } from '../model/item.ts'
 import { incarnationBytes, targetCopiesMax } from '../model/limits.ts'
 import { folderIdText } from '../model/ids.ts'
 import type { FolderRecord, HostedRecord, HostKeep, KeepRule } from '../model/folder.ts'
-import { folderIdOf, signEntry } from '../share/admin-log.ts'
+import { folderIdOf, signEntry } from '../share/log-entry.ts'
 import { encodeEntry } from '../share/folder-log.ts'
 import type { Joined, JoinedHost, JoinedReader } from '../share/join.ts'
 import type { Link } from '../share/link.ts'
@@ -49,7 +49,7 @@ export async function createFolder(
   folders.checkName(name)
   const nowMs = world.clock.nowMs()
   const nonce = world.random.bytes(nonceBytes)
-  const first = signEntry(identity, undefined, { kind: 'created', folderName: name, nonce, nodeName: world.name, targetCopies }, nowMs)
+  const first = signEntry(identity, [], { kind: 'created', folderName: name, nonce, nodeName: world.name, targetCopies }, nowMs)
   const id = folderIdOf(first)
   await world.jobs.run(
     'establishRoot',

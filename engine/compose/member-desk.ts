@@ -3,7 +3,7 @@
 import type { MemberStatus } from '../api/controls.ts'
 import { EngineError } from '../base/errors.ts'
 import type { Member } from '../model/folder.ts'
-import type { LogFact } from '../share/admin-log.ts'
+import type { LogFact } from '../share/log-entry.ts'
 import type { BirthParts } from './folder-birth.ts'
 import type { MemberRuntime } from './member-runtime.ts'
 

@@ -1,4 +1,4 @@
-// One folder's admin log as it is stored here: the chain, what it says, and how it grows.
+// One folder's admin log as it is stored here: its entries, what they say, and how it grows.
 
 import { fromBinary, toBinary, create } from '@bufbuild/protobuf'
 import { assert } from '../base/assert.ts'
@@ -9,7 +9,9 @@ import { mayWrite, type Member, type Role } from '../model/folder.ts'
 import type { PeerId } from '../model/ids.ts'
 import { SignedLogEntrySchema } from '../model/wire/entry_pb.ts'
 import type { Signer } from '../crypto/sign.ts'
-import { applyEntry, replayLog, signEntry, type LogFact, type LogState, type SignedEntry } from './admin-log.ts'
+import { signEntry, type LogFact, type SignedEntry } from './log-entry.ts'
+import { LogGraph } from './log-graph.ts'
+import type { LogState } from './log-state.ts'
 
 /** An entry on its way into the log; nothing may be awaited between its making and `take`. */
 export interface NextEntry {
@@ -23,32 +25,41 @@ export class FolderLog {
   readonly #index: Index
   readonly #folderRow: number
   readonly #onGrowth: () => void
-  readonly #entries: SignedEntry[]
-  #state: LogState
+  #graph: LogGraph
 
   /** Throws `BAD_SIGNATURE` when the stored log does not hold. `onGrowth` is called after it grew. */
   constructor(index: Index, folderRow: number, onGrowth: () => void) {
     this.#index = index
     this.#folderRow = folderRow
     this.#onGrowth = onGrowth
-    this.#entries = index.folders.log(folderRow).map((bytes) => decodeEntry(bytes))
-    this.#state = replayLog(this.#entries)
+    this.#graph = LogGraph.of(index.folders.log(folderRow).map((bytes) => decodeEntry(bytes)))
   }
 
   get state(): LogState {
-    return this.#state
+    return this.#graph.state
   }
 
   get length(): number {
-    return this.#entries.length
+    return this.#graph.length
+  }
+
+  /** Hashes of the entries that none continues. */
+  get heads(): readonly Uint8Array[] {
+    return this.#graph.heads.map(({ hash }) => hash)
   }
 
   get members(): readonly Member[] {
-    return this.#state.members
+    return this.state.members
   }
 
-  entriesFrom(position: number): readonly SignedEntry[] {
-    return this.#entries.slice(position)
+  /** All from this place on, in the order in which they came here. */
+  entriesFrom(place: number): readonly SignedEntry[] {
+    return this.#graph.entries.slice(place)
+  }
+
+  /** All that who has these heads may lack, parents first. */
+  beyond(heads: readonly Uint8Array[]): readonly SignedEntry[] {
+    return this.#graph.beyond(heads)
   }
 
   isMember(peer: PeerId): boolean {
@@ -56,46 +67,41 @@ export class FolderLog {
   }
 
   roleOf(peer: PeerId): Role | undefined {
-    return this.#state.members.find((member) => member.peer === peer)?.role
+    return this.state.members.find((member) => member.peer === peer)?.role
   }
 
   isRetired(peer: PeerId): boolean {
-    return this.#state.members.some((member) => member.peer === peer && member.isRetired)
+    return this.state.members.some((member) => member.peer === peer && member.isRetired)
   }
 
   /** Whether entries of the node with this key count. */
   mayWrite(nodeKey: Uint8Array): boolean {
-    const member = this.#state.members.find((candidate) => equalBytes(candidate.nodeKey, nodeKey))
+    const member = this.state.members.find((candidate) => equalBytes(candidate.nodeKey, nodeKey))
     return member !== undefined && mayWrite(member.role)
   }
 
-  /** Takes over what a peer has beyond this log. Throws `BAD_SIGNATURE` when it does not continue it. */
-  extend(firstPosition: number, entries: readonly SignedEntry[]): void {
-    const known = this.#entries.length
-    if (firstPosition > known) return // a gap: the next meeting tells the rest
-    const fresh = entries.slice(known - firstPosition)
+  /** Takes over what a peer has beyond this log. Throws `BAD_SIGNATURE` when one of them does not hold: then nothing is taken. */
+  extend(entries: readonly SignedEntry[]): void {
+    const known = this.#graph.length
+    const { graph, fresh } = this.#graph.with(entries) // where one is missing in between, the next meeting tells the rest
     if (fresh.length === 0) return
-    let state = this.#state
-    for (const entry of fresh) state = applyEntry(state, entry)
     this.#index.transactDurably(() => {
       fresh.forEach((entry, at) => this.#index.folders.appendLog(this.#folderRow, known + at, encodeEntry(entry)))
     })
-    this.#entries.push(...fresh)
-    this.#state = state
+    this.#graph = graph
     this.#onGrowth()
   }
 
   /** Signs the next entry in an owner's name. It is no part of the log until it was written and taken. */
   prepare(signer: Signer, fact: LogFact, timeMs: number): NextEntry {
-    const entry = signEntry(signer, this.#state, fact, timeMs)
-    const state = applyEntry(this.#state, entry)
-    const position = this.#entries.length
+    const before = this.#graph
+    const entry = signEntry(signer, before.heads, fact, timeMs)
+    const { graph } = before.with([entry])
     return {
-      write: () => this.#index.folders.appendLog(this.#folderRow, position, encodeEntry(entry)),
+      write: () => this.#index.folders.appendLog(this.#folderRow, before.length, encodeEntry(entry)),
       take: () => {
-        assert(this.#entries.length === position, 'nothing joined the log between preparing an entry and taking it')
-        this.#entries.push(entry)
-        this.#state = state
+        assert(this.#graph === before, 'nothing joined the log between preparing an entry and taking it')
+        this.#graph = graph
         this.#onGrowth()
       },
     }

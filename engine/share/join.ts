@@ -10,7 +10,8 @@ import type { Accepted } from '../model/wire/exchange_pb.ts'
 import { CardSchema } from '../model/wire/exchange_pb.ts'
 import type { Network } from '../net/network.ts'
 import { toBinary } from '@bufbuild/protobuf'
-import { replayLog, type SignedEntry } from './admin-log.ts'
+import type { SignedEntry } from './log-entry.ts'
+import { LogGraph } from './log-graph.ts'
 import { joinProtocol, receiveJoinAnswer, sendJoinRequest } from './join-frames.ts'
 import { proveLink, type Link } from './link.ts'
 
@@ -88,7 +89,7 @@ function checkAcceptance(network: Network, accepted: Accepted): Joined {
   const role = parseRoleNumber(accepted.role)
   const log = accepted.log.map(({ body, signature }) => ({ body, signature }))
   if (folder === undefined || role === undefined) throw bad('it is malformed')
-  const state = replayLog(log)
+  const { state } = LogGraph.of(log)
   if (!equalBytes(state.folder, folder)) throw bad('its admin log is of another folder')
   const self = state.members.find((member) => member.peer === network.self)
   if (self?.role !== role) throw bad('its admin log does not name this node as a member')

@@ -20,6 +20,7 @@ import {
   takeLayout,
   takeLogPart,
   takeReceipt,
+  toldHeads,
   type CardBox,
   type FolderLog,
   type LayoutBox,
@@ -61,6 +62,11 @@ export interface PeerProgress {
   readonly needs: number
   /** Edition of this node's last word, by which it leaves the folder, where the subscriber has it; else 0. */
   readonly leftEdition: number
+}
+
+/** As a message has them. */
+function logHeads(folderLog: FolderLog): Uint8Array[] {
+  return [...folderLog.heads]
 }
 
 /** Cards, receipts, log parts, 'have' and acknowledgements of one member: each may cost a signature's check and a row. */
@@ -111,7 +117,7 @@ export class Exchange {
     try {
       const nonce = random.bytes(proofNonceBytes)
       const proof = proveMembership(handle.accessKey, { protocol: indexProtocol.name, prover: network.self, verifier: peer, nonce })
-      await sendIndexFrame(channel, { case: 'hello', value: { version: 1, nonce, proof, logLength: BigInt(folderLog.length) } }, signal)
+      await sendIndexFrame(channel, { case: 'hello', value: { version: 1, nonce, proof, logHeads: logHeads(folderLog) } }, signal)
       const welcome = await receiveIndexFrame(channel, signal)
       if (welcome?.case !== 'welcome')
         throw new EngineError('NOT_A_MEMBER', `${peer} does not share this folder, or does not know yet that this node does`)
@@ -120,8 +126,8 @@ export class Exchange {
         throw new EngineError('NOT_A_MEMBER', `${peer} could not prove that it shares this folder`)
       this.#notePaused(peer, welcome.value.paused)
       if (welcome.value.paused) return
-      const theirs = Number(welcome.value.logLength)
-      for (const frame of logFrames(folderLog, theirs)) await sendIndexFrame(channel, frame, signal)
+      const lacking = folderLog.beyond(toldHeads(welcome.value.logHeads))
+      for (const frame of logFrames(lacking)) await sendIndexFrame(channel, frame, signal)
       const { indexId } = welcome.value
       const subscribe = this.#subscribeMessage(peer, indexId)
       await sendIndexFrame(channel, { case: 'subscribe', value: subscribe }, signal)
@@ -166,7 +172,7 @@ export class Exchange {
   async tellPaused(channel: Channel, hello: Hello, signal: AbortSignal): Promise<void> {
     const { folderLog, index } = this.#parts
     if (!folderLog.isMember(channel.peer)) return
-    const welcome = { proof: this.#answer(channel, hello), logLength: BigInt(folderLog.length), indexId: index.indexId, paused: true }
+    const welcome = { proof: this.#answer(channel, hello), logHeads: logHeads(folderLog), indexId: index.indexId, paused: true }
     await sendIndexFrame(channel, { case: 'welcome', value: welcome }, signal)
     await receiveIndexFrame(channel, signal) // closed, or what one that knows of no pauses goes on with
   }
@@ -188,17 +194,13 @@ export class Exchange {
     const { handle, folderLog, index, clock, news } = this.#parts
     const { peer } = channel
     const proof = this.#answer(channel, hello)
-    await sendIndexFrame(
-      channel,
-      { case: 'welcome', value: { proof, logLength: BigInt(folderLog.length), indexId: index.indexId } },
-      signal,
-    )
+    await sendIndexFrame(channel, { case: 'welcome', value: { proof, logHeads: logHeads(folderLog), indexId: index.indexId } }, signal)
     const subscribe = await this.#awaitSubscribe(channel, signal)
     if (subscribe === undefined) return
     refuseOwnPast(this.#parts, headsOf(subscribe.heads), [])
     if (!folderLog.isMember(peer)) throw new EngineError('NOT_A_MEMBER', `${peer} is not a member of this folder`)
     // From what the peer said it has: what joined the log while the two introduced themselves is told too.
-    const others = otherNews(this.#parts, { peer, logLength: Number(hello.logLength), layoutMark: subscribe.layoutMark })
+    const others = otherNews(this.#parts, { peer, logHeads: toldHeads(hello.logHeads), layoutMark: subscribe.layoutMark })
     this.#subscribers.set(peer, { cursor: 0, needs: 0, leftEdition: 0 })
     try {
       await runTogether(signal, [

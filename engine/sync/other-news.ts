@@ -19,13 +19,22 @@ import {
 
 export type OutgoingFrame = MessageInitShape<typeof IndexFrameSchema>['kind'] & {}
 
+export interface LogEntryBytes {
+  readonly body: Uint8Array
+  readonly signature: Uint8Array
+}
+
 /** The admin log as the exchange needs it; share/ has it. */
 export interface FolderLog {
   readonly length: number
-  /** Encoded signed entries from a position on. */
-  entriesFrom(position: number): readonly { readonly body: Uint8Array; readonly signature: Uint8Array }[]
+  /** Hashes of the entries that none continues: who has the same has the same log. */
+  readonly heads: readonly Uint8Array[]
+  /** Entries from a place on, in the order in which they came here: parents first. */
+  entriesFrom(place: number): readonly LogEntryBytes[]
+  /** All that who has these heads may lack, parents first. */
+  beyond(heads: readonly Uint8Array[]): readonly LogEntryBytes[]
   /** Checks and appends what is new. Throws `PEER_MISBEHAVED` or `BAD_SIGNATURE`. */
-  extend(firstPosition: number, entries: readonly { readonly body: Uint8Array; readonly signature: Uint8Array }[]): void
+  extend(entries: readonly LogEntryBytes[]): void
   isMember(peer: PeerId): boolean
 }
 
@@ -43,25 +52,31 @@ export const logPartEntriesMax = 1000
 /** Far below the limit of a frame, which one entry of the largest size must not pass. */
 const logPartBytesMax = 4 * 1024 * 1024
 
-/** The log from a position on, in parts. */
-export function logFrames(folderLog: FolderLog, position: number): readonly OutgoingFrame[] {
+/** Entries of the log, in parts. */
+export function logFrames(entries: readonly LogEntryBytes[]): readonly OutgoingFrame[] {
   const frames: OutgoingFrame[] = []
-  let first = position
-  let part: { body: Uint8Array; signature: Uint8Array }[] = []
+  let part: LogEntryBytes[] = []
   let bytes = 0
   const close = (): void => {
-    if (part.length > 0) frames.push({ case: 'log', value: { firstPosition: BigInt(first), entries: part } })
-    first += part.length
+    if (part.length > 0) frames.push({ case: 'log', value: { entries: part } })
     part = []
     bytes = 0
   }
-  for (const { body, signature } of folderLog.entriesFrom(position)) {
+  for (const { body, signature } of entries) {
     part.push({ body, signature })
     bytes += body.length + signature.length
     if (part.length >= logPartEntriesMax || bytes >= logPartBytesMax) close()
   }
   close()
   return frames
+}
+
+/** More heads than any log has: of those beyond it nothing is told apart. */
+const logHeadsMax = 64
+
+/** What a peer says it has, as far as it is heard. */
+export function toldHeads(heads: readonly Uint8Array[]): readonly Uint8Array[] {
+  return heads.slice(0, logHeadsMax)
 }
 
 /** Throws `PEER_MISBEHAVED`, `BAD_SIGNATURE`. */
@@ -72,7 +87,7 @@ export function takeLogPart(folderLog: FolderLog, peer: PeerId, part: LogPart): 
       `${peer} sent more of the admin log at once than is allowed; the connection for this folder was closed`,
     )
   }
-  folderLog.extend(Number(part.firstPosition), part.entries)
+  folderLog.extend(part.entries)
 }
 
 /** Receipts of the folder's members, encoded; replicas/ keeps them. */
@@ -130,14 +145,15 @@ export interface NewsBoxes {
 /** What a peer has at the beginning, as it says. */
 export interface PeerKnows {
   readonly peer: PeerId
-  readonly logLength: number
+  /** Of the admin log. */
+  readonly logHeads: readonly Uint8Array[]
   readonly layoutMark: Uint8Array
 }
 
 /** Log entries, cards, receipts and published layouts that came up since the last call; at the first, what a peer lacks of them. */
 export function otherNews({ folderLog, cards, receipts, layouts }: NewsBoxes, knows: PeerKnows): () => readonly OutgoingFrame[] {
   const { peer } = knows
-  let logTold = knows.logLength
+  let logTold: number | undefined
   let layoutTold = equalBytes(layouts.mark, knows.layoutMark) ? layouts.edition : -1
   let cardsTold = -1
   let toldCards: ReadonlySet<string> = new Set()
@@ -145,8 +161,8 @@ export function otherNews({ folderLog, cards, receipts, layouts }: NewsBoxes, kn
   const toldEditions = new Map<PeerId, number>()
   return () => {
     const frames: OutgoingFrame[] = []
-    if (folderLog.length > logTold) {
-      frames.push(...logFrames(folderLog, logTold))
+    if (folderLog.length !== logTold) {
+      frames.push(...logFrames(logTold === undefined ? folderLog.beyond(knows.logHeads) : folderLog.entriesFrom(logTold)))
       logTold = folderLog.length
     }
     if (cards.edition !== cardsTold) {

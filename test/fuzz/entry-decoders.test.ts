@@ -9,7 +9,8 @@ import { fromUtf8, utf8 } from '../../engine/base/bytes.ts'
 import { decodeChangeSet, encodeChangeSet } from '../../engine/model/change-set.ts'
 import { decodeEntry, encodeEntry, entryBytesMax } from '../../engine/model/entry.ts'
 import { decodeMeta, encodeMeta } from '../../engine/model/meta.ts'
-import { applyEntry, signEntry, type SignedEntry } from '../../engine/share/admin-log.ts'
+import { signEntry, type SignedEntry } from '../../engine/share/log-entry.ts'
+import { LogGraph } from '../../engine/share/log-graph.ts'
 import { formatLink, parseLink } from '../../engine/share/link.ts'
 import { parseCard, signCard } from '../../engine/sync/cards.ts'
 import { changeSet, deletedEntry, fileEntry, fileMeta, firstIdentity, linkMeta, secondIdentity } from '../support/model-values.ts'
@@ -56,14 +57,14 @@ const link = {
 }
 const first = signEntry(
   firstIdentity,
-  undefined,
+  [],
   { kind: 'created', folderName: 'n', nonce: new Uint8Array(16), nodeName: 'd', targetCopies: 2 },
   1,
 )
-const state = applyEntry(undefined, first)
+const started = LogGraph.of([first])
 const second = signEntry(
   firstIdentity,
-  state,
+  started.heads,
   { kind: 'memberAdded', nodeKey: secondIdentity.publicKey, role: 'write', nodeName: 'l', linkId: new Uint8Array(8) },
   2,
 )
@@ -81,13 +82,13 @@ const decoders: readonly Decoder[] = [
   {
     name: 'first log entries',
     samples: [first.body],
-    decode: (bytes) => applyEntry(undefined, resigned(bytes)),
+    decode: (bytes) => LogGraph.of([resigned(bytes)]),
     throws: ['BAD_SIGNATURE', 'VERSION_UNSUPPORTED'],
   },
   {
     name: 'later log entries',
     samples: [second.body],
-    decode: (bytes) => applyEntry(state, resigned(bytes)),
+    decode: (bytes) => started.with([resigned(bytes)]),
     throws: ['BAD_SIGNATURE', 'VERSION_UNSUPPORTED'],
   },
 ]

@@ -32,7 +32,7 @@ const batch = {
   caughtUp: true,
   heads: [{ author: new Uint8Array(16).fill(1), seq: 4n }],
 }
-const hello = { version: 1, nonce: new Uint8Array(16), proof: new Uint8Array(32), logLength: 3n }
+const hello = { version: 1, nonce: new Uint8Array(16), proof: new Uint8Array(32), logHeads: [new Uint8Array(32)] }
 
 interface Receiver {
   readonly name: string

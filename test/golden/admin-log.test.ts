@@ -5,8 +5,9 @@ import { it } from 'node:test'
 
 import { toHex } from '../../engine/base/bytes.ts'
 import { folderIdText } from '../../engine/model/ids.ts'
-import { applyEntry, folderIdOf, signEntry } from '../../engine/share/admin-log.ts'
 import { encodeEntry } from '../../engine/share/folder-log.ts'
+import { folderIdOf, signEntry } from '../../engine/share/log-entry.ts'
+import { LogGraph } from '../../engine/share/log-graph.ts'
 import { firstIdentity, secondIdentity } from '../support/model-values.ts'
 
 const golden = {
@@ -20,8 +21,7 @@ const golden = {
 
 it('the log of a fixed folder is what it was when the format was set', () => {
   const created = { kind: 'created', folderName: 'notes', nonce: new Uint8Array(16).fill(5), nodeName: 'desk', targetCopies: 2 } as const
-  const first = signEntry(firstIdentity, undefined, created, 1_700_000_000_000)
-  const state = applyEntry(undefined, first)
+  const first = signEntry(firstIdentity, [], created, 1_700_000_000_000)
   const added = {
     kind: 'memberAdded',
     nodeKey: secondIdentity.publicKey,
@@ -29,13 +29,15 @@ it('the log of a fixed folder is what it was when the format was set', () => {
     nodeName: 'lap',
     linkId: new Uint8Array(8).fill(6),
   } as const
-  const second = signEntry(firstIdentity, state, added, 1_700_000_000_001)
+  const second = signEntry(firstIdentity, LogGraph.of([first]).heads, added, 1_700_000_000_001)
   assert.deepEqual(
     {
       folder: folderIdText(folderIdOf(first)),
       first: toHex(encodeEntry(first)),
       second: toHex(encodeEntry(second)),
-      head: toHex(applyEntry(state, second).head),
+      head: LogGraph.of([first, second])
+        .heads.map(({ hash }) => toHex(hash))
+        .join(),
     },
     golden,
   )

@@ -14,6 +14,7 @@ import { parseRelativePath, type RelativePath } from '../../engine/model/path.ts
 import { openLibp2pNetwork } from '../../engine/net/libp2p-network.ts'
 import type { Channel, Network } from '../../engine/net/network.ts'
 import { askToJoin, type JoinedReader } from '../../engine/share/join.ts'
+import { LogGraph } from '../../engine/share/log-graph.ts'
 import { parseLink } from '../../engine/share/link.ts'
 import { changeSetContext } from '../../engine/sync/author.ts'
 import { indexProtocol, receiveIndexFrame, sendIndexFrame } from '../../engine/sync/exchange-frames.ts'
@@ -177,8 +178,8 @@ export class EvilMember implements AsyncDisposable {
     if (hello?.case !== 'hello') return channel.abort()
     const joined = await this.#ready.promise
     const proof = this.#proof(joined, indexProtocol.name, channel, hello.value.nonce)
-    const logLength = BigInt(joined.log.length)
-    await sendIndexFrame(channel, { case: 'welcome', value: { proof, logLength, indexId: this.#random.bytes(16) } }, signal)
+    const logHeads = LogGraph.of(joined.log).heads.map(({ hash }) => hash)
+    await sendIndexFrame(channel, { case: 'welcome', value: { proof, logHeads, indexId: this.#random.bytes(16) } }, signal)
     for (;;) {
       const frame = await receiveIndexFrame(channel, signal)
       if (frame === undefined) return

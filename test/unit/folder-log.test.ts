@@ -10,7 +10,7 @@ import { createIdentity, type Identity } from '../../engine/crypto/identity.ts'
 import { openIndex, type Index } from '../../engine/index/index-store.ts'
 import { IndexFrameSchema, type Hello, type IndexFrame } from '../../engine/model/wire/exchange_pb.ts'
 import type { Channel, Network } from '../../engine/net/network.ts'
-import { folderIdOf, signEntry, type LogFact } from '../../engine/share/admin-log.ts'
+import { folderIdOf, signEntry, type LogFact, type SignedEntry } from '../../engine/share/log-entry.ts'
 import { encodeEntry, FolderLog } from '../../engine/share/folder-log.ts'
 import { FolderNews } from '../../engine/sync/announce.ts'
 import { Exchange } from '../../engine/sync/exchange.ts'
@@ -59,7 +59,7 @@ function openWorld(): World {
   const owner = identityOf('owner')
   const first = signEntry(
     owner,
-    undefined,
+    [],
     { kind: 'created', folderName: 'Photos', nonce: random.bytes(16), nodeName: 'owner', targetCopies: 2 },
     1,
   )
@@ -117,42 +117,45 @@ describe("a folder's admin log", () => {
     const told: number[] = []
     const log = {
       length: entries.length,
-      entriesFrom: (position: number) => entries.slice(position),
-      extend: (first: number, part: readonly unknown[]) => void told.push(first, part.length),
+      heads: [],
+      entriesFrom: () => entries,
+      beyond: () => entries,
+      extend: (part: readonly unknown[]) => void told.push(part.length),
       isMember: () => true,
     }
-    for (const frame of logFrames(log, 2)) takeLogPart(log, identityOf('ada').peerId, partOf(frame))
-    assert.deepEqual(told, [2, logPartEntriesMax, 2 + logPartEntriesMax, logPartEntriesMax, 2 + 2 * logPartEntriesMax, 1])
-    const tooMany = partOf({ case: 'log', value: { firstPosition: 0n, entries: entries.slice(0, logPartEntriesMax + 1) } })
+    for (const frame of logFrames(entries)) takeLogPart(log, identityOf('ada').peerId, partOf(frame))
+    assert.deepEqual(told, [logPartEntriesMax, logPartEntriesMax, 3])
+    const tooMany = partOf({ case: 'log', value: { entries: entries.slice(0, logPartEntriesMax + 1) } })
     assert.throws(() => takeLogPart(log, identityOf('ada').peerId, tooMany), { code: 'PEER_MISBEHAVED' })
   })
 
   it('is told once, and then only what is new', () => {
     using world = openWorld()
     const boxes = { folderLog: world.log, cards: noCards, receipts: noReceipts, layouts: noLayouts }
-    const news = otherNews(boxes, { peer: identityOf('ada').peerId, logLength: 0, layoutMark: noLayouts.mark })
+    const news = otherNews(boxes, { peer: identityOf('ada').peerId, logHeads: [], layoutMark: noLayouts.mark })
     assert.equal(news().length, 1)
     assert.equal(news().length, 0)
     append(world, memberAdded('ada'))
     assert.deepEqual(
-      news().map((frame) => partOf(frame).firstPosition),
-      [1n],
+      news().map((frame) => partOf(frame).entries.length),
+      [1],
     )
   })
 
   it('reaches a subscriber also with what came between the welcome and the subscription', async () => {
     using world = openWorld()
-    append(world, memberAdded('ada'))
     const ada = identityOf('ada').peerId
     const ending = new AbortController()
-    const positions: bigint[] = []
+    const known = world.log.heads.slice()
+    append(world, memberAdded('ada'))
+    const told: SignedEntry[] = []
     let received = 0
     const channel: Channel = {
       peer: ada,
       protocol: '/holdfast/index/1',
       send: async ([bytes]) => {
         const { kind } = fromBinary(IndexFrameSchema, bytes ?? new Uint8Array(0))
-        if (kind.case === 'log') for (const at of kind.value.entries.keys()) positions.push(kind.value.firstPosition + BigInt(at))
+        if (kind.case === 'log') told.push(...kind.value.entries.map(({ body, signature }) => ({ body, signature })))
         if (kind.case === 'batch') ending.abort()
       },
       receive: async (signal) => {
@@ -164,8 +167,8 @@ describe("a folder's admin log", () => {
       close: async () => undefined,
       abort: () => undefined,
     }
-    await assert.rejects(exchangeOf(world).serve(channel, helloWith(1n), ending.signal))
-    assert.deepEqual(positions, [1n, 2n])
+    await assert.rejects(exchangeOf(world).serve(channel, helloWith(known), ending.signal))
+    assert.deepEqual(told, world.log.entriesFrom(1))
   })
 })
 
@@ -207,10 +210,10 @@ function exchangeOf({ index, log, owner, record }: World): Exchange {
   })
 }
 
-function helloWith(logLength: bigint): Hello {
+function helloWith(logHeads: readonly Uint8Array[]): Hello {
   const { kind } = fromBinary(
     IndexFrameSchema,
-    frameBytes({ case: 'hello', value: { version: 1, nonce: new Uint8Array(32), proof: new Uint8Array(32), logLength } }),
+    frameBytes({ case: 'hello', value: { version: 1, nonce: new Uint8Array(32), proof: new Uint8Array(32), logHeads: [...logHeads] } }),
   )
   assert.ok(kind.case === 'hello')
   return kind.value

@@ -13,7 +13,7 @@ import { FolderRegistry } from '../../engine/compose/folder-registry.ts'
 import type { FolderRuntime, RuntimeParts } from '../../engine/compose/folder-runtime.ts'
 import type { Network } from '../../engine/net/network.ts'
 import { nodeFiles } from '../../engine/platform/node-files.ts'
-import { folderIdOf, signEntry } from '../../engine/share/admin-log.ts'
+import { folderIdOf, signEntry } from '../../engine/share/log-entry.ts'
 import { encodeEntry } from '../../engine/share/folder-log.ts'
 import { testRandom } from '../support/blocks.ts'
 import { IndexNode } from '../support/index-world.ts'
@@ -34,7 +34,7 @@ test('a folder that is being removed is neither written down again nor opened ag
   const { identity } = other.handle
   const first = signEntry(
     identity,
-    undefined,
+    [],
     { kind: 'created', folderName: 'notes', nonce: new Uint8Array(16), nodeName: 'desk', targetCopies: 2 },
     1,
   )

@@ -12,7 +12,7 @@ import { abortable } from '../../engine/base/queue.ts'
 import type { Identity } from '../../engine/crypto/identity.ts'
 import type { PeerId } from '../../engine/model/ids.ts'
 import type { Network } from '../../engine/net/network.ts'
-import { folderIdOf, signEntry } from '../../engine/share/admin-log.ts'
+import { folderIdOf, signEntry } from '../../engine/share/log-entry.ts'
 import { encodeEntry, FolderLog } from '../../engine/share/folder-log.ts'
 import { Inviter, type SharedFolder } from '../../engine/share/invite.ts'
 import { askToJoin, askToJoinInTime, type Joined } from '../../engine/share/join.ts'
@@ -61,7 +61,7 @@ interface Host extends Disposable {
 function openHost(): Host {
   const first = signEntry(
     firstIdentity,
-    undefined,
+    [],
     { kind: 'created', folderName: 'notes', nonce: new Uint8Array(16), nodeName: 'desk', targetCopies: 2 },
     1,
   )

@@ -75,7 +75,7 @@ test('a member that tells without end is read from 2,000 times, then 200 times a
   const scheduler = new Scheduler(new SeededRandom('limits'), new Trace())
   const clock = new SimClock(scheduler, new WallClock(scheduler), 'node')
   const ending = new AbortController()
-  const log = { length: 0, entriesFrom: () => [], extend: () => undefined, isMember: () => true }
+  const log = { length: 0, heads: [], entriesFrom: () => [], beyond: () => [], extend: () => undefined, isMember: () => true }
   const box = { edition: 0, all: () => [], rows: () => [], bytes: undefined, mark: new Uint8Array(0), take: () => undefined }
   const parts = {
     ...node.parts,
@@ -104,7 +104,7 @@ test('a member that tells without end is read from 2,000 times, then 200 times a
     close: async () => undefined,
     abort: () => undefined,
   }
-  const hello = { version: 1, nonce: new Uint8Array(16), proof: new Uint8Array(32), logLength: 0n }
+  const hello = { version: 1, nonce: new Uint8Array(16), proof: new Uint8Array(32), logHeads: [] }
   const serving = new Exchange(parts).serve(channel, { $typeName: 'holdfast.v1.Hello', ...hello }, ending.signal)
   serving.catch(() => undefined) // ended below
   await scheduler.runFor(10_000)

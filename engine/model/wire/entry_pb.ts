@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file entry.proto.
  */
 export const file_entry: GenFile = /*@__PURE__*/
-  fileDesc("CgtlbnRyeS5wcm90bxILaG9sZGZhc3QudjEirQEKBUVudHJ5Eg8KB3ZlcnNpb24YASABKA0SEAoIZW50cnlfaWQYAiABKAwSKgoGdmVjdG9yGAMgAygLMhouaG9sZGZhc3QudjEuVmVjdG9yRWxlbWVudBIPCgdkZWxldGVkGAQgASgIEiUKBmJsb2NrcxgFIAMoCzIVLmhvbGRmYXN0LnYxLkJsb2NrUmVmEg0KBWVwb2NoGAYgASgNEg4KBnNlYWxlZBgHIAEoDCIsCg1WZWN0b3JFbGVtZW50Eg4KBmF1dGhvchgBIAEoDBILCgNzZXEYAiABKAQiLAoIQmxvY2tSZWYSCgoCaWQYASABKAwSFAoMc3RvcmVkX2J5dGVzGAIgASgNIrECCgRNZXRhEg8KB3ZlcnNpb24YASABKA0SDAoEcGF0aBgCIAEoCRIMCgRraW5kGAMgASgNEhIKCnNpemVfYnl0ZXMYBCABKAQSEAoIbXRpbWVfdXMYBSABKAMSDAoEbW9kZRgGIAEoDRITCgtjaHVua19jbGFzcxgHIAEoDRISCgpibG9ja19rZXlzGAggASgMEhUKDWJsb2NrX2xlbmd0aHMYCSADKA0SEwoLbGlua190YXJnZXQYCiABKAkSFgoOaW5saW5lX2NvbnRlbnQYCyABKAwSMgoOY29udGVudF92ZWN0b3IYDCADKAsyGi5ob2xkZmFzdC52MS5WZWN0b3JFbGVtZW50Eg4KBmVkaXRvchgNIAEoDBIXCg9jb250ZW50X3RpbWVfdXMYDiABKAMiigEKCUNoYW5nZVNldBIPCgd2ZXJzaW9uGAEgASgNEhAKCG5vZGVfa2V5GAIgASgMEhMKC2luY2FybmF0aW9uGAMgASgMEhEKCWZpcnN0X3NlcRgEIAEoBBIPCgd0aW1lX21zGAUgASgDEg4KBmhhc2hlcxgGIAEoDBIRCglzaWduYXR1cmUYByABKAwiMQoOU2lnbmVkTG9nRW50cnkSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwitgIKB0xvZ0JvZHkSDwoHdmVyc2lvbhgBIAEoDRIQCghwcmV2aW91cxgCIAEoDBIQCghwb3NpdGlvbhgDIAEoBBIPCgd0aW1lX21zGAQgASgDEhIKCmF1dGhvcl9rZXkYBSABKAwSJwoHY3JlYXRlZBgGIAEoCzIULmhvbGRmYXN0LnYxLkNyZWF0ZWRIABIwCgxtZW1iZXJfYWRkZWQYByABKAsyGC5ob2xkZmFzdC52MS5NZW1iZXJBZGRlZEgAEjgKEHNldHRpbmdzX2NoYW5nZWQYCCABKAsyHC5ob2xkZmFzdC52MS5TZXR0aW5nc0NoYW5nZWRIABI0Cg5tZW1iZXJfcmV0aXJlZBgJIAEoCzIaLmhvbGRmYXN0LnYxLk1lbWJlclJldGlyZWRIAEIGCgRmYWN0IlcKB0NyZWF0ZWQSEwoLZm9sZGVyX25hbWUYASABKAkSDQoFbm9uY2UYAiABKAwSEQoJbm9kZV9uYW1lGAMgASgJEhUKDXRhcmdldF9jb3BpZXMYBCABKA0iIQoNTWVtYmVyUmV0aXJlZBIQCghub2RlX2tleRgBIAEoDCI/Cg9TZXR0aW5nc0NoYW5nZWQSGgoNdGFyZ2V0X2NvcGllcxgBIAEoDUgAiAEBQhAKDl90YXJnZXRfY29waWVzIlEKC01lbWJlckFkZGVkEhAKCG5vZGVfa2V5GAEgASgMEgwKBHJvbGUYAiABKA0SEQoJbm9kZV9uYW1lGAMgASgJEg8KB2xpbmtfaWQYBCABKAxiBnByb3RvMw");
+  fileDesc("CgtlbnRyeS5wcm90bxILaG9sZGZhc3QudjEirQEKBUVudHJ5Eg8KB3ZlcnNpb24YASABKA0SEAoIZW50cnlfaWQYAiABKAwSKgoGdmVjdG9yGAMgAygLMhouaG9sZGZhc3QudjEuVmVjdG9yRWxlbWVudBIPCgdkZWxldGVkGAQgASgIEiUKBmJsb2NrcxgFIAMoCzIVLmhvbGRmYXN0LnYxLkJsb2NrUmVmEg0KBWVwb2NoGAYgASgNEg4KBnNlYWxlZBgHIAEoDCIsCg1WZWN0b3JFbGVtZW50Eg4KBmF1dGhvchgBIAEoDBILCgNzZXEYAiABKAQiLAoIQmxvY2tSZWYSCgoCaWQYASABKAwSFAoMc3RvcmVkX2J5dGVzGAIgASgNIrECCgRNZXRhEg8KB3ZlcnNpb24YASABKA0SDAoEcGF0aBgCIAEoCRIMCgRraW5kGAMgASgNEhIKCnNpemVfYnl0ZXMYBCABKAQSEAoIbXRpbWVfdXMYBSABKAMSDAoEbW9kZRgGIAEoDRITCgtjaHVua19jbGFzcxgHIAEoDRISCgpibG9ja19rZXlzGAggASgMEhUKDWJsb2NrX2xlbmd0aHMYCSADKA0SEwoLbGlua190YXJnZXQYCiABKAkSFgoOaW5saW5lX2NvbnRlbnQYCyABKAwSMgoOY29udGVudF92ZWN0b3IYDCADKAsyGi5ob2xkZmFzdC52MS5WZWN0b3JFbGVtZW50Eg4KBmVkaXRvchgNIAEoDBIXCg9jb250ZW50X3RpbWVfdXMYDiABKAMiigEKCUNoYW5nZVNldBIPCgd2ZXJzaW9uGAEgASgNEhAKCG5vZGVfa2V5GAIgASgMEhMKC2luY2FybmF0aW9uGAMgASgMEhEKCWZpcnN0X3NlcRgEIAEoBBIPCgd0aW1lX21zGAUgASgDEg4KBmhhc2hlcxgGIAEoDBIRCglzaWduYXR1cmUYByABKAwiMQoOU2lnbmVkTG9nRW50cnkSDAoEYm9keRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwi6wIKB0xvZ0JvZHkSDwoHdmVyc2lvbhgBIAEoDRIPCgdwYXJlbnRzGAIgAygMEhAKCHBvc2l0aW9uGAMgASgEEg8KB3RpbWVfbXMYBCABKAMSEgoKYXV0aG9yX2tleRgFIAEoDBInCgdjcmVhdGVkGAYgASgLMhQuaG9sZGZhc3QudjEuQ3JlYXRlZEgAEjAKDG1lbWJlcl9hZGRlZBgHIAEoCzIYLmhvbGRmYXN0LnYxLk1lbWJlckFkZGVkSAASOAoQc2V0dGluZ3NfY2hhbmdlZBgIIAEoCzIcLmhvbGRmYXN0LnYxLlNldHRpbmdzQ2hhbmdlZEgAEjQKDm1lbWJlcl9yZXRpcmVkGAkgASgLMhouaG9sZGZhc3QudjEuTWVtYmVyUmV0aXJlZEgAEjQKDm1lbWJlcl9yZW1vdmVkGAogASgLMhouaG9sZGZhc3QudjEuTWVtYmVyUmVtb3ZlZEgAQgYKBGZhY3QiVwoHQ3JlYXRlZBITCgtmb2xkZXJfbmFtZRgBIAEoCRINCgVub25jZRgCIAEoDBIRCglub2RlX25hbWUYAyABKAkSFQoNdGFyZ2V0X2NvcGllcxgEIAEoDSIhCg1NZW1iZXJSZXRpcmVkEhAKCG5vZGVfa2V5GAEgASgMIk4KDU1lbWJlclJlbW92ZWQSEAoIbm9kZV9rZXkYASABKAwSKwoHY291bnRlZBgCIAMoCzIaLmhvbGRmYXN0LnYxLlZlY3RvckVsZW1lbnQiPwoPU2V0dGluZ3NDaGFuZ2VkEhoKDXRhcmdldF9jb3BpZXMYASABKA1IAIgBAUIQCg5fdGFyZ2V0X2NvcGllcyJRCgtNZW1iZXJBZGRlZBIQCghub2RlX2tleRgBIAEoDBIMCgRyb2xlGAIgASgNEhEKCW5vZGVfbmFtZRgDIAEoCRIPCgdsaW5rX2lkGAQgASgMYgZwcm90bzM");
 
 /**
  * One path of a folder as its author left it. The hash of these very bytes is what the author signs (ChangeSet.hashes),
@@ -290,7 +290,7 @@ export const ChangeSetSchema: GenMessage<ChangeSet> = /*@__PURE__*/
   messageDesc(file_entry, 4);
 
 /**
- * The folder's admin log: a chain of these, the first one's hash being the folder id.
+ * The folder's admin log: a graph of these, the first one's hash being the folder id.
  *
  * @generated from message holdfast.v1.SignedLogEntry
  */
@@ -327,14 +327,14 @@ export type LogBody = Message<"holdfast.v1.LogBody"> & {
   version: number;
 
   /**
-   * BLAKE3 of the previous body and signature; empty in the first
+   * BLAKE3 of body and signature of each of the newest entries that the author knew, in ascending order, at most 16; none in the first
    *
-   * @generated from field: bytes previous = 2;
+   * @generated from field: repeated bytes parents = 2;
    */
-  previous: Uint8Array;
+  parents: Uint8Array[];
 
   /**
-   * 0, 1, 2, …
+   * one more than the highest of its parents'; 0 in the first
    *
    * @generated from field: uint64 position = 3;
    */
@@ -379,6 +379,12 @@ export type LogBody = Message<"holdfast.v1.LogBody"> & {
      */
     value: MemberRetired;
     case: "memberRetired";
+  } | {
+    /**
+     * @generated from field: holdfast.v1.MemberRemoved member_removed = 10;
+     */
+    value: MemberRemoved;
+    case: "memberRemoved";
   } | { case: undefined; value?: undefined };
 };
 
@@ -443,6 +449,32 @@ export const MemberRetiredSchema: GenMessage<MemberRetired> = /*@__PURE__*/
   messageDesc(file_entry, 8);
 
 /**
+ * The node is no member any more, and nothing from it counts but what is named here. Ends when it is added again.
+ *
+ * @generated from message holdfast.v1.MemberRemoved
+ */
+export type MemberRemoved = Message<"holdfast.v1.MemberRemoved"> & {
+  /**
+   * @generated from field: bytes node_key = 1;
+   */
+  nodeKey: Uint8Array;
+
+  /**
+   * of its authors, the last number that counts; of others nothing does
+   *
+   * @generated from field: repeated holdfast.v1.VectorElement counted = 2;
+   */
+  counted: VectorElement[];
+};
+
+/**
+ * Describes the message holdfast.v1.MemberRemoved.
+ * Use `create(MemberRemovedSchema)` to create a new message.
+ */
+export const MemberRemovedSchema: GenMessage<MemberRemoved> = /*@__PURE__*/
+  messageDesc(file_entry, 9);
+
+/**
  * What holds for all members of the folder; absent = as it was.
  *
  * @generated from message holdfast.v1.SettingsChanged
@@ -459,7 +491,7 @@ export type SettingsChanged = Message<"holdfast.v1.SettingsChanged"> & {
  * Use `create(SettingsChangedSchema)` to create a new message.
  */
 export const SettingsChangedSchema: GenMessage<SettingsChanged> = /*@__PURE__*/
-  messageDesc(file_entry, 9);
+  messageDesc(file_entry, 10);
 
 /**
  * @generated from message holdfast.v1.MemberAdded
@@ -493,5 +525,5 @@ export type MemberAdded = Message<"holdfast.v1.MemberAdded"> & {
  * Use `create(MemberAddedSchema)` to create a new message.
  */
 export const MemberAddedSchema: GenMessage<MemberAdded> = /*@__PURE__*/
-  messageDesc(file_entry, 10);
+  messageDesc(file_entry, 11);
 
