@@ -52,6 +52,7 @@ async function untilProblem(one: TestDaemon, code: string): Promise<void> {
 
 /** The daemon goes on: it answers, walks, and sees what its person does. */
 async function assertGoesOn({ one, a }: Scene): Promise<void> {
+  await one.call('rescanFolder', { folder: 'shared' }) // counts what came to the disk in this moment
   const { files } = await one.folder()
   writeFileSync(join(a, 'written after'), 'all the same')
   await one.call('rescanFolder', { folder: 'shared' })
