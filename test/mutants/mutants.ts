@@ -166,6 +166,20 @@ export const mutants: readonly Mutant[] = [
     tests: ['sim/hosts'],
   },
   {
+    what: 'a host lets go of what nothing names any more at once, without its grace',
+    file: 'engine/replicas/garbage.ts',
+    find: '      } else if (row === undefined) fresh.push(id)\n',
+    put: '      } else if (row === undefined) due.push(id)\n',
+    tests: ['sim/hosts'],
+  },
+  {
+    what: 'a receipt claims what is missing',
+    file: 'engine/replicas/claim.ts',
+    find: '  return { heads: heads.map(({ row: _row, ...head }) => head), lacking: idsOf(missing) }\n',
+    put: '  return { heads: heads.map(({ row: _row, ...head }) => head), lacking: [] }\n',
+    tests: ['sim/hosts'],
+  },
+  {
     what: 'who comes back is lost until others take that back',
     file: 'engine/replicas/absence-marks.ts',
     find: ' && one.cardEdition === edition)',

@@ -4,11 +4,11 @@
 import { readFileSync } from 'node:fs'
 
 import type { FileCopies } from '../../engine/api/controls.ts'
-import { compareVectors, type VersionVector } from '../../engine/model/vector.ts'
 import type { Fleet, Host } from './fleet.ts'
 import { Freed } from './freed.ts'
 import { Holdings, type LossKind } from './holdings.ts'
-import { knowledgeOf, type Knowledge, type KnownBlock, type KnownFile } from './knowledge.ts'
+import { knowledgeOf, shortly, type Knowledge, type KnownBlock, type KnownFile } from './knowledge.ts'
+import { LetGoCheck } from './let-go-check.ts'
 import type { SimNode } from './node.ts'
 import { OracleViolation } from './oracle.ts'
 import { UserTouches } from './user-touches.ts'
@@ -22,23 +22,31 @@ const auditMsMax = 300_000
 const filesShown = 100_000
 const { signal } = new AbortController()
 
+export interface CopiesWorld {
+  readonly fleet: Fleet
+  readonly all: readonly SimNode[]
+  /** Nodes that read the folder and take part. */
+  readonly readers: () => readonly SimNode[]
+  readonly garbageMs: number
+}
+
 export class CopiesOracle {
   readonly #scheduler: Scheduler
   readonly #fleet: Fleet
-  /** Nodes that read the folder and take part. */
-  readonly #readers: () => readonly SimNode[]
+  readonly #readers: CopiesWorld['readers']
   readonly #holdings = new Holdings()
   readonly #touches: UserTouches
   readonly #freed = new Freed()
-  /** What each store had at the last look. */
-  readonly #before = new Map<SimNode, ReadonlySet<string>>()
+  readonly #letGo: LetGoCheck
+  /** Of hosts that took the folder off, or were about to: their newest receipt that anybody had. */
+  readonly #left = new Map<SimNode, number>()
   /** When each audit was first seen: `AUDITOR PEER`. */
   readonly #audits = new Map<string, { readonly atMs: number; readonly seenUs: number }>()
   #isScrubbed = false
   /** The fewest copies that were ever asked for. */
   #targetMin = Number.POSITIVE_INFINITY
 
-  constructor(scheduler: Scheduler, fleet: Fleet, all: readonly SimNode[], readers: () => readonly SimNode[]) {
+  constructor(scheduler: Scheduler, { fleet, all, readers, garbageMs }: CopiesWorld) {
     this.#scheduler = scheduler
     this.#fleet = fleet
     this.#readers = readers
@@ -46,6 +54,8 @@ export class CopiesOracle {
       scheduler,
       all.filter((node) => fleet.of(node) === undefined),
     )
+    const { holdings, touches } = { holdings: this.#holdings, touches: this.#touches }
+    this.#letGo = new LetGoCheck({ scheduler, fleet, readers, holdings, touches, garbageMs })
   }
 
   /** All hosts have read all that they have: what changed by itself is known. */
@@ -56,12 +66,18 @@ export class CopiesOracle {
   /** An accident in the store of a node: what it takes is nobody's lie. */
   afflict(node: SimNode, kind: LossKind, accident: () => void): void {
     this.#holdings.afflict(node, { kind, edition: this.#newestEdition(node, knowledgeOf), atUs: this.#scheduler.nowUs }, accident)
-    this.#before.set(node, this.#holdings.stored(node))
+    this.#letGo.noteAccident(node, kind === 'store')
+  }
+
+  /** The folder is to be taken off a host. */
+  noteLeaving(node: SimNode): void {
+    const knowledge = knowledgeOf(node)
+    this.#letGo.noteLeaving(node, knowledgeOf, (left) => left.peer !== undefined && knowledge?.leavers.has(left.peer) === true)
   }
 
   /** A power cut may take what was never promised to be there. */
   notePowerCut(node: SimNode): void {
-    this.#before.set(node, this.#holdings.stored(node))
+    this.#letGo.noteAccident(node, false)
   }
 
   /** Of the receipts of a node that anybody has: the node itself may have forgotten its last one with a power cut. */
@@ -110,7 +126,8 @@ export class CopiesOracle {
     for (const { controls } of this.#readers()) {
       this.#targetMin = Math.min(this.#targetMin, controls?.folders()[0]?.copies.target ?? this.#targetMin)
     }
-    this.#checkDropped(knows)
+    this.#letGo.look(knows, this.#targetMin)
+    for (const { node, leaving } of this.#fleet.all) if (leaving !== 'no') this.#left.set(node, this.#newestEdition(node, knows))
     for (const node of this.#readers()) {
       const knowledge = knows(node)
       if (knowledge !== undefined) this.#freed.look(node, knowledge, () => this.#newestEdition(node, knows))
@@ -138,8 +155,9 @@ export class CopiesOracle {
   }
 
   #checkShown(node: SimNode, shown: FileCopies, knowledge: Knowledge, knows: (node: SimNode) => Knowledge | undefined): void {
-    const [file, other] = knowledge.files.filter(({ path }) => path === shown.path)
-    if (file === undefined || other !== undefined) return // two versions at once: which is shown is not said
+    // Of two versions at once, one of which may be empty, each is shown.
+    const [file, other] = knowledge.files.filter(({ path, sizeBytes }) => path === shown.path && sizeBytes === shown.bytes)
+    if (file === undefined || other !== undefined) return // which is shown is not said
     const holders = shown.holders.map((peer) => this.#nodeOf(peer))
     for (const block of file.blocks) {
       const lacking = holders.filter((holder) => holder === undefined || !this.#isSo(node, knowledge, holder, file, block, knows))
@@ -161,7 +179,7 @@ export class CopiesOracle {
     block: KnownBlock,
     knows: (node: SimNode) => Knowledge | undefined,
   ): boolean {
-    const { editions, auditOf } = knowledge
+    const { editions, leavers, auditOf } = knowledge
     const touch = `${holder.name} ${file.path} ${file.version} ${block.block}`
     if (this.#holdings.hasInPlace(holder, file, block)) this.#touches.noteTrue(touch)
     if (this.#holdings.has(holder, file, block)) return true
@@ -174,63 +192,13 @@ export class CopiesOracle {
     const loss = this.#holdings.lossOf(holder, block.block)
     const peer = holder.peer
     if (peer === undefined) return false
+    const leftEdition = this.#left.get(holder)
+    if (leftEdition !== undefined && !leavers.has(peer) && (editions.get(peer) ?? 0) <= leftEdition) return true // nobody told it
     if (loss === undefined) return versions?.has(file.version) === false // it has the next version
     if (loss.kind === 'store' && (editions.get(peer) ?? 0) > loss.edition) return false // it said so after it had lost it
     const audit = this.#audits.get(`${viewer.name} ${holder.name}`)
     const isAuditor = this.#holdings.has(viewer, file, block)
     return !(isAuditor && auditOf(peer)?.missing === 0 && audit !== undefined && audit.seenUs > loss.atUs + auditMsMax * 1000)
-  }
-
-  /** Throws OracleViolation for a block that left a store by no accident, is referred to, and is nowhere else. */
-  #checkDropped(knows: (node: SimNode) => Knowledge | undefined): void {
-    const all = [...this.#readers(), ...this.#fleet.present.map(({ node }) => node)]
-    for (const node of all) {
-      const stored = this.#holdings.stored(node)
-      const gone = [...(this.#before.get(node) ?? [])].filter((block) => !stored.has(block))
-      this.#before.set(node, stored)
-      for (const block of gone) {
-        if (this.#holdings.lossOf(node, block) !== undefined) continue
-        this.#checkKept(node, block, knows)
-        // Of the history of others nobody knows: who replaced a file has its old content no more, and hosts keep that for a grace alone.
-        const isKept = placesOf(knows(node), block).length > 0
-        const referring = isKept ? node : all.find((one) => refersTo(knows(one), block, knows(node)))
-        if (referring === undefined || this.#isAnywhere(block, all, knows)) continue
-        throw new OracleViolation(`${node.name} let go of block ${shortly(block)}, which ${referring.name} refers to and nobody else has`)
-      }
-    }
-  }
-
-  /** Throws OracleViolation for a block of a current entry that a host let go of, and that fewer others keep than there are to be copies. */
-  #checkKept(node: SimNode, block: string, knows: (node: SimNode) => Knowledge | undefined): void {
-    const file = this.#fleet.of(node) === undefined ? undefined : this.#fileOf(block, knows)
-    if (file === undefined || knows(node)?.versions.get(file.entry)?.has(file.version) !== true) return
-    const [part] = file.blocks.filter((one) => one.block === block)
-    if (part === undefined) return
-    const others = [...this.#readers(), ...this.#fleet.present.map((host) => host.node)].filter((one) => one !== node)
-    // What an accident or a person took since then was there when it was asked for.
-    const keepers = others.filter(
-      (one) =>
-        this.#holdings.has(one, file, part) ||
-        this.#holdings.lossOf(one, block) !== undefined ||
-        (this.#fleet.of(one) === undefined && this.#touches.isTouched(one, file.path, '')),
-    )
-    if (keepers.length >= this.#targetMin) return
-    const who = keepers.map(({ name }) => name).join(' and ')
-    throw new OracleViolation(`${node.name} let go of block ${shortly(block)} of ${file.path}, which ${who} alone keep`)
-  }
-
-  /** The file that has the block, as somebody who can read it knows it. */
-  #fileOf(block: string, knows: (node: SimNode) => Knowledge | undefined): KnownFile | undefined {
-    const files = this.#readers().flatMap((reader) => knows(reader)?.files ?? [])
-    return files.find(({ blocks }) => blocks.some((part) => part.block === block))
-  }
-
-  #isAnywhere(block: string, all: readonly SimNode[], knows: (node: SimNode) => Knowledge | undefined): boolean {
-    if (all.some((node) => this.#holdings.stored(node).has(block))) return true
-    return this.#readers().some((reader) => {
-      const places = placesOf(knows(reader), block)
-      return places.some(({ file, part }) => all.some((node) => this.#holdings.has(node, file, part)))
-    })
   }
 
   /** What keeps the copies from being as they are to be; empty when they are. */
@@ -289,8 +257,9 @@ export class CopiesOracle {
         return data === undefined ? [] : [{ path, bytes: data.view() }]
       })
       const database = node.database.sizeBytes === 0 ? [] : node.database.readCopy((path) => databaseFiles(path))
+      const objects = [...(node.bucket?.objects ?? [])].map(([path, bytes]) => ({ path, bytes }))
       for (const secret of secrets) {
-        const found = [...files, ...database].find(({ bytes }) =>
+        const found = [...files, ...database, ...objects].find(({ bytes }) =>
           Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(secret),
         )
         if (found !== undefined) throw new OracleViolation(`${node.name}, a host, has '${secret}' in ${found.path}`)
@@ -303,25 +272,6 @@ export class CopiesOracle {
   }
 }
 
-/** Whether a current entry names the block. What is behind, and names what `other` knows to be replaced, does not count. */
-function refersTo(knowledge: Knowledge | undefined, block: string, other: Knowledge | undefined): boolean {
-  if (knowledge?.currentBlocks.has(block) !== true) return false
-  const naming = knowledge.files.filter(({ blocks }) => blocks.some((part) => part.block === block))
-  return naming.some(({ entry, vector }) => {
-    const versions = other?.versions.get(entry) ?? new Map<string, VersionVector>()
-    return ![...versions.values()].some((newer) => compareVectors(vector, newer) === 'before')
-  })
-}
-
-/** Where current entries and history have the block. */
-function placesOf(
-  knowledge: Knowledge | undefined,
-  block: string,
-): readonly { readonly file: Pick<KnownFile, 'path'>; readonly part: KnownBlock }[] {
-  const files = [...(knowledge?.files ?? []), ...(knowledge?.past ?? [])]
-  return files.flatMap((file) => file.blocks.filter((part) => part.block === block).map((part) => ({ file, part })))
-}
-
 function databaseFiles(path: string): readonly { readonly path: string; readonly bytes: Uint8Array }[] {
   return ['', '-wal'].flatMap((ending) => {
     try {
@@ -330,11 +280,6 @@ function databaseFiles(path: string): readonly { readonly path: string; readonly
       return [] // there is no log right after a checkpoint
     }
   })
-}
-
-/** A block for people. */
-function shortly(block: string): string {
-  return Buffer.from(block, 'latin1').toString('hex').slice(2, 12)
 }
 
 /** Hosts with less room than this may be full. */

@@ -56,6 +56,7 @@ function drawHost(random: SeededRandom): HostSetup {
     zone: random.pick(zones) ?? '',
     class: random.pickWeighted({ 'always-on': 2, daily: 2, occasional: 1 }),
     capacityBytes: random.chance(0.1) ? 400_000 : gigabyte * random.between(1, 4),
+    ...(random.chance(0.3) ? { isInBucket: true } : {}),
   }
 }
 
@@ -85,12 +86,15 @@ export function drawOnHost(
     case 'copies':
       return [{ do: 'copies', on: owner, copies: random.between(2, people.length + 2) }]
     case 'hostLose':
+    case 'leave':
     case 'retire':
       return host === undefined ? [] : drawEnd(random, name, fleet, host, owner)
     case 'hostAway':
       return host === undefined ? [] : drawAbsence(random, host, { fleet, people, hasDays })
     case 'hostStop':
       return host === undefined ? [] : [{ do: 'stop', on: host.node.name }]
+    case 'storage':
+      return drawStorage(random, fleet)
     case 'wipe':
       return host === undefined ? [] : [{ do: 'wipe', on: host.node.name }]
     case 'rotStore':
@@ -129,8 +133,16 @@ function atHome(deed: Deed): Deed {
   return deed.do === 'trouble' ? { ...deed, where: 'home' } : deed
 }
 
-/** Two hosts stay at least. */
-function drawEnd(random: SeededRandom, name: 'hostLose' | 'retire', fleet: Fleet, host: Host, owner: string): readonly OnNode[] {
+function drawStorage(random: SeededRandom, fleet: Fleet): readonly OnNode[] {
+  const host = random.pick(fleet.present.filter(({ setup }) => setup.isInBucket === true))
+  if (host === undefined) return []
+  const mood = random.pickWeighted({ away: 2, deaf: 2, busy: 1 })
+  return [{ do: 'storage', on: host.node.name, mood, forMs: random.between(1, 90) * 1000 }]
+}
+
+/** Two hosts stay at least, or one where the other may come back. */
+function drawEnd(random: SeededRandom, name: 'hostLose' | 'leave' | 'retire', fleet: Fleet, host: Host, owner: string): readonly OnNode[] {
+  if (name === 'leave') return fleet.active.length <= 1 ? [] : [{ do: 'leave', on: host.node.name }]
   if (fleet.active.length <= 2 && !host.isRetired) return []
   if (name === 'retire') return [{ do: 'retire', on: owner, peer: host.node.name }]
   const isTold = random.chance(0.5)

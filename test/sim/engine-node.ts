@@ -6,7 +6,7 @@ import type { NodeWorld, OpenedNode } from './node.ts'
 
 /** Opens a node of the engine in `world`. */
 export async function openEngineNode(world: NodeWorld): Promise<OpenedNode> {
-  const { clock, random, files, log, openWatcher, homePath, databasePath, name, card, pace, isNewStore } = world
+  const { clock, random, files, log, openWatcher, homePath, databasePath, name, card, pace, isNewStore, bucket } = world
   return openEngine(
     {
       clock,
@@ -35,6 +35,7 @@ export async function openEngineNode(world: NodeWorld): Promise<OpenedNode> {
       segmentsPath: `${homePath}/segments`,
       isNewStore,
       bucketPath: `${homePath}/bucket`,
+      ...(bucket === undefined ? {} : { bucket: { objects: bucket, takeOver: false } }),
       name,
       zone: card.zone,
       class: card.class,

@@ -13,6 +13,8 @@ export interface Host {
   isLost: boolean
   /** An owner has said that it is switched off for good. */
   isRetired: boolean
+  /** The folder is being taken off it, or was; it may have come back by another link. */
+  leaving: 'no' | 'going' | 'gone'
 }
 
 export class Fleet {
@@ -21,7 +23,9 @@ export class Fleet {
   constructor(nodes: readonly SimNode[], setups: readonly NodeSetup[]) {
     this.all = nodes.flatMap((node, at) => {
       const { host: setup, isLate } = setups[at] ?? {}
-      return setup === undefined ? [] : [{ node, setup, isMember: isLate !== true, isLost: false, isRetired: false }]
+      return setup === undefined
+        ? []
+        : [{ node, setup, isMember: isLate !== true, isLost: false, isRetired: false, leaving: 'no' as const }]
     })
   }
 
@@ -36,7 +40,7 @@ export class Fleet {
 
   /** … and that are counted on. */
   get active(): readonly Host[] {
-    return this.present.filter(({ isRetired }) => !isRetired)
+    return this.present.filter(({ isRetired, leaving }) => !isRetired && leaving !== 'gone')
   }
 
   byPeer(peer: PeerId | string): Host | undefined {

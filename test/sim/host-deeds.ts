@@ -2,7 +2,7 @@
 // what an owner says about it.
 
 import type { CopiesOracle } from './copies-oracle.ts'
-import type { Fleet } from './fleet.ts'
+import type { Fleet, Host } from './fleet.ts'
 import type { SimNode } from './node.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { Step } from './script.ts'
@@ -19,10 +19,13 @@ export async function doToHost({ fleet, copies }: HostWorld, node: SimNode, peer
   const host = fleet.of(node)
   switch (step.do) {
     case 'wipe':
-      if (host === undefined || host.isLost) return false
+      if (host === undefined || host.isLost || node.bucket !== undefined) return false
       node.kill()
       copies.afflict(node, 'store', () => node.wipeStore())
       return true
+    case 'storage':
+      node.bucket?.turn(step.mood, step.forMs)
+      return node.bucket !== undefined
     case 'rotStore': {
       const place = placeIn(node, step.at)
       if (place === undefined) return false
@@ -42,6 +45,8 @@ export async function doToHost({ fleet, copies }: HostWorld, node: SimNode, peer
       retired.isRetired = true
       return true
     }
+    case 'leave':
+      return host === undefined ? false : await leave(host, copies)
     case 'copies': {
       const folder = node.controls?.folders()[0]
       if (folder?.role !== 'owner') return false
@@ -51,6 +56,27 @@ export async function doToHost({ fleet, copies }: HostWorld, node: SimNode, peer
     default:
       return false
   }
+}
+
+async function leave(host: Host, copies: CopiesOracle): Promise<boolean> {
+  const { node } = host
+  const folder = node.controls?.folders()[0]
+  if (folder === undefined || host.isRetired) return false
+  copies.noteLeaving(node)
+  host.leaving = 'going'
+  try {
+    await node.controls?.removeFolder(folder.id, false)
+  } finally {
+    isGone(host)
+  }
+  return isGone(host)
+}
+
+/** Whether the folder was taken off it: where its process died on the way, that is known once it runs again. */
+export function isGone(host: Host): boolean {
+  const { controls } = host.node
+  if (host.leaving === 'going' && controls !== undefined) host.leaving = controls.folders().length === 0 ? 'gone' : 'no'
+  return host.leaving === 'gone'
 }
 
 /** A byte of the segments; undefined while there are none. `at`: from 0 to 1. */

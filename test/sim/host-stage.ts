@@ -50,7 +50,8 @@ export class HostStage implements Disposable {
       scheduler,
       nodes.filter((node) => fleet.of(node) === undefined),
     )
-    this.copies = new CopiesOracle(scheduler, fleet, nodes, () => oracle.members.map(({ node }) => node))
+    const reading = (): readonly SimNode[] => oracle.members.map(({ node }) => node)
+    this.copies = new CopiesOracle(scheduler, { fleet, all: nodes, readers: reading, garbageMs: pace.garbageMs })
     this.#performer = new Performer(this.world, oracle, { fleet, copies: this.copies, target: copies, hasDays: false, owners: new Set() })
   }
 

@@ -10,6 +10,7 @@ import type { FolderRecord, HostedRecord } from '../../engine/model/folder.ts'
 import type { PeerId } from '../../engine/model/ids.ts'
 import { blockListOf } from '../../engine/model/meta.ts'
 import type { VersionVector } from '../../engine/model/vector.ts'
+import { parseReceipt } from '../../engine/replicas/receipt.ts'
 import { openEntryMeta } from '../../engine/sync/versions.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import type { SimNode } from './node.ts'
@@ -48,10 +49,17 @@ export interface Knowledge {
   readonly past: readonly Pick<KnownFile, 'path' | 'blocks'>[]
   /** Editions of receipts, by whose they are. */
   readonly editions: ReadonlyMap<PeerId, number>
+  /** Whose last word is that they took the folder off. */
+  readonly leavers: ReadonlySet<PeerId>
   readonly auditOf: (peer: PeerId) => AuditRow | undefined
 }
 
 const pastMax = 10_000
+
+/** A block for people. */
+export function shortly(block: string): string {
+  return Buffer.from(block, 'latin1').toString('hex').slice(2, 12)
+}
 
 /** undefined while the node has no folder. */
 export function knowledgeOf(node: SimNode): Knowledge | undefined {
@@ -86,13 +94,15 @@ function read(index: ReturnType<typeof openIndex>, folder: FolderRecord | Hosted
     files.push({ path: meta?.path ?? '', entry: entryKey, version, vector: entry.vector, sizeBytes: meta?.sizeBytes ?? 0, blocks })
   }
   const past = index.history.below(folder.row, '', pastMax)
+  const receipts = index.receipts.all(folder.row)
   return {
     files,
     versions,
     elsewhere: new Set(index.elsewhere.page(folder.row, undefined, pastMax).map(({ entryId }) => bytesKey(entryId))),
     currentBlocks: new Set(files.flatMap(({ blocks }) => blocks.map(({ block }) => block))),
     past: past.map(({ path, blocks }) => ({ path, blocks: blocksIn(blocks) })),
-    editions: new Map(index.receipts.all(folder.row).map(({ peer, edition }) => [peer, edition])),
+    editions: new Map(receipts.map(({ peer, edition }) => [peer, edition])),
+    leavers: new Set(receipts.flatMap(({ peer, bytes }) => (parseReceipt(bytes, folder.id)?.hasLeft === true ? [peer] : []))),
     ...auditsOf(index, folder.row),
   }
 }

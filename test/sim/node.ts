@@ -6,11 +6,13 @@ import type { Clock, Random } from '../../engine/base/clock.ts'
 import { FilesError, type Files } from '../../engine/base/files.ts'
 import type { Jobs, JobTable } from '../../engine/base/jobs.ts'
 import type { Log } from '../../engine/base/log.ts'
+import type { Objects } from '../../engine/base/objects.ts'
 import type { OpenWatcher } from '../../engine/disk/watch.ts'
 import type { NodeClass } from '../../engine/model/folder.ts'
 import type { PeerId } from '../../engine/model/ids.ts'
 import type { Network } from '../../engine/net/network.ts'
 import type { SeededRandom } from '../support/seeded-random.ts'
+import { SimBucket } from './bucket.ts'
 import { guardCommits } from './database-gate.ts'
 import { DatabaseHome, type CommitDurability } from './database-home.ts'
 import { DiskFaults, Gate } from './disk-gate.ts'
@@ -46,6 +48,8 @@ export interface NodeWorld {
   readonly card: CardFacts
   /** How soon who is away is lost, and what is not a node's own to hold goes; as in production when absent. */
   readonly pace: HostPace | undefined
+  /** Where its blocks are; absent where they are on its drive. */
+  readonly bucket: Objects | undefined
   /** The owner says that its block store is gone for good. */
   readonly isNewStore: boolean
   readonly openWatcher: OpenWatcher
@@ -72,6 +76,7 @@ export interface MachineOptions {
   readonly name: string
   readonly card?: CardFacts | undefined
   readonly pace?: HostPace | undefined
+  readonly isInBucket?: boolean
   readonly rules?: NameRules
   readonly capacityBytes?: number
   readonly granularityUs?: number
@@ -87,6 +92,8 @@ export interface SimNode extends Disposable {
   readonly faults: DiskFaults
   readonly wall: WallClock
   readonly database: DatabaseHome
+  /** Absent where blocks are on the drive. */
+  readonly bucket: SimBucket | undefined
   readonly homePath: string
   readonly folderPath: string
   /** What the watcher of the running and of later processes does. */
@@ -134,6 +141,7 @@ export class SimMachine implements SimNode {
   readonly faults: DiskFaults = new DiskFaults()
   readonly wall: WallClock
   readonly database: DatabaseHome
+  readonly bucket: SimBucket | undefined
   readonly homePath: string = homePath
   readonly folderPath: string = folderPath
   watching: WatchConditions = faithfulWatching
@@ -171,6 +179,7 @@ export class SimMachine implements SimNode {
     this.user.mkdir('/home')
     this.user.mkdir(homePath)
     this.user.mkdir(folderPath)
+    this.bucket = options.isInBucket === true ? new SimBucket(parts.scheduler, this.#random.fork('bucket'), options.name) : undefined
     this.database = new DatabaseHome({ label: options.name, durability: options.durability ?? 'normal' })
   }
 
@@ -296,6 +305,7 @@ export class SimMachine implements SimNode {
       name: this.name,
       card: this.#options.card ?? homeCard,
       pace: this.#options.pace,
+      bucket: this.bucket?.open(life),
       isNewStore: this.#isWiped,
       clock: new SimClock(scheduler, this.wall, this.name, life),
       random: random.fork('engine'),

@@ -11,9 +11,9 @@ export interface HostPace {
 
 const minuteMs = 60_000
 
-/** What is let go of after days goes after seconds. */
+/** What is let go of after days goes after seconds. The clock of graces goes on by rounds of twenty seconds. */
 export const hastyPace: HostPace = {
-  retire: { surplusMs: 20_000, garbageMs: 20_000, firstMs: 4000, lookMs: 4000, settleMs: 500, pressedMs: 4000 },
+  retire: { surplusMs: 20_000, garbageMs: 50_000, firstMs: 4000, lookMs: 4000, settleMs: 500, pressedMs: 4000 },
 }
 
 /** What takes days takes minutes: who is away for a while is overdue, then lost. */

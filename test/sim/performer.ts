@@ -1,15 +1,15 @@
 // Does the steps of a script in a world: people's work, accidents, links. What is not possible at the time is left out, and said.
 
 import { EngineError } from '../../engine/base/errors.ts'
-import { FilesError } from '../../engine/base/files.ts'
 import { doFreeing, type FreeStep } from './freeing.ts'
-import { doToHost } from './host-deeds.ts'
+import { doToHost, isGone } from './host-deeds.ts'
 import type { Hosting } from './hosting.ts'
 import type { SimNode } from './node.ts'
 import { SimCrash } from './life.ts'
 import type { Oracle } from './oracle.ts'
 import type { Person } from './person.ts'
 import { doAsPerson } from './person-deeds.ts'
+import { isRefusal, refusalOf } from './refusal.ts'
 import { awaitAgreement } from './rest.ts'
 import { describeStep, type Step } from './script.ts'
 import type { World } from './world.ts'
@@ -97,9 +97,11 @@ export class Performer {
     for (const node of this.#machines) {
       node.faults.clear()
       node.disk.leaveRoom({})
+      node.bucket?.turn(undefined)
     }
     await this.#revive()
     for (const node of this.#machines) {
+      if (this.#isAway(node)) continue
       if (node.controls?.folders().length === 0) await this.#settle(this.#joinAtLast(node), `${node.name} joins`)
       const { controls } = node
       if (controls === undefined) throw new Error(`${node.name} did not come up`)
@@ -287,11 +289,21 @@ export class Performer {
 
   #joinLate(node: SimNode): boolean {
     const host = this.#hosting?.fleet.of(node)
-    if (this.#isMember(node) || host?.isLost === true) return false
+    const isIn = this.#isMember(node) && !this.#isAway(node)
+    if (isIn || host?.isLost === true || this.#busy.has(node)) return false
     if (host === undefined) this.#personOf(node)?.enrol()
-    else host.isMember = true
+    else {
+      host.isMember = true
+      host.leaving = 'no'
+    }
     this.#inBackground(node, this.#startAndJoin(node))
     return true
+  }
+
+  /** The folder was taken off it. */
+  #isAway(node: SimNode): boolean {
+    const host = this.#hosting?.fleet.of(node)
+    return host !== undefined && isGone(host)
   }
 
   #personOf(node: SimNode): Person | undefined {
@@ -311,8 +323,8 @@ export class Performer {
 
   /** Who finds after the start that the folder is not there joins it again. */
   async #startAndJoin(node: SimNode): Promise<void> {
-    await this.#tryStart(node)
-    if (node.controls?.folders().length !== 0) return
+    if (!node.isRunning) await this.#tryStart(node)
+    if (node.controls?.folders().length !== 0 || this.#isAway(node)) return
     try {
       await Promise.race([this.#join(node), node.died()])
     } catch (error) {
@@ -377,16 +389,4 @@ export class Performer {
   #settle<T>(work: Promise<T>, what: string): Promise<T> {
     return this.#world.scheduler.settle(work, limits, what)
   }
-}
-
-/** A full or failing drive may refuse what a person asks for, and an armed accident strike meanwhile; anything else is thrown on. */
-function refusalOf(error: unknown): Error {
-  if (isRefusal(error) || error instanceof SimCrash) return error
-  throw error
-}
-
-/** What the engine says when it cannot do something, or what the drive and the database said to it. */
-function isRefusal(error: unknown): error is Error {
-  if (error instanceof EngineError || error instanceof FilesError) return true
-  return error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR'
 }

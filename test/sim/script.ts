@@ -5,6 +5,7 @@ import { utf8 } from '../../engine/base/bytes.ts'
 import type { FilesFault } from '../../engine/base/files.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import type { Keep, NodeClass } from '../../engine/model/folder.ts'
+import type { BucketMood } from './bucket.ts'
 import type { CallName } from './disk-gate.ts'
 
 /** Bytes by recipe: equal recipes, equal bytes. */
@@ -50,12 +51,16 @@ type NodeDeed =
 type CopiesDeed =
   /** The host's block store is gone, with its directory; its process is killed before. */
   | { readonly do: 'wipe' }
+  /** For so long the host's object storage cannot be reached, loses its answers, or is busy. */
+  | { readonly do: 'storage'; readonly mood: BucketMood; readonly forMs: number }
   /** One byte of what the host has stored changes; `at`, from 0 to 1, says which. */
   | { readonly do: 'rotStore'; readonly at: number }
   /** The host is killed and never comes back. */
   | { readonly do: 'lose' }
   /** An owner says that a member is switched off for good. */
   | { readonly do: 'retire'; readonly peer: string }
+  /** The folder is taken off the host, unless it may have the last copy of something. By `join` it comes back. */
+  | { readonly do: 'leave' }
   /** An owner says how many copies there are to be. */
   | { readonly do: 'copies'; readonly copies: number }
 
@@ -83,6 +88,8 @@ export interface HostSetup {
   readonly zone: string
   readonly class: NodeClass
   readonly capacityBytes: number
+  /** Its blocks are in object storage. */
+  readonly isInBucket?: boolean
 }
 
 export interface NodeSetup {

@@ -33,7 +33,7 @@ export function conditionsOf(kind: NetworkKind): NetworkConditions {
 }
 
 export function machineOf({ name, wallOffsetMs, jobWidth, names, host }: NodeSetup): MachineOptions {
-  return { name, wallOffsetMs, jobWidth, rules: nameRules[names ?? 'linux'], card: host }
+  return { name, wallOffsetMs, jobWidth, rules: nameRules[names ?? 'linux'], card: host, isInBucket: host?.isInBucket === true }
 }
 
 /** What the weights leave out is not drawn. */

@@ -197,7 +197,8 @@ function hostingOf(
   { target, hasDays, owners }: Pick<Hosting, 'target' | 'hasDays' | 'owners'>,
 ): Hosting {
   const readers = (): readonly SimNode[] => oracle.members.map(({ node }) => node)
-  return { fleet, copies: new CopiesOracle(scheduler, fleet, nodes, readers), target, hasDays, owners }
+  const { garbageMs } = (hasDays ? daysPace : hastyPace).retire
+  return { fleet, copies: new CopiesOracle(scheduler, { fleet, all: nodes, readers, garbageMs }), target, hasDays, owners }
 }
 
 /** Joining was in calm weather; from here on links are as said, for connections made anew. */

@@ -1,7 +1,9 @@
-// What a node's drive has in its block store, read from the segments alone as docs/disk-format.md says: what a copy is worth is decided here,
-// without asking the node.
+// What a node has in its block store, read from the segments on its drive or the packs in its bucket alone, as docs/disk-format.md says: what a
+// copy is worth is decided here, without asking the node.
 
-import { bytesKey } from '../../engine/base/bytes.ts'
+import { bytesKey, fromHex, fromUtf8 } from '../../engine/base/bytes.ts'
+import { claimKey } from '../../engine/blocks/pack-claim.ts'
+import { packNumberOf } from '../../engine/blocks/packs.ts'
 import {
   decodeMarker,
   decodeRecordHeader,
@@ -17,6 +19,7 @@ import {
   type Place,
 } from '../../engine/blocks/record.ts'
 import { blockIdOf } from '../../engine/crypto/seal.ts'
+import type { SimBucket } from './bucket.ts'
 import type { FileData } from './file-data.ts'
 import type { SimNode } from './node.ts'
 
@@ -27,11 +30,16 @@ interface Found {
   /** Where whole puts of each block stand. */
   readonly puts: ReadonlyMap<string, readonly Place[]>
   readonly tombstones: readonly { readonly block: string; readonly kills: Place }[]
-  readonly previous: { readonly segment: number; readonly endBytes: number } | undefined
+  /** What was acknowledged when this was begun. */
+  readonly previous: { readonly segment: number; readonly endBytes: number }
 }
+
+const noPrevious = { segment: 0, endBytes: 0 }
 
 const noPlaces: readonly Place[] = []
 const known = new WeakMap<FileData, { readonly mark: number; readonly found: Found }>()
+/** Of packs, which never change. */
+const knownPacks = new WeakMap<Uint8Array, Found>()
 const segmentName = /^(\d{10})\.segment$/
 
 export function storeDirectory(node: SimNode): string {
@@ -51,17 +59,22 @@ export function segmentPaths(node: SimNode): readonly string[] {
 
 /** Blocks that are whole and that nobody removed. Every payload is compared with its id. */
 export function storedBlocks(node: SimNode): StoredBlocks {
-  const marker = decodeMarker(node.user.read(`${storeDirectory(node)}/store`) ?? new Uint8Array(0))
-  if (marker === undefined) return new Set()
+  return livingIn(node, false)
+}
+
+/** … and those of a write that was given up, which nobody was promised: they are void as soon as the next write says so. */
+export function storedOrVoid(node: SimNode): StoredBlocks {
+  return livingIn(node, true)
+}
+
+function livingIn(node: SimNode, withVoid: boolean): StoredBlocks {
   const puts = new Map<string, Place[]>()
   const tombstones: Found['tombstones'][number][] = []
-  const ends = new Map<number, number>()
-  const all = segmentPaths(node).map((path) => foundIn(node, path, marker.storeId))
-  for (const { previous } of all) if (previous !== undefined) ends.set(previous.segment, previous.endBytes)
-  // What is behind the end that was acknowledged is void.
-  const counts = (place: Place): boolean => place.offset < (ends.get(place.segment) ?? Number.POSITIVE_INFINITY)
+  const { found: all, counts } = node.bucket === undefined ? inSegments(node) : inPacks(node.bucket)
   for (const found of all) {
-    for (const [block, places] of found.puts) puts.set(block, [...(puts.get(block) ?? noPlaces), ...places.filter(counts)])
+    for (const [block, places] of found.puts) {
+      puts.set(block, [...(puts.get(block) ?? noPlaces), ...places.filter((place) => withVoid || counts(place))])
+    }
     tombstones.push(...found.tombstones)
   }
   for (const { block, kills } of tombstones) {
@@ -71,9 +84,56 @@ export function storedBlocks(node: SimNode): StoredBlocks {
   return new Set([...puts].flatMap(([block, places]) => (places.length > 0 ? [block] : [])))
 }
 
+/** What is found where, and whether what stands at a place counts. */
+interface FoundAll {
+  readonly found: readonly Found[]
+  readonly counts: (place: Place) => boolean
+}
+
+/** What is behind the end that was acknowledged is void. */
+function inSegments(node: SimNode): FoundAll {
+  const marker = decodeMarker(node.user.read(`${storeDirectory(node)}/store`) ?? new Uint8Array(0))
+  if (marker === undefined) return { found: [], counts: () => false }
+  const found = segmentPaths(node).map((path) => foundIn(node, path, marker.storeId))
+  const ends = new Map<number, number>()
+  for (const { previous } of found) if (previous.segment > 0) ends.set(previous.segment, previous.endBytes)
+  return { found, counts: (place) => place.offset < (ends.get(place.segment) ?? Number.POSITIVE_INFINITY) }
+}
+
+/** A pack is void when the next one says that another one was acknowledged before it. */
+function inPacks({ objects }: SimBucket): FoundAll {
+  const storeId = storeIdIn(objects)
+  if (storeId === undefined) return { found: [], counts: () => false }
+  const packs = [...objects].flatMap(([key, bytes]) => {
+    const number = packNumberOf(key)
+    return number === undefined ? [] : [{ number, found: packIn(bytes, number, storeId) }]
+  })
+  const inOrder = packs.toSorted((left, right) => left.number - right.number)
+  const dead = new Set(
+    inOrder.flatMap(({ number }, at) => {
+      const next = inOrder[at + 1]
+      return next !== undefined && next.found.previous.segment < number ? [number] : []
+    }),
+  )
+  const found = inOrder.map((pack) => (dead.has(pack.number) ? { ...pack.found, tombstones: [] } : pack.found))
+  return { found, counts: ({ segment }) => !dead.has(segment) }
+}
+
+function storeIdIn(objects: ReadonlyMap<string, Uint8Array>): Uint8Array | undefined {
+  const claim: unknown = JSON.parse(fromUtf8(objects.get(claimKey) ?? new Uint8Array(0)) || '{}')
+  if (typeof claim !== 'object' || claim === null || !('store' in claim) || typeof claim.store !== 'string') return undefined
+  return fromHex(claim.store)
+}
+
+function packIn(bytes: Uint8Array, number: number, storeId: Uint8Array): Found {
+  const found = knownPacks.get(bytes) ?? readSegment(bytes, number, storeId)
+  knownPacks.set(bytes, found)
+  return found
+}
+
 function foundIn(node: SimNode, path: string, storeId: Uint8Array): Found {
   const data = node.user.dataAt(path)
-  if (data === undefined) return { puts: new Map(), tombstones: [], previous: undefined }
+  if (data === undefined) return { puts: new Map(), tombstones: [], previous: noPrevious }
   const remembered = known.get(data)
   if (remembered?.mark === data.mark()) return remembered.found
   const segment = Number(segmentName.exec(path.slice(path.lastIndexOf('/') + 1))?.[1])
@@ -106,10 +166,9 @@ function readSegment(bytes: Uint8Array, segment: number, storeId: Uint8Array): F
     }
     offset = end
   }
-  const previous = header === undefined || header.previousSegment === 0 ? undefined : header
   return {
     puts,
     tombstones,
-    previous: previous === undefined ? undefined : { segment: previous.previousSegment, endBytes: previous.previousEndBytes },
+    previous: header === undefined ? noPrevious : { segment: header.previousSegment, endBytes: header.previousEndBytes },
   }
 }

@@ -74,6 +74,8 @@ export type HostActionName =
   | 'hostJoin'
   | 'hostLose'
   | 'retire'
+  | 'leave'
+  | 'storage'
   | 'hostAway'
   | 'copies'
 
@@ -157,6 +159,8 @@ const hostWeights: Weights = {
   hostJoin: 3,
   hostStop: 1,
   retire: 1,
+  leave: 2,
+  storage: 3,
   hostAway: 2,
   copies: 1,
 }
