@@ -4,7 +4,7 @@ import { readFileSync, realpathSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { openEngine, type Engine } from './engine.ts'
 import type { BucketConfig } from './bucket-config.ts'
-import type { WorldBucket } from './compose/parts.ts'
+import type { EngineWorld, WorldBucket } from './compose/parts.ts'
 import type { NodeConfig } from './config.ts'
 import { homePaths, weakDriveAt } from './platform/home.ts'
 import { isOnMains } from './platform/mains-power.ts'
@@ -22,7 +22,6 @@ import { errorCodeOf, messageOf } from './base/errors.ts'
 import type { Log } from './base/log.ts'
 import { openLibp2pNetwork } from './net/libp2p-network.ts'
 import type { Network } from './net/network.ts'
-import type { RetirePace } from './replicas/retire.ts'
 import { readPorts, rememberPorts, withPorts } from './platform/listen-memory.ts'
 
 /**
@@ -38,14 +37,17 @@ const homeReserveBytes = 2 * 1024 * 1024
 /** Fewer files are flushed one by one: others' writes on the same drive are none of their business. */
 const treeFlushFilesMin = 256
 
+/** How soon things are done that take minutes to weeks; as they say themselves when absent. */
+export type NodePaces = Pick<EngineWorld, 'retirePace' | 'standInPace'>
+
 /** They wait for the network most of the time. */
 const laneJobsMax = 64
 
 /**
- * Throws what `openEngine` throws. The home has been prepared; `log` stays the caller's and must outlive the node. `pace` is for tests, which
- * cannot wait for weeks: nothing that a person can say gives it.
+ * Throws what `openEngine` throws. The home has been prepared; `log` stays the caller's and must outlive the node. `paces` are for tests, which
+ * cannot wait for weeks: nothing that a person can say gives them.
  */
-export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal, pace?: RetirePace): Promise<Engine> {
+export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal, paces: NodePaces = {}): Promise<Engine> {
   await using stack = new AsyncDisposableStack()
   const paths = homePaths(config.home)
   const jobs = stack.use(openThreadJobs<EngineJobs>({ script: new URL('./worker.ts', import.meta.url), width: workerThreads, log }))
@@ -85,7 +87,7 @@ export async function openNode(config: NodeConfig, log: Log, signal: AbortSignal
         isMetered: config.metered,
         isOnMains,
         version: readVersion(),
-        ...(pace === undefined ? {} : { retirePace: pace }),
+        ...paces,
       },
       signal,
     ),

@@ -128,7 +128,7 @@ export class FolderCopies {
       clock: world.clock,
       edition: () => `${this.receipts.edition}/${parts.cards.factsEdition}/${own.log.length}/${this.absence.edition}`,
       view: () => this.#view(),
-      presentView: () => (this.absence.agreed.size === 0 ? undefined : this.#view(this.#present)),
+      presentView: () => (this.absence.agreed.size === 0 ? undefined : this.#view(this.present)),
       targetCopies: () => own.log.state.targetCopies,
       changed: own.changed,
     })
@@ -288,7 +288,7 @@ export class FolderCopies {
    */
   async lastHere(has: (block: BlockId) => boolean, signal: AbortSignal): Promise<LastHere> {
     const { index, world, network } = this.#parts
-    const others = this.#view(this.#present.filter(({ peer }) => peer !== network.self))
+    const others = this.#view(this.present.filter(({ peer }) => peer !== network.self))
     let [unclaimed, unproven, bytes] = [0, 0, 0]
     for (let after = 0; ;) {
       throwIfAborted(signal)
@@ -310,7 +310,7 @@ export class FolderCopies {
   /** In which order entries are repaired, as things are now. Who is overdue is no help to anybody. */
   ranks(): (entry: EntryRow) => number {
     const { cards, presence, network, world } = this.#parts
-    const view = this.#view(this.#present)
+    const view = this.#view(this.present)
     const isSteady = (peer: PeerId): boolean =>
       peer === network.self ? world.class === 'always-on' : presence.degreeOf(peer) === 'here' && cards.cardOf(peer)?.class === 'always-on'
     const steady = new Set(this.#log.members.flatMap(({ peer }) => (isSteady(peer) ? peer : [])))
@@ -354,7 +354,7 @@ export class FolderCopies {
   }
 
   /** … and who is overdue is no help now. */
-  get #present(): readonly Receipt[] {
+  get present(): readonly Receipt[] {
     return this.#believed().filter(({ peer }) => !this.absence.agreed.has(peer))
   }
 

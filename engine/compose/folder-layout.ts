@@ -187,8 +187,13 @@ export class FolderLayout {
 
   /** Members that are to hold all of the folder, or a share of it, whether they are there or not. */
   keepers(): readonly PeerId[] {
-    const keeping = this.#members().filter(({ keep, capacityBytes }) => keep === 'all' || (keep === 'share' && capacityBytes > 0))
-    return keeping.map(({ peer }) => peer)
+    const everywhere = this.#members().flatMap(({ peer, keep }) => (keep === 'all' ? peer : []))
+    return [...everywhere, ...this.sharers().map(({ peer }) => peer)]
+  }
+
+  /** Members that keep a share. */
+  sharers(): readonly PlacementMember[] {
+    return this.#members().filter(({ keep, capacityBytes }) => keep === 'share' && capacityBytes > 0)
   }
 
   #input(): PlacementInput {

@@ -11,7 +11,16 @@ import { parseRelativePath, type RelativePath } from '../model/path.ts'
 import { claimOf, holdsNothing } from '../replicas/claim.ts'
 import { wholeOffer, type Offer } from '../replicas/offer.ts'
 import { ReceiptBook, type ReceiptBookParts } from '../replicas/receipt-book.ts'
-import { partsMax, type Claim, type ClaimPart, type Receipt, type ReceiptPart } from '../replicas/receipt.ts'
+import {
+  isStandIn,
+  partsMax,
+  standInLayout,
+  type Claim,
+  type ClaimPart,
+  type Held,
+  type Receipt,
+  type ReceiptPart,
+} from '../replicas/receipt.ts'
 import { entryIdOfPath, type FolderHandle, type MemberHandle } from '../sync/folder-handle.ts'
 import type { FolderProblems } from '../sync/problems.ts'
 import type { MemberParts } from './member-parts.ts'
@@ -36,6 +45,8 @@ export interface FolderReceiptParts {
   /** Up to which number the files that this node's own entries tell of are on the device; absent where it has no files. */
   readonly settleOwn?: (signal: AbortSignal) => Promise<number>
   readonly kept: () => Kept
+  /** What it holds for members that are away; absent where it does not. */
+  readonly standIn?: () => Held
   /** What room this node has for the folder; absent where it stores nothing for others. */
   readonly offer?: () => Offer
   readonly absent: () => readonly AbsenceMark[]
@@ -47,7 +58,7 @@ type NodeParts = Pick<MemberParts, 'index' | 'identity'> & {
 }
 
 export function openReceiptBook({ index, network, identity, world }: NodeParts, parts: FolderReceiptParts): ReceiptBook {
-  const { handle, log, changed, canSay, missing, comingCount, settleOwn, kept, offer, absent } = parts
+  const { handle, log, changed, canSay, missing, comingCount, settleOwn, kept, standIn, offer, absent } = parts
   const { clock } = world
   return new ReceiptBook({
     index,
@@ -68,8 +79,13 @@ export function openReceiptBook({ index, network, identity, world }: NodeParts, 
       const upTo = ownSeq === undefined ? undefined : { author: handle.authorId, seq: ownSeq }
       const held =
         say === 'no' ? holdsNothing : await claimOf({ index, folderRow: handle.row, clock, missing, comingCount, upTo }, known, signal)
-      const old = say === 'no' || !isOldHeld ? [] : (last?.parts ?? []).filter((part) => part !== known)
-      const claimed = [{ layout, ...held }, ...old.map((part) => asClaimed(index, handle.row, part))]
+      const old = say === 'no' || !isOldHeld ? [] : (last?.parts ?? []).filter((part) => part !== known && !isStandIn(part))
+      const forOthers = keep === 'share' && say === 'yes' ? (standIn?.() ?? holdsNothing) : holdsNothing
+      const claimed = [
+        { layout, ...held },
+        ...(forOthers.heads.length === 0 ? [] : [{ layout: standInLayout, ...forOthers }]),
+        ...old.map((part) => asClaimed(index, handle.row, part)),
+      ]
       const released = new Set(index.retiring.surplus(handle.row).flatMap(({ partition, isReleased }) => (isReleased ? [partition] : [])))
       return { keep, parts: claimed.slice(0, partsMax), released, offer: offer?.() ?? wholeOffer }
     },

@@ -7,6 +7,7 @@ import type { Outgoing } from '../replicas/outgoing.ts'
 import { Retire, retirePace } from '../replicas/retire.ts'
 import { Surplus, type SurplusParts } from '../replicas/surplus.ts'
 import { isWhole } from '../replicas/whole.ts'
+import type { StandInBook } from '../replicas/stand-in-book.ts'
 import type { MemberParts } from './member-parts.ts'
 import type { MemberWork } from './member-work.ts'
 
@@ -14,6 +15,7 @@ export interface FolderRetireParts {
   readonly record: HostedRecord
   readonly work: MemberWork
   readonly outgoing: Outgoing
+  readonly book: StandInBook
   /** All that is this node's to hold is here. */
   readonly isComplete: () => boolean
   /** There is no room for what is to be here. */
@@ -34,6 +36,7 @@ export function openRetire(parts: MemberParts, own: FolderRetireParts): { readon
     leases: work.leases,
     graceMs: () => (own.isPressed() ? Math.min(pace.pressedMs, pace.surplusMs) : pace.surplusMs),
     ownership: () => (record.keep === 'all' ? () => true : work.copies.layout.ownPartitions),
+    isStoodIn: (partition) => own.book.usesPartition(partition),
     isComplete: own.isComplete,
     released: releaser(parts, own, pace.settleMs),
   })

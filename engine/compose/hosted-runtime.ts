@@ -6,12 +6,16 @@ import { folderIdText } from '../model/ids.ts'
 import { holdsAll, type Holding } from '../replicas/holding.ts'
 import { Outgoing } from '../replicas/outgoing.ts'
 import { Repair } from '../replicas/repair.ts'
+import type { LinkUse } from '../replicas/repair-order.ts'
 import type { Retire } from '../replicas/retire.ts'
+import { StandInBook } from '../replicas/stand-in-book.ts'
+import type { StandIns } from '../replicas/stand-ins.ts'
 import type { FolderLog } from '../share/folder-log.ts'
 import { openHostedHandle, type MemberHandle } from '../sync/folder-handle.ts'
 import type { NeedReason } from '../sync/reasons.ts'
 import { entriesOfBlockNeeds } from './folder-receipts.ts'
 import { openRetire } from './folder-retire.ts'
+import { openStandIns } from './folder-stand-ins.ts'
 import { pausedField } from './folder-status.ts'
 import { HostEntries } from './host-entries.ts'
 import { HostOffer } from './host-offer.ts'
@@ -29,6 +33,8 @@ export class HostedRuntime implements MemberRuntime {
   readonly #parts: MemberParts
   readonly #repair: Repair
   readonly #retire: Retire
+  readonly #book: StandInBook
+  readonly #standIns: StandIns
   readonly #offer: HostOffer
   readonly #entries: HostEntries
   readonly #outgoing: Outgoing
@@ -40,6 +46,7 @@ export class HostedRuntime implements MemberRuntime {
     this.#record = record
     this.handle = openHostedHandle(record, identity)
     this.#outgoing = new Outgoing(store, record.id)
+    this.#book = new StandInBook({ index, folder: record, store: this.#outgoing.view, clock: world.clock })
     this.#entries = new HostEntries({
       index,
       clock: world.clock,
@@ -62,14 +69,22 @@ export class HostedRuntime implements MemberRuntime {
       lackers: () => copies.lackers(),
       ranks: () => copies.ranks(),
       claims: () => copies.ownClaims(),
-      link: () => ({ isMetered: world.isMetered === true, isPersonWaiting: parts.isPersonWaiting() }),
+      link: () => this.#link(),
       events: this.#repairEvents(),
     })
     const { work } = this
     const isComplete = (): boolean => this.#knowsNeeds && this.#needs().blocks === 0
     const isPressed = (): boolean => this.#offer.isRefusing
-    const { retire, surplus } = openRetire(parts, { record, work, outgoing: this.#outgoing, isComplete, isPressed })
+    const { retire, surplus } = openRetire(parts, { record, work, outgoing: this.#outgoing, book: this.#book, isComplete, isPressed })
     this.#retire = retire
+    this.#standIns = openStandIns(parts, {
+      record,
+      work,
+      outgoing: this.#outgoing,
+      book: this.#book,
+      canLook: () => this.#knowsStore,
+      link: () => this.#link(),
+    })
     this.#offer = new HostOffer({
       clock: world.clock,
       store,
@@ -162,15 +177,14 @@ export class HostedRuntime implements MemberRuntime {
   }
 
   #flows(): MemberFlows {
-    const { index, store } = this.#parts
+    const { index } = this.#parts
     const { row, keep } = this.#record
     return {
       held: { index, store: this.#outgoing.view, folder: this.#record, tree: undefined, onAbsent: (id) => this.#repair.missed(id) },
       lanes: undefined,
       haveIntervalMs,
       copies: {
-        // A store that cannot be reached has lost nothing that is known of.
-        canSay: () => (this.#knowsNeeds && store.health().state !== 'offline' ? 'yes' : 'unknown'),
+        canSay: () => (this.#knowsStore && this.#book.isVerified ? 'yes' : 'unknown'),
         missing: () => entriesOfBlockNeeds(index, row),
         comingCount: () => this.#needs().blocks,
         keep: () => keep,
@@ -179,6 +193,7 @@ export class HostedRuntime implements MemberRuntime {
           layout: keep === 'all' ? new Uint8Array(0) : this.#holding().layout,
           isOldHeld: !this.#repair.hasMissed,
         }),
+        standIn: () => this.#book.claim(),
         offer: () => (this.#entries.isRefusing ? { ...this.#offer.offer, isFull: true } : this.#offer.offer),
         layoutChanged: () => {
           this.#repair.wake()
@@ -195,6 +210,7 @@ export class HostedRuntime implements MemberRuntime {
           (each) => this.#repair.run(each),
           (each) => this.#retire.run(each),
           (each) => this.#offer.run(each),
+          (each) => this.#standIns.run(each),
         ])
       },
       entries: this.#entries,
@@ -203,7 +219,10 @@ export class HostedRuntime implements MemberRuntime {
         this.#repair.wake()
         this.#retire.wake()
       },
-      blocksLost: () => this.#repair.lost(),
+      blocksLost: () => {
+        this.#repair.lost()
+        this.#standIns.lost()
+      },
       needsBlock: (id) => !this.#knowsNeeds || index.blockNeeds.has(row, id),
       isWhole: () => this.#knowsNeeds && this.#needs().blocks === 0,
       sourcesChanged: () => this.#repair.wake(),
@@ -220,6 +239,16 @@ export class HostedRuntime implements MemberRuntime {
     return this.work.copies.layout.isKnown && this.#repair.hasLooked
   }
 
+  /** … and what is here: a store that cannot be reached has lost nothing that is known of. */
+  get #knowsStore(): boolean {
+    return this.#knowsNeeds && this.#parts.store.health().state !== 'offline'
+  }
+
+  #link(): Omit<LinkUse, 'copies'> {
+    const { world, isPersonWaiting } = this.#parts
+    return { isMetered: world.isMetered === true, isPersonWaiting: isPersonWaiting() }
+  }
+
   /** What this node is to hold. */
   #holding(): Holding {
     return this.#record.keep === 'all' ? holdsAll : this.work.copies.layout.own
@@ -231,6 +260,7 @@ export class HostedRuntime implements MemberRuntime {
       stored: () => this.work.tellHave(),
       changed: () => {
         this.#retire.wake()
+        this.#standIns.wake()
         exchange.needsChanged()
         this.work.noteChange()
       },

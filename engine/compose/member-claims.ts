@@ -6,8 +6,8 @@ import type { Index } from '../index/index-store.ts'
 import { glanceAtEntry } from '../model/entry.ts'
 import { parseEntryId, type AuthorId, type BlockId, type EntryId } from '../model/ids.ts'
 import type { AuditedWord } from '../replicas/copies.ts'
-import { covers, type Receipt, type ReceiptPart } from '../replicas/receipt.ts'
-import { isReleased, nothingReleased } from '../replicas/released.ts'
+import { covers, coversBlock, type Receipt, type ReceiptPart } from '../replicas/receipt.ts'
+import { nothingReleased } from '../replicas/released.ts'
 import type { ClaimedCount } from '../scrub/sample.ts'
 
 export interface MemberClaims {
@@ -42,7 +42,8 @@ function countOf(claims: MemberClaims, row: StoredEntry): ClaimedCount {
   if (receipt?.keep !== 'share') return { rowSeq, blocks: glance.blocks, isAudited: isSame }
   const blocks = claimedBlocks(claims, decodedRow(row))
   const released = audited?.receipt.released ?? nothingReleased
-  return { rowSeq, blocks: blocks.length, isAudited: isSame && !blocks.some((id) => isReleased(released, id)) }
+  const wasClaimed = (id: BlockId): boolean => before.some((part) => coversBlock(part, id, released, claims.isHolder))
+  return { rowSeq, blocks: blocks.length, isAudited: isSame && blocks.every(wasClaimed) }
 }
 
 export function claimedBlocks(claims: MemberClaims, row: EntryRow): readonly BlockId[] {
@@ -51,7 +52,7 @@ export function claimedBlocks(claims: MemberClaims, row: EntryRow): readonly Blo
   const ids = row.entry.blocks.map(({ id }) => id)
   if (claims.receipt?.keep !== 'share') return ids
   const released = claims.receipt?.released ?? nothingReleased
-  return ids.filter((id) => !isReleased(released, id) && parts.some(({ layout }) => claims.isHolder(layout, id)))
+  return ids.filter((id) => parts.some((part) => coversBlock(part, id, released, claims.isHolder)))
 }
 
 /** Whether the member's word speaks of the entry. */

@@ -36,7 +36,10 @@ export interface MemberFlows {
   readonly lanes: BlockSourceParts['lanes']
   /** Members are told at most this often that there is more to ask for. */
   readonly haveIntervalMs: number
-  readonly copies: Pick<FolderCopyParts, 'canSay' | 'missing' | 'comingCount' | 'settleOwn' | 'keep' | 'kept' | 'offer' | 'layoutChanged'>
+  readonly copies: Pick<
+    FolderCopyParts,
+    'canSay' | 'missing' | 'comingCount' | 'settleOwn' | 'keep' | 'kept' | 'standIn' | 'offer' | 'layoutChanged'
+  >
   /** How many are still to be fetched or applied here: what subscribers are told. */
   readonly needs: () => number
   /** There is no room here for any of them. */
@@ -102,7 +105,7 @@ export class MemberWork {
       tell: () => this.#news.ring(),
       changed: () => parts.events.changed(),
       connected: () => this.connected,
-      active: () => this.connected.filter((peer) => !this.exchange.isPausedAt(peer)),
+      active: () => this.active,
       fetcher: this.fetcher,
       isFilling: () => flows.needs() > 0,
       held: flows.held,
@@ -139,6 +142,11 @@ export class MemberWork {
   get connected(): readonly PeerId[] {
     const connected = this.#parts.network.connectedPeers()
     return this.peers.filter((peer) => connected.includes(peer))
+  }
+
+  /** … that have not paused the folder. */
+  get active(): readonly PeerId[] {
+    return this.connected.filter((peer) => !this.exchange.isPausedAt(peer))
   }
 
   get isPaused(): boolean {

@@ -13,6 +13,7 @@ import type { LaneTable } from '../lane-table.ts'
 import type { DatabaseCare } from './flusher.ts'
 import type { AbsencePace } from '../replicas/absence.ts'
 import type { RetirePace } from '../replicas/retire.ts'
+import type { StandInPace } from '../replicas/stand-in.ts'
 import type { Network } from '../net/network.ts'
 
 /** A file system that may lose what was flushed. */
@@ -72,6 +73,8 @@ export interface EngineWorld {
   readonly isMetered?: boolean
   /** For tests: how soon blocks are let go of; otherwise as retire.ts says. */
   readonly retirePace?: RetirePace
+  /** For tests: how soon others stand in for who is away; otherwise as stand-in.ts says. */
+  readonly standInPace?: StandInPace
   /** For tests: how soon who is away is overdue and lost; otherwise as absence.ts says. */
   readonly absencePace?: AbsencePace
   /** Whether the machine runs on mains power; undefined, or absent, where nobody can tell. */

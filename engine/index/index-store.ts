@@ -19,6 +19,7 @@ import { PeerTable } from './peer-table.ts'
 import { ReceiptTable } from './receipt-table.ts'
 import { RetireTable } from './retire-table.ts'
 import { ScrubTable } from './scrub-table.ts'
+import { StandInTable } from './stand-in-table.ts'
 
 export interface Index extends Disposable {
   /** 16 random bytes made with the database, and anew when it turns out to be an old one: whose row order a peer's cursor means. */
@@ -38,6 +39,7 @@ export interface Index extends Disposable {
   readonly layouts: LayoutTable
   readonly leftovers: LeftoverTable
   readonly retiring: RetireTable
+  readonly standIns: StandInTable
   readonly absences: AbsenceTable
   readonly scrub: ScrubTable
   readonly damage: DamageTable
@@ -111,6 +113,7 @@ export function openIndex(path: string, random: Random, { onFlushed, makeRoom }:
     layouts: new LayoutTable(database),
     leftovers: new LeftoverTable(database),
     retiring: new RetireTable(database),
+    standIns: new StandInTable(database),
     absences: new AbsenceTable(database),
     scrub: new ScrubTable(database),
     damage: new DamageTable(database),

@@ -399,4 +399,14 @@ export const migrations: readonly string[] = [
   -- A directory that somebody deleted on this disk while files in it were elsewhere: it comes with the first of them that is fetched.
   alter table elsewhere add column is_directory integer not null default 0;
   `,
+  /* 21 */ `
+  -- Current entries all of whose blocks are held here for members that are away.
+  create table stand_in (
+    folder integer not null references folder(id) on delete cascade,
+    entry_row integer not null,
+    primary key (folder, entry_row)
+  ) without rowid;
+  -- Entries up to this row had copies enough once, or somebody who stands in.
+  alter table folder add column stand_in_row integer not null default 0;
+  `,
 ]

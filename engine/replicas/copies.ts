@@ -5,8 +5,7 @@ import { decodedRow, type AuthorRow, type EntryRow, type StoredEntry } from '../
 import { glanceAtEntry, type BlockRef } from '../model/entry.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
 import { isKnown, nothingKnown, type Known } from '../model/known.ts'
-import type { Receipt } from './receipt.ts'
-import { isReleased } from './released.ts'
+import { coversBlock, type Receipt } from './receipt.ts'
 
 /** What is known of a member beside its receipt. */
 export interface MemberFacts {
@@ -119,7 +118,22 @@ export class CopyView {
 
   /** Members that say they hold this block of the entry. */
   holdersOf(row: EntryRow, block: BlockId): readonly PeerId[] {
-    return this.#covering(row)
+    return this.#sayingOf(this.#covering(row), block)
+  }
+
+  /** Of the block that the fewest say they hold or are `expected` to: who they are. Nobody for an entry without blocks. */
+  fewestOf(row: EntryRow, expected: (block: BlockId) => readonly PeerId[]): readonly PeerId[] {
+    const covering = this.#covering(row)
+    let fewest: ReadonlySet<PeerId> | undefined
+    for (const { id } of row.entry.blocks) {
+      const holders = new Set([...expected(id), ...this.#sayingOf(covering, id)])
+      if (fewest === undefined || holders.size < fewest.size) fewest = holders
+    }
+    return [...(fewest ?? [])]
+  }
+
+  #sayingOf(covering: readonly Covering[], block: BlockId): readonly PeerId[] {
+    return covering
       .filter((one) => one.view.receipt.keep !== 'share' || this.#holderOf(one, block).length > 0)
       .map(({ view }) => view.receipt.peer)
   }
@@ -152,11 +166,12 @@ export class CopyView {
 
   #holderOf({ view, parts, auditedParts }: Covering, block: BlockId): readonly Holder[] {
     const { receipt, facts } = view
-    const isHeldBy = ({ layout }: PartView): boolean => this.#isHolder(layout, receipt.peer, block) === true
-    if (isReleased(receipt.released, block) || !parts.some(isHeldBy)) return []
+    const isHeldBy = (said: readonly PartView[], { released }: Receipt): boolean =>
+      said.some((part) => coversBlock(part, block, released, (layout) => this.#isHolder(layout, receipt.peer, block)))
+    if (!isHeldBy(parts, receipt)) return []
     const { audited } = facts
     if (audited === undefined || audited === 'always') return [{ view, isVerified: audited === 'always' }]
-    return [{ view, isVerified: !isReleased(audited.receipt.released, block) && auditedParts.some(isHeldBy) }]
+    return [{ view, isVerified: isHeldBy(auditedParts, audited.receipt) }]
   }
 }
 

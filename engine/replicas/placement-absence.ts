@@ -8,7 +8,7 @@ import { rendezvousKeys } from './placement-keys.ts'
 import { zoneKey, type PlacementMember } from './placement-pool.ts'
 
 /** Fewer holders that are there, and a block gets another one for the time. */
-const presentMin = 2
+export const presentMin = 2
 
 /**
  * The table with stand-ins added. Those are present members that keep a share, in zones where no present holder is if there are such, by capacity:

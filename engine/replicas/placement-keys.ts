@@ -25,6 +25,11 @@ export function rendezvousKeys(folder: FolderId, names: readonly string[]): Floa
   return keys
 }
 
+/** The key of one name in one partition. */
+export function rendezvousKey(folder: FolderId, name: string, partition: number): number {
+  return exponentialOf(hashOf(seedOf(folder, 'member', name), partition))
+}
+
 /** For each partition 1 or 0; ones are `fraction` of all, and a greater fraction has the ones of a smaller and some more. */
 export function nestedChoice(folder: FolderId, name: string, fraction: number): Uint8Array {
   if (fraction >= 1) return new Uint8Array(partitionCount).fill(1)

@@ -2,23 +2,23 @@
 // of any entry. What is claimed is in proto/exchange.proto.
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { bytesKey, equalBytes } from '../base/bytes.ts'
+import { bytesKey, equalBytes, utf8 } from '../base/bytes.ts'
 import { peerIdOf, publicKeyOf } from '../crypto/identity.ts'
 import { verify, type Signer } from '../crypto/sign.ts'
 import type { Keep } from '../model/folder.ts'
-import { parseAuthorId, parseEntryId, type AuthorId, type EntryId, type FolderId, type PeerId } from '../model/ids.ts'
+import { parseAuthorId, parseEntryId, type AuthorId, type BlockId, type EntryId, type FolderId, type PeerId } from '../model/ids.ts'
 import { decodeKnown, encodeAbove, isKnown, type Known } from '../model/known.ts'
 import { ReceiptBodySchema, ReceiptSchema, type HeldPart, type ReceiptBody } from '../model/wire/exchange_pb.ts'
 import { marksMax, type AbsenceMark } from './absence-marks.ts'
 import { wholeOffer, wholeShare, type Offer } from './offer.ts'
-import { decodeReleased, encodeReleased, nothingReleased, type Released } from './released.ts'
+import { decodeReleased, encodeReleased, isReleased, nothingReleased, type Released } from './released.ts'
 
 /** What a member says that it holds. */
 export interface Claim {
   readonly keep: Keep
   /** What any of them says is held. */
   readonly parts: readonly ClaimPart[]
-  /** … but for blocks of these partitions, where a placement gave them; absent = none. */
+  /** … but for blocks of these partitions, where a placement gave them: not of what is held for others; absent = none. */
   readonly released?: Released
   /** What room it has; absent = all that its card offers. */
   readonly offer?: Offer
@@ -27,7 +27,7 @@ export interface Claim {
 }
 
 export interface ClaimPart extends Held {
-  /** With `share`: the digest of the placement that says which blocks are the member's; with `all`: empty. */
+  /** With `share`: the digest of the placement that says which blocks are the member's, or `standInLayout`; with `all`: empty. */
   readonly layout: Uint8Array
 }
 
@@ -62,6 +62,9 @@ export interface Receipt {
   /** The member took the folder off its node: whatever else the admin log says, it has nothing and is to hold nothing. */
   readonly hasLeft?: true
 }
+
+/** In place of a placement, with `share`: all blocks of the entries that the part names. The member stands in for others there (decision 0052). */
+export const standInLayout: Uint8Array = utf8('stand-in')
 
 /** More than these are not named one by one: the member claims less instead. */
 export const lackingMax = 1000
@@ -200,4 +203,19 @@ function checkPart(part: HeldPart): ReceiptPart | undefined {
 export function covers(part: ReceiptPart, entry: { readonly author: AuthorId; readonly seq: number; readonly entryId: EntryId }): boolean {
   const known = part.heads.get(bytesKey(entry.author))
   return known !== undefined && isKnown(known, entry.seq) && (part.lacking.size === 0 || !part.lacking.has(bytesKey(entry.entryId)))
+}
+
+/** Whether the part says what is held for others, entry by entry. */
+export function isStandIn({ layout }: Pick<ReceiptPart, 'layout'>): boolean {
+  return equalBytes(layout, standInLayout)
+}
+
+/** Whether a part with `share` that speaks of an entry speaks of this block of it. `isGiven`: whether a placement gives it to the member. */
+export function coversBlock(
+  part: Pick<ReceiptPart, 'layout'>,
+  block: BlockId,
+  released: Released,
+  isGiven: (layout: Uint8Array, block: BlockId) => boolean | undefined,
+): boolean {
+  return isStandIn(part) || (!isReleased(released, block) && isGiven(part.layout, block) === true)
 }

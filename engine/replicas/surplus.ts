@@ -21,6 +21,8 @@ export interface SurplusParts {
   readonly graceMs: () => number
   /** Whether a partition is this node's to hold now; undefined while that is not known. */
   readonly ownership: () => ((partition: number) => boolean) | undefined
+  /** What is no share of this node's, and is held for others who are away: nothing of such a partition goes, and its days count from when that ends. */
+  readonly isStoodIn: (partition: number) => boolean
   /** All that is this node's to hold is here. */
   readonly isComplete: () => boolean
   /** True once this node's receipt claims nothing of these partitions any more, and members had a moment to hear it. */
@@ -53,7 +55,7 @@ export class Surplus {
    * node's again is not all here, and not claimed until this is called when it is.
    */
   note(): boolean {
-    const { index, folder, awakeMs, ownership, isComplete } = this.#parts
+    const { index, folder, awakeMs, ownership, isComplete, isStoodIn } = this.#parts
     const isMine = ownership()
     if (isMine === undefined) return true
     let isSettled = true
@@ -65,6 +67,7 @@ export class Surplus {
         const row = known.get(partition)
         if (!isMine(partition)) {
           if (row === undefined) index.retiring.noteSurplus(folder.row, partition, nowMs)
+          else if (isStoodIn(partition) && row.sinceMs !== nowMs) index.retiring.renewSurplus(folder.row, partition, nowMs)
         } else if (row !== undefined) {
           // What was let go of is claimed again once it is here again.
           if (!row.isReleased || isAllHere) index.retiring.dropSurplus(folder.row, partition)
@@ -80,11 +83,11 @@ export class Surplus {
 
   /** Lets go of what is due and kept by enough others; gives how many blocks went. Throws what the store and the index throw. */
   async trim(signal: AbortSignal): Promise<number> {
-    const { index, folder, clock, awakeMs, graceMs, ownership } = this.#parts
+    const { index, folder, clock, awakeMs, graceMs, ownership, isStoodIn } = this.#parts
     this.note()
     if (ownership() === undefined) return 0
     const nowMs = awakeMs()
-    const due = index.retiring.surplus(folder.row).filter((row) => nowMs - row.sinceMs >= graceMs())
+    const due = index.retiring.surplus(folder.row).filter((row) => nowMs - row.sinceMs >= graceMs() && !isStoodIn(row.partition))
     let gone = 0
     for (let from = 0; from < due.length; from += partitionsAtOnce) {
       const firsts = due.slice(from, from + partitionsAtOnce).flatMap(({ partition }) => this.#firstOf(partition))
@@ -108,8 +111,9 @@ export class Surplus {
     if (partitions.length === 0 || !(await released(partitions, signal))) return 0
     let gone = 0
     const go = async (ids: readonly BlockId[]): Promise<void> => {
-      const isMine = this.#parts.ownership() // placement may have changed while members were asked
-      const leaving = ids.filter((id) => isMine?.(partitionOf(id)) === false)
+      const { ownership, isStoodIn } = this.#parts
+      const isMine = ownership() // placement may have changed while members were asked, or somebody else have gone
+      const leaving = ids.filter((id) => isMine?.(partitionOf(id)) === false && !isStoodIn(partitionOf(id)))
       if (leaving.length === 0) return
       await this.#parts.outgoing.remove(leaving)
       gone += leaving.length

@@ -41,7 +41,9 @@ export async function openEngineNode(world: NodeWorld): Promise<OpenedNode> {
       class: card.class,
       capacityBytes: card.capacityBytes,
       version: '0.0.0',
-      ...(pace === undefined ? {} : { retirePace: pace.retire, ...(pace.absence === undefined ? {} : { absencePace: pace.absence }) }),
+      ...(pace === undefined ? {} : { retirePace: pace.retire }),
+      ...(pace?.standIn === undefined ? {} : { standInPace: pace.standIn }),
+      ...(pace?.absence === undefined ? {} : { absencePace: pace.absence }),
     },
     new AbortController().signal,
   )

@@ -2,9 +2,12 @@
 
 import type { AbsencePace } from '../../engine/replicas/absence.ts'
 import type { RetirePace } from '../../engine/replicas/retire.ts'
+import type { StandInPace } from '../../engine/replicas/stand-in.ts'
 
 export interface HostPace {
   readonly retire: RetirePace
+  /** As in production when absent. */
+  readonly standIn?: StandInPace
   /** As in production when absent: nobody is overdue or lost within hours. */
   readonly absence?: AbsencePace
 }
@@ -14,6 +17,7 @@ const minuteMs = 60_000
 /** What is let go of after days goes after seconds. The clock of graces goes on by rounds of twenty seconds. */
 export const hastyPace: HostPace = {
   retire: { surplusMs: 20_000, garbageMs: 50_000, firstMs: 4000, lookMs: 4000, settleMs: 500, pressedMs: 4000 },
+  standIn: { lookMs: 4000, patienceMs: 10_000, nextMs: 30_000 },
 }
 
 /** What takes days takes minutes: who is away for a while is overdue, then lost. */

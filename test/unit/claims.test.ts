@@ -9,7 +9,7 @@ import { entriesOfTree, openReceiptBook } from '../../engine/compose/folder-rece
 import { itemOf } from '../../engine/sync/ingest-commit.ts'
 import { claimOf } from '../../engine/replicas/claim.ts'
 import { ReceiptBook } from '../../engine/replicas/receipt-book.ts'
-import { lackingMax, parseReceipt, signFittingReceipt, type Claim, type Receipt } from '../../engine/replicas/receipt.ts'
+import { isStandIn, lackingMax, parseReceipt, signFittingReceipt, type Claim, type Receipt } from '../../engine/replicas/receipt.ts'
 import { parseAuthorId, parseEntryId } from '../../engine/model/ids.ts'
 import { rangesAboveMax } from '../../engine/model/known.ts'
 import { never, stillClock, testFolder } from '../support/blocks.ts'
@@ -253,6 +253,45 @@ describe('the receipt of a folder', () => {
       ending.abort()
       await assert.rejects(running, { code: 'ABORTED' })
     }
+  })
+
+  it('names what is held for others beside the share, and only there and for as long as that is so', async () => {
+    using node = new IndexNode(1, folder)
+    put(node, 'a')
+    const { index, handle } = node
+    const { authorId, identity } = handle
+    const clock = new StepClock()
+    let keep: 'share' | 'all' = 'share'
+    let isStandingIn = true
+    const world = { index, identity, network: { self: identity.peerId }, world: { clock } }
+    const book = openReceiptBook(world, {
+      handle,
+      log: { length: 1, isMember: () => true },
+      changed: () => undefined,
+      canSay: () => 'yes',
+      missing: () => [][Symbol.iterator](),
+      comingCount: () => 0,
+      kept: () => ({ keep, layout: Uint8Array.of(1, 2), isOldHeld: true }),
+      standIn: () => ({ heads: isStandingIn ? [{ author: authorId, seq: 0, above: [{ first: 5, last: 6 }] }] : [], lacking: [] }),
+      absent: () => [],
+    })
+    const ending = new AbortController()
+    const running = book.run(ending.signal)
+    const said = async (): Promise<readonly boolean[]> => {
+      book.wake()
+      await clock.pass(2000)
+      await clock.pass(2000)
+      return present(book.own, 'a receipt').parts.map(isStandIn)
+    }
+    assert.deepEqual(await said(), [false, true])
+    keep = 'all'
+    assert.deepEqual(await said(), [false])
+    keep = 'share'
+    assert.deepEqual(await said(), [false, true])
+    isStandingIn = false
+    assert.deepEqual(await said(), [false])
+    ending.abort()
+    await assert.rejects(running, { code: 'ABORTED' })
   })
 })
 

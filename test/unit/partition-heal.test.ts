@@ -150,6 +150,7 @@ class Host {
       awakeMs: () => town.awakeMs,
       graceMs: () => retirePace.surplusMs,
       ownership: () => (partition) => this.layout?.holders[partition]?.includes(peerNamed(name)) === true,
+      isStoodIn: () => false,
       isComplete: () => true,
       released: async (partitions) => {
         index.transact(() => {

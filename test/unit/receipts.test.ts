@@ -10,6 +10,7 @@ import { parseEntryId, type EntryId, type PeerId } from '../../engine/model/ids.
 import type { AbsenceMark } from '../../engine/replicas/absence-marks.ts'
 import { CopyView, type IsHolder, type MemberFacts } from '../../engine/replicas/copies.ts'
 import { claimOf } from '../../engine/replicas/claim.ts'
+import { partitionCount } from '../../engine/replicas/layout.ts'
 import { decodeReleased } from '../../engine/replicas/released.ts'
 import { ReceiptBook } from '../../engine/replicas/receipt-book.ts'
 import {
@@ -17,12 +18,14 @@ import {
   lackingMax,
   parseReceipt,
   signReceipt,
+  standInLayout,
   type Claim,
   type ClaimPart,
   type Receipt,
   type ReceiptPart,
 } from '../../engine/replicas/receipt.ts'
 import { entriesOfNeeds } from '../../engine/compose/folder-receipts.ts'
+import { claimedCounts, type MemberClaims } from '../../engine/compose/member-claims.ts'
 import { never, stillClock, testFolder } from '../support/blocks.ts'
 import { IndexNode } from '../support/index-world.ts'
 
@@ -313,5 +316,70 @@ describe('copies', () => {
     }
     assert.deepEqual([verified(word(1)), verified(word(2)), verified(word(9))], [2, 2, 1])
     assert.equal(verified(word(1), 9), 0, 'this node has no share in it')
+  })
+
+  it('count what a member holds for others by the entries that it names, whatever placement says and whatever it let go of', () => {
+    using node = new IndexNode(1, folder)
+    for (const path of ['a', 'b']) node.write(path, `content of ${path}`)
+    const rows = node.index.entries.page(node.handle.row, 0, 10)
+    const author = node.handle.authorId
+    const released = new Set(Array.from({ length: partitionCount }, (_, partition) => partition))
+    const read = (claim: Claim, who = ben): Receipt => present(parseReceipt(signed(who, claim), folder), 'a receipt')
+    const share = { layout: Uint8Array.of(1, 2), heads: [{ author, seq: 2 }], lacking: [] }
+    const standIn = { layout: standInLayout, heads: [{ author, seq: 0, above: [{ first: 2, last: 2 }] }], lacking: [] }
+    const plain = read({ keep: 'share', parts: [share], released })
+    const standing = read({ keep: 'share', parts: [share, standIn], released })
+    const own = read(claimWith({ heads: [{ author, seq: 2 }] }), eve)
+    const authors = node.index.entries.authors(node.handle.row)
+    const counts = (receipt: Receipt, audited: Receipt): readonly unknown[] => {
+      const factsOf = (peer: PeerId): MemberFacts => ({
+        zone: '',
+        audited: peer === eve.peerId ? 'always' : { lastRow: 100, receipt: audited },
+      })
+      const view = new CopyView([receipt, own], authors, factsOf, all)
+      return rows.map((row) => [view.countOf(row), view.of(row).verified])
+    }
+    const one = [1, 1]
+    assert.deepEqual(counts(plain, plain), [one, one])
+    assert.deepEqual(counts(standing, standing), [one, [2, 2]])
+    assert.deepEqual(counts(standing, plain), [one, [2, 1]], 'what was not said when it was audited is not verified')
+    const claims = (receipt: Receipt, audited: Receipt): MemberClaims => ({
+      receipt,
+      audited: { lastRow: 100, receipt: audited },
+      authorOf: new Map(authors.map(({ row, authorId }) => [row, authorId])),
+      isHolder: () => true,
+    })
+    const drawn = (...[receipt, audited]: Parameters<typeof claims>): readonly unknown[] =>
+      claimedCounts(node.index, node.handle.row, claims(receipt, audited), 0, 10).map(({ blocks, isAudited }) => [blocks, isAudited])
+    assert.deepEqual(drawn(standing, plain).at(1), [1, false], 'and is audited next')
+    assert.deepEqual(drawn(standing, standing).at(1), [1, true])
+    assert.deepEqual(
+      drawn(plain, plain).map((of) => (of as readonly number[])[0]),
+      [0, 0],
+    )
+  })
+
+  it('of the block that the fewest have name who has it, and who is expected to', () => {
+    using node = new IndexNode(1, folder)
+    node.write('a', 'content of a')
+    const [row] = node.index.entries.page(node.handle.row, 0, 10)
+    assert.ok(row !== undefined)
+    const [one] = row.entry.blocks
+    assert.ok(one !== undefined)
+    const two = { ...one, id: node.blocksOf('another block').id(0) }
+    const entry = { ...row, entry: { ...row.entry, blocks: [one, two] } }
+    const heads = [{ author: node.handle.authorId, seq: 1 }]
+    const receipts = [signed(ada, claimWith({ heads })), signed(ben, claimWith({ heads, keep: 'share', layout: Uint8Array.of(1, 2) }))]
+    const read = receipts.map((bytes) => present(parseReceipt(bytes, folder), 'a receipt'))
+    const isHolder: IsHolder = (_layout, peer, block) => peer === ben.peerId && bytesKey(block) === bytesKey(one.id)
+    const view = new CopyView(read, node.index.entries.authors(node.handle.row), facts({}), isHolder)
+    assert.deepEqual(
+      view.fewestOf(entry, () => []),
+      [ada.peerId],
+    )
+    assert.deepEqual(
+      view.fewestOf(entry, (id) => (bytesKey(id) === bytesKey(two.id) ? [eve.peerId, ada.peerId] : [])).toSorted(),
+      [ada.peerId, ben.peerId].toSorted(),
+    )
   })
 })

@@ -33,6 +33,8 @@ class Stage implements Disposable {
   /** What this node is to hold; undefined while that is not known. */
   isMine: ((id: BlockId) => boolean) | undefined = () => true
   canRelease = true
+  /** Partitions of which something is held for members that are away. */
+  readonly stoodIn = new Set<number>()
   readonly released: number[] = []
   /** Blocks that members were asked to keep. */
   asked = 0
@@ -64,6 +66,7 @@ class Stage implements Disposable {
         if (isMine === undefined) return undefined
         return (partition) => this.#known.every((id) => partitionOf(id) !== partition || isMine(id))
       },
+      isStoodIn: (partition) => this.stoodIn.has(partition),
       isComplete: () => this.isComplete,
       released: async (partitions) => {
         index.transact(() => {
@@ -161,6 +164,34 @@ describe('surplus', () => {
     using _ = stage
     stage.canRelease = false
     await stage.trim()
+    assert.equal(await stage.trim(graceMs), 0)
+    assert.equal(stage.ids.length, 3)
+  })
+
+  it('stays where something is held for members that are away, and the days count from the end of that', async () => {
+    const { stage, mine } = await openStage()
+    using _ = stage
+    await stage.trim()
+    const [other, last] = stage.ids.filter((id) => !equalBytes(id, mine)).map(partitionOf)
+    assert.ok(other !== undefined && last !== undefined)
+    stage.stoodIn.add(other)
+    assert.equal(await stage.trim(graceMs), 1)
+    stage.stoodIn.add(last)
+    assert.equal(await stage.trim(graceMs), 0)
+    stage.stoodIn.clear()
+    assert.equal(await stage.trim(graceMs - 1), 0)
+    assert.equal(await stage.trim(1), 1)
+    assert.deepEqual(stage.ids, [mine])
+  })
+
+  it('stays where this node comes to hold something for others while members are asked', async () => {
+    const { stage } = await openStage()
+    using _ = stage
+    await stage.trim()
+    let times = 0
+    stage.onGranted = () => {
+      if (++times > 1) for (const id of stage.ids) stage.stoodIn.add(partitionOf(id))
+    }
     assert.equal(await stage.trim(graceMs), 0)
     assert.equal(stage.ids.length, 3)
   })

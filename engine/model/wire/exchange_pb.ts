@@ -627,7 +627,7 @@ export type ReceiptBody = Message<"holdfast.v1.ReceiptBody"> & {
   absent: AbsenceMark[];
 
   /**
-   * partitions of which no part claims anything: a bit each, 512 bytes; empty = none
+   * partitions of which no part that names a placement claims anything: a bit each, 512 bytes; empty = none
    *
    * @generated from field: bytes released = 13;
    */
@@ -698,7 +698,7 @@ export const AbsenceMarkSchema: GenMessage<AbsenceMark> = /*@__PURE__*/
  */
 export type HeldPart = Message<"holdfast.v1.HeldPart"> & {
   /**
-   * with share: the digest of the placement that says which blocks are the member's; with all: empty
+   * with share: the digest of the placement that says which blocks are the member's, or "stand-in": all blocks of these entries; with all: empty
    *
    * @generated from field: bytes layout = 1;
    */
