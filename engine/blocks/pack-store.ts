@@ -18,6 +18,7 @@ import type { LiveTotals } from './live-counts.ts'
 import { claimStore } from './pack-claim.ts'
 import { compactPacks, type PackCompactionParts } from './pack-compact.ts'
 import { objectsFailure } from './pack-errors.ts'
+import { PackInspection } from './pack-inspection.ts'
 import { defaultPackLimits, type PackLimits } from './pack-limits.ts'
 import { PackLog } from './pack-log.ts'
 import { readPackedBlock, type PackReadParts } from './pack-reader.ts'
@@ -96,6 +97,7 @@ const noReserve = { hold: async (): Promise<void> => undefined, release: () => f
 
 class OpenPackStore implements SegmentStore {
   onDamaged: (record: DamagedRecord | undefined) => void = () => undefined
+  readonly inspection: PackInspection
   readonly #parts: StoreParts
   readonly #commits: GroupCommit
   readonly #indexCare: IndexCare
@@ -113,7 +115,12 @@ class OpenPackStore implements SegmentStore {
     this.#packsTidied = parts.packs.appended
     this.#commits = new GroupCommit({ ...parts, segments: parts.packs, reserve: noReserve })
     parts.quarantine.onAdded = (record) => this.onDamaged(record)
-    const { index, log } = parts
+    const { index, log, packs } = parts
+    this.inspection = new PackInspection({
+      ...parts,
+      lookAtClaim: async () => await packs.lookAtClaim(),
+      loseWithPack: ({ folder, id }, location) => this.#forget(folder, id, location, 'unreadable'),
+    })
     const rebuild = (): Promise<RebuildReport> => this.rebuild(this.#closing.signal)
     this.#indexCare = new IndexCare({ index, log, place: parts.objects.place, rebuild, isClosed: () => this.#closed !== undefined })
   }
@@ -304,11 +311,8 @@ class OpenPackStore implements SegmentStore {
 
   /** As the segment store's: the block is forgotten, and a mark in the log says so; where it is the index that is wrong, that is made again. */
   async #lose(folder: FolderId, id: BlockId, location: BlockLocation, reason: DamageReason): Promise<void> {
-    const { index, quarantine, log, ending } = this.#parts
-    const { segment, offset, payloadBytes } = location
-    index.apply([{ kind: 'remove', folder, id }])
-    quarantine.add({ segment, offset, sizeBytes: recordBytesOf(payloadBytes), folder, id, reason })
-    log.warn('a stored block is damaged: it is not served any more', { pack: segment, offset, reason })
+    const { log, ending } = this.#parts
+    this.#drop(folder, id, location, reason)
     try {
       if (!(await isPackedAt(this.#parts, location, id, ending.signal))) {
         this.#indexCare.makeAgain()
@@ -319,6 +323,24 @@ class OpenPackStore implements SegmentStore {
       log.debug('could not look at a pack again', { cause: messageOf(error) })
       return
     }
+    this.#mark(folder, id, location)
+  }
+
+  /** As `#lose`, where it is known already that the index is right. */
+  #forget(folder: FolderId, id: BlockId, location: BlockLocation, reason: DamageReason): void {
+    this.#drop(folder, id, location, reason)
+    this.#mark(folder, id, location)
+  }
+
+  #drop(folder: FolderId, id: BlockId, { segment, offset, payloadBytes }: BlockLocation, reason: DamageReason): void {
+    const { index, quarantine, log } = this.#parts
+    index.apply([{ kind: 'remove', folder, id }])
+    quarantine.add({ segment, offset, sizeBytes: recordBytesOf(payloadBytes), folder, id, reason })
+    log.warn('a stored block is damaged: it is not served any more', { pack: segment, offset, reason })
+  }
+
+  #mark(folder: FolderId, id: BlockId, { segment, offset }: BlockLocation): void {
+    const { log } = this.#parts
     const mark: Step = { kind: 'tombstone', folder, id, kills: { segment, offset }, isDamage: true }
     this.#commits.commit([mark]).catch((error: unknown) => {
       log.warn('could not note a damaged block', { pack: segment, offset, code: errorCodeOf(error), cause: messageOf(error) })

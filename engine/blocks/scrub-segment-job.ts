@@ -47,13 +47,17 @@ export function scrubSegment(input: ScrubSegmentInput, { files }: JobWorld): Job
 function scrub(input: ScrubSegmentInput, files: Files): ScrubSegmentOutput {
   const file = files.open(input.path, 'read')
   try {
-    return scrubOpen(input, file)
+    return scrubFile(input, file)
   } finally {
     file.close()
   }
 }
 
-function scrubOpen({ fromBytes, toBytes, stepBytes, ...segment }: ScrubSegmentInput, file: OpenFile): ScrubSegmentOutput {
+/** What a job does, of a file that is open. Reads no further than the first end of a record behind `stepBytes`. */
+export function scrubFile(
+  { fromBytes, toBytes, stepBytes, ...segment }: Omit<ScrubSegmentInput, 'path'>,
+  file: OpenFile,
+): ScrubSegmentOutput {
   const whole: FoundRecord[] = []
   const damaged: FoundRecord[] = []
   const gaps: { fromBytes: number; toBytes: number }[] = []

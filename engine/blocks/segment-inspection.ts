@@ -1,15 +1,17 @@
-// What scrub needs of a segment store: where to read, what of the things that stand there is in use, and a way to let go of what the disk does
-// not give. Reading is a job's (scrub-segment-job.ts), elsewhere; whatever it says may be of a moment ago, and is looked up again here.
+// What scrub needs of a store of segments: where to read, what of the things that stand there is in use, and a way to let go of what the disk
+// does not give. Reading is a job's (scrub-segment-job.ts), elsewhere; whatever it says may be of a moment ago, and is looked up again here.
+// That of packs is pack-inspection.ts.
 
+import type { Clock } from '../base/clock.ts'
 import { EngineError } from '../base/errors.ts'
 import type { BlockId, FolderId } from '../model/ids.ts'
 import { parseBlockId, parseFolderId } from '../model/ids.ts'
 import type { CompactionParts } from './compact.ts'
 import { segmentHeaderBytes } from './record.ts'
 import { isMarkedAs, segmentPath } from './segment-directory.ts'
-import type { BlockLocation } from './segment-index.ts'
+import type { BlockLocation, SegmentIndex } from './segment-index.ts'
 import { summarize, type SegmentSummary, type WalkParts } from './segment-walk.ts'
-import type { FoundRecord } from './scrub-segment-job.ts'
+import type { FoundRecord, ScrubSegmentOutput } from './scrub-segment-job.ts'
 
 export interface SegmentSource {
   readonly path: string
@@ -30,6 +32,8 @@ export interface PlacedBlock {
 
 export interface SegmentInspection {
   segments(): readonly SegmentSummary[]
+  /** Reads to the end, where no job can: what is in an object storage. Throws EngineError when that does not answer. */
+  readonly read?: (source: SegmentSource, fromBytes: number, signal: AbortSignal) => Promise<ScrubSegmentOutput>
   /** undefined for a segment that went. */
   source(segment: number): SegmentSource | undefined
   /** The block that a record of a moment ago is in use as, now and there; undefined when it is not, or stands elsewhere by now. */
@@ -47,28 +51,25 @@ export interface SegmentInspection {
 
 const entriesPerPage = 4096
 
-export function inspectionOf(parts: WalkParts, lose: CompactionParts['lose']): SegmentInspection {
-  const { files, directory, storeId, index, table, clock, handles } = parts
+/** What of the things that stand in a segment is in use, as the index has it now. */
+export function placedBlocks(
+  index: SegmentIndex,
+  clock: Clock,
+): Pick<SegmentInspection, 'inUse' | 'blocksBetween'> & {
+  readonly locationOf: (segment: number, block: PlacedBlock) => BlockLocation | undefined
+} {
   const placeOf = (segment: number, folder: FolderId, id: BlockId, offset: number): BlockLocation | undefined => {
     const place = index.locate(folder, id)
     return place?.segment === segment && place.offset === offset ? place : undefined
   }
   return {
-    segments: () => summarize(parts),
-    source: (segment) => {
-      const state = table.get(segment)
-      if (state === undefined) return undefined
-      const { blocks: liveBlocks } = index.liveIn(segment)
-      const path = segmentPath(directory, segment)
-      return { path, storeId, segment, startBytes: segmentHeaderBytes, endBytes: state.endBytes, liveBlocks }
-    },
+    locationOf: (segment, { folder, id, offset }) => placeOf(segment, folder, id, offset),
     inUse: (segment, record) => {
       const folder = parseFolderId(record.folder)
       const id = parseBlockId(record.id)
       if (folder === undefined || id === undefined) return undefined
       return placeOf(segment, folder, id, record.offset) === undefined ? undefined : { folder, id, offset: record.offset }
     },
-    reopen: (segment) => handles.drop(segment),
     async *blocksBetween(segment, fromBytes, toBytes, signal) {
       for (const folder of index.folders()) {
         let after: BlockId | undefined
@@ -84,13 +85,31 @@ export function inspectionOf(parts: WalkParts, lose: CompactionParts['lose']): S
         }
       }
     },
-    giveUp: (segment, { folder, id, offset }) => {
-      const location = placeOf(segment, folder, id, offset)
+  }
+}
+
+export function inspectionOf(parts: WalkParts, lose: CompactionParts['lose']): SegmentInspection {
+  const { files, directory, storeId, index, table, clock, handles } = parts
+  const { inUse, blocksBetween, locationOf } = placedBlocks(index, clock)
+  return {
+    inUse,
+    blocksBetween,
+    segments: () => summarize(parts),
+    source: (segment) => {
+      const state = table.get(segment)
+      if (state === undefined) return undefined
+      const { blocks: liveBlocks } = index.liveIn(segment)
+      const path = segmentPath(directory, segment)
+      return { path, storeId, segment, startBytes: segmentHeaderBytes, endBytes: state.endBytes, liveBlocks }
+    },
+    reopen: (segment) => handles.drop(segment),
+    giveUp: (segment, block) => {
+      const location = locationOf(segment, block)
       if (location === undefined) return
       if (!isMarkedAs(files, directory, storeId)) {
         throw new EngineError('DISK_FAILED', `reading a block: the block store is not in ${directory} any more; mount its disk there again`)
       }
-      lose(folder, id, location, 'unreadable')
+      lose(block.folder, block.id, location, 'unreadable')
     },
   }
 }

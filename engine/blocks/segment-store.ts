@@ -54,8 +54,8 @@ export interface SegmentStore extends BlockStore {
    * towards its end. Throws `ABORTED`, `CLOSED`, `NO_SPACE`, `DISK_FAILED`; the index in use stays then.
    */
   rebuild(signal: AbortSignal): Promise<RebuildReport>
-  /** For scrub; absent where the blocks are on no disk of this machine. */
-  readonly inspection?: SegmentInspection
+  /** For scrub. */
+  readonly inspection: SegmentInspection
   /** In the order of the log. For whoever goes through everything: no list of all blocks is needed. */
   segments(): readonly SegmentSummary[]
   /** The live blocks of one segment in the order in which they stand there, from `fromOffset` on; none of a segment that went. */

@@ -34,14 +34,13 @@ const manyFound = 20
 export class ScrubDesk {
   readonly scrub: Scrub
   readonly #parts: ScrubDeskParts
-  readonly #store: ScrubStore | undefined
+  readonly #store: ScrubStore
 
   constructor(parts: ScrubDeskParts) {
     const { world, index, store, folders, changed } = parts
     const { clock, log, jobs } = world
     this.#parts = parts
-    const { inspection } = store
-    this.#store = inspection === undefined ? undefined : new ScrubStore({ store, inspection, jobs, clock })
+    this.#store = new ScrubStore({ store, inspection: store.inspection, jobs, clock })
     this.scrub = new Scrub({
       index,
       clock,
@@ -78,7 +77,7 @@ export class ScrubDesk {
           found: (path) => this.scrub.found({ place: runtime.handle.row, what: path, reason: 'file' }),
         }),
     )
-    return this.#store === undefined ? files : [this.#store, ...files]
+    return [this.#store, ...files]
   }
 
   /** Of one folder, or of any: what it held may not be here any more. */

@@ -1,4 +1,4 @@
-// The segments of the block store, read in their order by a job. What the job says is damaged is looked at again by the store, as it is then:
+// The segments of the block store, read in their order: by a job on a disk, by the store itself in an object storage. What the job says is damaged is looked at again by the store, as it is then:
 // compaction may have moved it, or the folder let go of it.
 
 import { errorCodeOf } from '../base/errors.ts'
@@ -66,13 +66,15 @@ export class ScrubStore implements ScrubPlace {
   }
 
   async #read(source: SegmentSource, fromBytes: number, stepBytes: number, signal: AbortSignal): Promise<ScrubSegmentOutput> {
+    const { inspection } = this.#parts
+    if (inspection.read !== undefined) return await inspection.read(source, fromBytes, signal)
     const { path, storeId, segment, endBytes: toBytes } = source
     const input: ScrubSegmentInput = { path, storeId, segment, fromBytes, toBytes, stepBytes }
     try {
       return await this.#parts.jobs.run('scrubSegment', input, { signal })
     } catch (error) {
       if (!(error instanceof FilesError)) throw error
-      this.#parts.inspection.reopen(segment)
+      inspection.reopen(segment)
       return { whole: [], damaged: [], gaps: [{ fromBytes, toBytes }], nextBytes: toBytes }
     }
   }

@@ -73,8 +73,7 @@ async function filled(home: string, sizeBytes: number): Promise<SegmentStore> {
 }
 
 function longest(store: SegmentStore) {
-  const inspection = present(store.inspection, 'segments can be inspected')
-  return present(inspection.source(1), 'the first segment')
+  return present(store.inspection.source(1), 'the first segment')
 }
 
 function rateOf(bytes: number, work: () => void): number {

@@ -88,6 +88,16 @@ describe('a host with its blocks in a bucket', () => {
     await owner.call('waitCopies', { folder: 'photos', copies: 2, timeoutMs: waitMs })
     assert.equal((await host.call('store', {})).state, 'ok')
     assert.deepEqual(await host.problemCodes(), [])
+
+    using objects = server.objects('one')
+    const [pack] = (await objects.list('packs/', '', never)).items
+    await objects.delete(pack?.key ?? '', never)
+    await host.call('startScrub', {})
+    await eventually('what the bucket lost to be found and healed', waitMs, async () => {
+      const { found, healed, open } = await host.call('scrubStatus', {})
+      return found > 0 && healed > 0 && open === 0 ? true : undefined
+    })
+    assert.equal((await host.call('store', {})).blocks, blocks + 1, 'the late file is one more')
   })
 
   it('scenario T19: refuses the bucket of another node, and a home refuses another place than its own', async (test) => {

@@ -154,7 +154,7 @@ export class ScrubWorld implements AsyncDisposable {
 
   #makePlace(): ScrubStore {
     const { clock, store } = this
-    const inspection = present(store.inspection, 'segments can be inspected')
+    const { inspection } = store
     const get: SegmentStore['get'] = async (folder, id) => {
       if (this.unreadable.has(bytesKey(id))) throw new EngineError('DISK_FAILED', 'reading a block: EIO')
       return await store.get(folder, id)
