@@ -75,5 +75,11 @@ export function errorCodeOf(error: unknown): ErrorCode {
 
 /** The text of whatever was thrown, for logs and for wrapping. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  if (error instanceof Error) return error.message
+  // Sockets and signals of the web tell of errors by events, which as text are "[object Event]".
+  if (typeof error !== 'object' || error === null) return String(error)
+  if ('error' in error && error.error instanceof Error) return error.error.message
+  if ('message' in error && typeof error.message === 'string' && error.message !== '') return error.message
+  if ('type' in error && typeof error.type === 'string') return `an event of the type "${error.type}"`
+  return Object.prototype.toString.call(error)
 }

@@ -3,7 +3,7 @@
 
 import type { Clock, Random } from '../base/clock.ts'
 import { toHex } from '../base/bytes.ts'
-import { EngineError } from '../base/errors.ts'
+import { EngineError, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { publicKeyOf } from '../crypto/identity.ts'
 import type { Signer } from '../crypto/sign.ts'
@@ -88,7 +88,7 @@ export class Inviter {
       else await sendJoinAnswer(channel, { kind: { case: 'accepted', value: this.#acceptance(accepted.folder, accepted.role) } }, both)
       await channel.close()
     } catch (error) {
-      this.#parts.log.info('a join came to nothing', { peer: channel.peer, error: error instanceof Error ? error.message : String(error) })
+      this.#parts.log.info('a join came to nothing', { peer: channel.peer, error: messageOf(error) })
       channel.abort()
     } finally {
       ending.abort()

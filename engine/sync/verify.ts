@@ -1,6 +1,7 @@
 // Content that changed while the file looks as it did is no edit of a person's: it is noted here, never told to others, and put right from
 // a member or the block store by pull, which sets the bad bytes aside. Looked for where a block could not be served, and on request.
 
+import { messageOf } from '../base/errors.ts'
 import type { Jobs } from '../base/jobs.ts'
 import type { Log } from '../base/log.ts'
 import { shortKeyOf } from '../index/columns.ts'
@@ -87,7 +88,7 @@ export class Verifier {
       if (item?.kind === 'file') await this.#checkWhole(item, signal)
       else events.changed(path)
     } catch (error) {
-      if (!signal.aborted) log.error('could not check a file', { error: String(error) })
+      if (!signal.aborted) log.error('could not check a file', { error: messageOf(error) })
     } finally {
       this.#suspects.delete(path)
     }

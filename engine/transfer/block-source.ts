@@ -3,7 +3,7 @@
 import type { Clock, Random } from '../base/clock.ts'
 import { present } from '../base/assert.ts'
 import { concatBytes } from '../base/bytes.ts'
-import { EngineError } from '../base/errors.ts'
+import { EngineError, messageOf } from '../base/errors.ts'
 import { abortable, throwIfAborted } from '../base/queue.ts'
 import type { BlockRef } from '../model/entry.ts'
 import type { BlockId, PeerId } from '../model/ids.ts'
@@ -213,7 +213,7 @@ export class BlockSource {
     this.#opened = channel
     this.#read(channel).catch((error: unknown) => {
       channel.abort()
-      this.#broken = error instanceof Error ? error : new EngineError('CLOSED', String(error))
+      this.#broken = error instanceof Error ? error : new EngineError('CLOSED', messageOf(error))
       this.#fail(error) // before the abort, which would give those who wait a reason that blames nobody
       this.#ending.abort()
     })

@@ -80,7 +80,7 @@ function runText({ startedMs, bytes, pieces, found }: ScrubRun): string {
 }
 
 function auditRow({ folder, name, lastMs, blocks, missing, nextMs, runs, failures }: AuditStatus): string[] {
-  const last = lastMs === undefined ? 'never' : `${localTimeText(lastMs)}: ${countText(blocks, 'block')}, ${missing} not proven`
+  const last = lastMs === undefined ? 'never' : `${localTimeText(lastMs)}: ${countText(blocks, 'question')}, ${missing} not proven`
   const next = nextMs === undefined ? 'says nothing yet' : `next ${localTimeText(nextMs)}`
   return [`  ${printable(folder)}`, printable(name), last, next, `${countText(runs, 'audit')}, ${failures} failed`]
 }
