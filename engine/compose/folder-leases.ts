@@ -51,10 +51,13 @@ export function openLeases({ index, world }: MemberParts, own: FolderLeaseParts)
 }
 
 /**
- * As things are in this moment: what was read may be on its way out by now. What history alone keeps of a folder with a tree goes by its own
- * rules.
+ * As things are in this moment: what was read may be on its way out by now, or in another file that is not on the device. What history alone keeps
+ * of a folder with a tree goes by its own rules.
  */
 export function keptWhereHeld(held: HeldParts, ids: readonly BlockId[]): readonly BlockId[] {
-  const where = held.tree === undefined ? 'store' : 'file'
-  return ids.filter((id) => sourceOf(held, id).kind === where)
+  const { tree } = held
+  return ids.filter((id) => {
+    const source = sourceOf(held, id)
+    return tree === undefined ? source.kind === 'store' : source.kind === 'file' && !tree.files.isUnflushed(source.range.path)
+  })
 }

@@ -24,6 +24,7 @@ import {
 import { entryIdOfPath, type FolderHandle, type MemberHandle } from '../sync/folder-handle.ts'
 import type { FolderProblems } from '../sync/problems.ts'
 import type { MemberParts } from './member-parts.ts'
+import type { OwnFiles } from './own-files.ts'
 
 export interface Kept {
   readonly keep: Claim['keep']
@@ -42,8 +43,8 @@ export interface FolderReceiptParts {
   readonly canSay: () => 'yes' | 'no' | 'unknown'
   readonly missing: () => Iterator<readonly EntryRow[]>
   readonly comingCount: () => number
-  /** Up to which number the files that this node's own entries tell of are on the device; absent where it has no files. */
-  readonly settleOwn?: (signal: AbortSignal) => Promise<number>
+  /** Files that people wrote here; absent where this node has no files. */
+  readonly ownFiles?: Pick<OwnFiles, 'settle' | 'unflushedSeqs'>
   readonly kept: () => Kept
   /** What it holds for members that are away; absent where it does not. */
   readonly standIn?: () => Held
@@ -58,7 +59,7 @@ type NodeParts = Pick<MemberParts, 'index' | 'identity'> & {
 }
 
 export function openReceiptBook({ index, network, identity, world }: NodeParts, parts: FolderReceiptParts): ReceiptBook {
-  const { handle, log, changed, canSay, missing, comingCount, settleOwn, kept, standIn, offer, absent } = parts
+  const { handle, log, changed, canSay, missing, comingCount, ownFiles, kept, standIn, offer, absent } = parts
   const { clock } = world
   return new ReceiptBook({
     index,
@@ -70,15 +71,15 @@ export function openReceiptBook({ index, network, identity, world }: NodeParts, 
     absent,
     changed,
     claim: async (last: Receipt | undefined, signal) => {
-      if (canSay() === 'unknown') return sayAgain(index, handle.row, last, offer?.())
-      const ownSeq = canSay() === 'no' ? undefined : await settleOwn?.(signal)
+      if (canSay() !== 'no') await ownFiles?.settle(signal)
       const say = canSay() // flushing takes a while: a guard may hold changes back by now, or another placement count
       if (say === 'unknown') return sayAgain(index, handle.row, last, offer?.())
       const { keep, layout, isOldHeld } = kept()
       const known = last?.parts.find((part) => equalBytes(part.layout, layout))
-      const upTo = ownSeq === undefined ? undefined : { author: handle.authorId, seq: ownSeq }
-      const held =
-        say === 'no' ? holdsNothing : await claimOf({ index, folderRow: handle.row, clock, missing, comingCount, upTo }, known, signal)
+      const unflushed = ownFiles === undefined ? undefined : (each: AbortSignal) => ownFiles.unflushedSeqs(each)
+      const claimParts = { index, folderRow: handle.row, clock, missing, comingCount, unflushed }
+      const held = say === 'no' ? holdsNothing : await claimOf(claimParts, known, signal)
+      if (held === undefined) return sayAgain(index, handle.row, last, offer?.())
       const old = say === 'no' || !isOldHeld ? [] : (last?.parts ?? []).filter((part) => part !== known && !isStandIn(part))
       const forOthers = keep === 'share' && say === 'yes' ? (standIn?.() ?? holdsNothing) : holdsNothing
       const claimed = [

@@ -81,6 +81,7 @@ export class FolderRuntime implements MemberRuntime {
     this.#isAnew = isAnew
     this.handle = openFolderHandle(record, identity)
     const { handle } = this
+    this.#ownFiles = new OwnFiles({ index, handle, world })
     this.work = new MemberWork(parts, handle, this.#flows())
     const { log, logger, problems, exchange, fetcher } = this.work
     this.log = log
@@ -88,7 +89,6 @@ export class FolderRuntime implements MemberRuntime {
     this.exchange = exchange
     const shared = { index, handle, clock, log: logger, problems }
     this.guard = new ChangeGuard(shared)
-    this.#ownFiles = new OwnFiles({ index, handle, jobs, log: logger, treeFlush: world.treeFlush })
     this.#self = new FolderSelf({ ...shared, world, becameAnother: () => this.#becameAnother() })
     this.history = new FolderHistory({
       ...shared,
@@ -202,7 +202,7 @@ export class FolderRuntime implements MemberRuntime {
         canSay: () => (this.guard.isHeld || this.problems.isFull ? 'no' : this.ingest.hasWalked ? 'yes' : 'unknown'),
         missing: () => entriesOfTree(index, handle, this.problems),
         comingCount: () => this.#needs(),
-        settleOwn: (signal) => this.#ownFiles.settle(signal),
+        ownFiles: this.#ownFiles,
         keep: () => this.#keep,
         kept: () => ({ keep: this.#keep, layout: new Uint8Array(0), isOldHeld: false }),
         layoutChanged: () => undefined,
@@ -233,6 +233,7 @@ export class FolderRuntime implements MemberRuntime {
       sealKey: handle.jobKeys.sealKey,
       lanes,
       onStale: (path: string) => void this.verifier.suspect(path, this.work.whileActive()),
+      files: this.#ownFiles,
     }
     return { index, store, folder: handle.record, tree }
   }
@@ -292,6 +293,7 @@ export class FolderRuntime implements MemberRuntime {
     return {
       isBeingApplied: (path) => this.pull.isBeingApplied(path) || this.elsewhere.isAtWork(path),
       committed: (outcome) => {
+        this.#ownFiles.note(outcome.unflushed)
         this.verifier.settle()
         if (outcome.written > 0) this.#parts.events.written()
         if (outcome.written + outcome.adopted > 0) this.work.tellHave()

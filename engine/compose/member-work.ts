@@ -38,7 +38,7 @@ export interface MemberFlows {
   readonly haveIntervalMs: number
   readonly copies: Pick<
     FolderCopyParts,
-    'canSay' | 'missing' | 'comingCount' | 'settleOwn' | 'keep' | 'kept' | 'standIn' | 'offer' | 'layoutChanged'
+    'canSay' | 'missing' | 'comingCount' | 'ownFiles' | 'keep' | 'kept' | 'standIn' | 'offer' | 'layoutChanged'
   >
   /** How many are still to be fetched or applied here: what subscribers are told. */
   readonly needs: () => number

@@ -11,27 +11,41 @@ export interface FlushFilesInput {
   readonly paths: readonly RelativePath[]
 }
 
+export interface FlushFilesOutput {
+  /** Those of the paths that are not known to be on the device; what is gone or may not be opened is not among them. */
+  readonly failed: readonly RelativePath[]
+  /** Why; undefined when there are none. */
+  readonly error: string | undefined
+}
+
 const flushesMax = 64
 
-/** Gives what failed; undefined when all that is there and can be opened is on the device. */
-export async function flushFiles({ root, paths }: FlushFilesInput, { files }: JobWorld): Promise<JobResult<string | undefined>> {
+export async function flushFiles({ root, paths }: FlushFilesInput, { files }: JobWorld): Promise<JobResult<FlushFilesOutput>> {
   const checks = new DirectoryChecks(files, root)
   const sound = new Set([...directoriesOf(paths)].filter((directory) => checks.check(directory) === 'ok'))
-  let failed: string | undefined
+  const failed = new Set<RelativePath>()
+  const broken = new Set<string>()
+  let error: string | undefined
   let next = 0
   const work = async (): Promise<void> => {
-    for (let at = next++; at < paths.length; at = next++) {
-      const path = paths[at] ?? ''
-      if (!sound.has(parentOf(path))) continue
-      failed = (await flushOne(files, absolutePath(root, path))) ?? failed
+    for (let path = paths[next++]; path !== undefined; path = paths[next++]) {
+      if (!sound.has(directoryOf(path))) continue
+      const failure = await flushOne(files, absolutePath(root, path))
+      if (failure !== undefined) failed.add(path)
+      error ??= failure
     }
   }
   await Promise.all(Array.from({ length: Math.min(flushesMax, paths.length) }, work))
-  for (const directory of sound) failed = (await attempt(() => files.syncDirectory(absolutePath(root, directory)))) ?? failed
-  return { output: failed }
+  for (const directory of sound) {
+    const failure = await attempt(() => files.syncDirectory(absolutePath(root, directory)))
+    if (failure !== undefined) broken.add(directory)
+    error ??= failure
+  }
+  if (broken.size > 0) for (const path of paths) if (directoriesOf([path]).intersection(broken).size > 0) failed.add(path)
+  return { output: { failed: [...failed], error } }
 }
 
-function parentOf(path: string): string {
+function directoryOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf('/')))
 }
 
@@ -39,7 +53,7 @@ function parentOf(path: string): string {
 function directoriesOf(paths: readonly string[]): ReadonlySet<string> {
   const directories = new Set([''])
   for (const path of paths) {
-    for (let parent = parentOf(path); !directories.has(parent); parent = parentOf(parent)) directories.add(parent)
+    for (let parent = directoryOf(path); !directories.has(parent); parent = directoryOf(parent)) directories.add(parent)
   }
   return directories
 }

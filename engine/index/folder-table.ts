@@ -53,6 +53,8 @@ export class FolderTable {
   readonly #setSetting: StatementSync
   readonly #historyFloor: StatementSync
   readonly #raiseHistoryFloor: StatementSync
+  readonly #isUnflushed: StatementSync
+  readonly #setUnflushed: StatementSync
   readonly #entryBytes: StatementSync
   readonly #addEntryBytes: StatementSync
 
@@ -84,6 +86,8 @@ export class FolderTable {
     )
     this.#historyFloor = database.prepare('select history_floor_ms from folder where id = ?')
     this.#raiseHistoryFloor = database.prepare('update folder set history_floor_ms = max(history_floor_ms, ?) where id = ?')
+    this.#isUnflushed = database.prepare('select is_unflushed from folder where id = ?')
+    this.#setUnflushed = database.prepare('update folder set is_unflushed = ?1 where id = ?2 and is_unflushed <> ?1')
     this.#entryBytes = database.prepare('select cast(total(entry_bytes) as integer) as bytes from folder where ?1 is null or id = ?1')
     this.#addEntryBytes = database.prepare('update folder set entry_bytes = max(0, entry_bytes + ?) where id = ?')
     this.#useLink = database.prepare('update link set uses_left = uses_left - 1, used_by = ? where link_id = ? and uses_left > 0')
@@ -109,6 +113,16 @@ export class FolderTable {
     const packed = packEpochs(epochs)
     const done = this.#insert.run(id, name, path, accessSecret, folderSecret, packed, incarnation, createdMs, targetCopies, keep)
     return Number(done.lastInsertRowid)
+  }
+
+  /** Some files of its tree may be in the system's memory only. */
+  isUnflushed(row: number): boolean {
+    const folder = this.#isUnflushed.get(row)
+    return folder === undefined || numberOf(folder, 'is_unflushed') === 1
+  }
+
+  setUnflushed(row: number, isUnflushed: boolean): void {
+    this.#setUnflushed.run(isUnflushed ? 1 : 0, row)
   }
 
   /** What entries that are only stored here cost, of one folder or of all. */

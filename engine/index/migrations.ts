@@ -409,4 +409,8 @@ export const migrations: readonly string[] = [
   -- Entries up to this row had copies enough once, or somebody who stands in.
   alter table folder add column stand_in_row integer not null default 0;
   `,
+  /* 22 */ `
+  -- Files that people wrote may not be on the device yet (compose/own-files.ts).
+  alter table folder add column is_unflushed integer not null default 1;
+  `,
 ]

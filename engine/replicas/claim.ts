@@ -1,12 +1,12 @@
 // What a member may claim to hold, from rows: its heads, but for the entries of which something is missing: those are named, or, where that
 // are too many, their numbers are left out of the heads. While much is still to come it claims no more than it did, and of that only what is still there.
 
-import { bytesKey, equalBytes } from '../base/bytes.ts'
+import { bytesKey } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { EntryRow } from '../index/entry-table.ts'
 import type { Index } from '../index/index-store.ts'
 import type { AuthorId, EntryId } from '../model/ids.ts'
-import { greatestKnown, knownUpTo, withoutKnown } from '../model/known.ts'
+import { greatestKnown, withoutKnown } from '../model/known.ts'
 import { covers, lackingMax, type Held, type ReceiptPart } from './receipt.ts'
 
 export interface ClaimParts {
@@ -17,14 +17,29 @@ export interface ClaimParts {
   readonly missing: () => Iterator<readonly EntryRow[]>
   /** About how many of these are still to come, or the blocks of them; cheap. What is elsewhere and stays there is not among them. */
   readonly comingCount: () => number
-  /** Of this author nothing beyond is claimed. */
-  readonly upTo?: { readonly author: AuthorId; readonly seq: number } | undefined
+  /** By row of the author, the numbers of entries whose content is not known to be on the device; undefined where nobody can say which they are. */
+  readonly unflushed?: ((signal: AbortSignal) => Promise<ReadonlyMap<number, readonly number[]> | undefined>) | undefined
 }
 
 export const holdsNothing: Held = { heads: [], lacking: [] }
 
+/** Undefined where nothing can be said now. */
+export async function claimOf(parts: ClaimParts, last: ReceiptPart | undefined, signal: AbortSignal): Promise<Held | undefined> {
+  const held = await heldOf(parts, last, signal)
+  if (parts.unflushed === undefined) return held
+  // Asked after what is missing was gone through: what was still missing then is named, and what was there by then is known to be new.
+  const unflushed = await parts.unflushed(signal)
+  if (unflushed === undefined) return undefined
+  const rowOf = new Map(parts.index.entries.authors(parts.folderRow).map(({ row, authorId }) => [bytesKey(authorId), row]))
+  const heads = held.heads.map(({ author, ...known }) => {
+    const seqs = unflushed.get(rowOf.get(bytesKey(author)) ?? 0) ?? []
+    return { author, ...(seqs.length === 0 ? known : withoutKnown(known, seqs)) }
+  })
+  return { ...held, heads: heads.filter((head) => greatestKnown(head) > 0) }
+}
+
 /** Looks through all that is missing only where it is not about to come, or where there is an earlier claim to be kept true. */
-export async function claimOf(parts: ClaimParts, last: ReceiptPart | undefined, signal: AbortSignal): Promise<Held> {
+async function heldOf(parts: ClaimParts, last: ReceiptPart | undefined, signal: AbortSignal): Promise<Held> {
   const isFilling = parts.comingCount() > lackingMax
   const isFirst = last === undefined || last.heads.size === 0
   if (isFirst && isFilling) return holdsNothing
@@ -43,14 +58,9 @@ export async function claimOf(parts: ClaimParts, last: ReceiptPart | undefined, 
 
 type KnownHead = Held['heads'][number] & { readonly row: number }
 
-function knownHeads({ index, folderRow, upTo }: ClaimParts): readonly KnownHead[] {
-  return index.entries
-    .authors(folderRow)
-    .map(({ row, authorId, known }) => {
-      const isBounded = upTo !== undefined && equalBytes(authorId, upTo.author)
-      return { row, author: authorId, ...(isBounded ? knownUpTo(known, upTo.seq) : known) }
-    })
-    .filter((head) => greatestKnown(head) > 0)
+function knownHeads({ index, folderRow }: ClaimParts): readonly KnownHead[] {
+  const heads = index.entries.authors(folderRow).map(({ row, authorId, known }) => ({ row, author: authorId, ...known }))
+  return heads.filter((head) => greatestKnown(head) > 0)
 }
 
 /** By number: a run of them takes a few bytes, where each name takes 33. What one author wrote at once, and is elsewhere, is a run. */

@@ -132,7 +132,9 @@ export class IngestBatches {
       const again = takeBack(this.#index, this.#handle, accidents.slice(from, from + batchPathsMax), this.#clock.nowMs())
       for (const path of again) this.#events.again(path)
     }
-    if (accidents.length > 0) this.#events.committed({ written: 0, adopted: 0, again: [], hasNeeds: true })
+    if (accidents.length === 0) return
+    const unflushed = accidents.flatMap(({ path, found }) => (found.kind === 'file' ? [path] : []))
+    this.#events.committed({ written: 0, adopted: 0, unflushed, again: [], hasNeeds: true })
   }
 
   async #flush(): Promise<void> {

@@ -46,6 +46,8 @@ export interface IngestOutcome {
   readonly written: number
   /** Paths found to hold what some member wrote, and something else before: more can be had from here. */
   readonly adopted: number
+  /** Files as somebody else wrote them: nobody has flushed them. */
+  readonly unflushed: readonly RelativePath[]
   /** Paths that moved on meanwhile: look again. */
   readonly again: readonly RelativePath[]
   /** True when some path is to be reconciled with what others wrote. */
@@ -74,6 +76,7 @@ export function commitFound(
   return index.transact(() => {
     const again: RelativePath[] = []
     const plans: Plan[] = []
+    const unflushed: RelativePath[] = []
     let adopted = 0
     const seen = new Set<string>()
     for (const found of paths) {
@@ -84,12 +87,14 @@ export function commitFound(
       if (!isStillBase(index.items.byPath(handle.row, found.path), item)) again.push(found.path)
       else if (manner === 'tell' && found.found.kind === 'missing' && item !== undefined && leaveDirectory(index, handle, item)) continue
       else {
+        if (found.found.kind === 'file' && found.found.blocks.count > 0) unflushed.push(found.path)
         const plan = planPath(index, handle, asRecorded(found), timeMs)
         if (plan === 'adopted') adopted++
         else if (plan !== undefined) plans.push(plan)
       }
     }
-    if (manner === 'note') return { written: 0, adopted, again, hasNeeds: false }
+    if (unflushed.length > 0) index.folders.setUnflushed(handle.row, true)
+    if (manner === 'note') return { written: 0, adopted, unflushed, again, hasNeeds: false }
     const written = writeEntries(
       index,
       handle,
@@ -109,7 +114,7 @@ export function commitFound(
         hasNeeds = true
       }
     })
-    return { written: plans.length, adopted, again, hasNeeds }
+    return { written: plans.length, adopted, unflushed, again, hasNeeds }
   })
 }
 

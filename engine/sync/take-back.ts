@@ -63,6 +63,7 @@ export function takeBack(index: Index, handle: FolderHandle, accidents: readonly
       if (found.kind !== 'missing') {
         const origin = { editor: handle.authorId, timeUs: found.stat.mtimeUs }
         index.items.put(handle.row, entryId, itemOf(path, found, emptyVector, undefined, origin, timeMs), current)
+        index.folders.setUnflushed(handle.row, true)
       } else if (current !== undefined) index.items.remove(current)
       index.needs.put(handle.row, shortKeyOf(entryId), needRank(depthOf(path), false), item?.kind === 'file' ? item.sizeBytes : 0)
     }

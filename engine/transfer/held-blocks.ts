@@ -46,6 +46,15 @@ export interface ServedTree {
   readonly lanes?: Lanes | undefined
   /** A file did not hold what the index said: look at it. */
   readonly onStale: (path: string) => void
+  readonly files: FlushedFiles
+}
+
+/** Which files of a tree are on the device. */
+export interface FlushedFiles {
+  /** Waits until files are on the device, whoever wrote them; gives those that could not be brought there. */
+  flush(paths: readonly string[], signal: AbortSignal): Promise<ReadonlySet<string>>
+  /** It is not known of the file at this path that it is on the device. */
+  isUnflushed(path: string): boolean
 }
 
 /** Blocks in one part: bounds the time of one job where files are tiny. */
@@ -66,6 +75,8 @@ export interface ReadingHeld {
   readonly size?: PartSize
   /** Instead of each block its hash under this key: read and hashed off the main thread where it is in a file. */
   readonly proofKey?: Uint8Array | undefined
+  /** Others rely on what is here: only what is on the device counts, and what is in a file is brought there. */
+  readonly isDurable?: boolean
 }
 
 /** What is held of these blocks, in their order, in parts of about the size that `size` says: one is read while the one before it is used. */
@@ -73,15 +84,15 @@ export async function* readHeld(
   parts: HeldParts,
   ids: readonly BlockId[],
   signal: AbortSignal,
-  { size = new PartSize(), proofKey }: ReadingHeld = {},
+  { size = new PartSize(), ...how }: ReadingHeld = {},
 ): AsyncGenerator<HeldPart> {
   let slice = sliceOf(parts, ids, 0, size)
-  let next = makePart(parts, slice.sources, proofKey, signal)
+  let next = makePart(parts, slice.sources, how, signal)
   for (;;) {
     const part = await next
     if (part.lengths.length === 0) return
     slice = sliceOf(parts, ids, slice.end, size)
-    next = makePart(parts, slice.sources, proofKey, signal)
+    next = makePart(parts, slice.sources, how, signal)
     next.catch(() => undefined) // awaited in the next round unless whoever reads stops
     yield part
   }
@@ -150,21 +161,40 @@ export function sourceOf({ index, store, folder, tree }: HeldParts, id: BlockId)
 async function makePart(
   parts: HeldParts,
   slice: readonly HeldSource[],
-  proofKey: Uint8Array | undefined,
+  { proofKey, isDurable = false }: Omit<ReadingHeld, 'size'>,
   signal: AbortSignal,
 ): Promise<HeldPart> {
   if (slice.length === 0) return { lengths: [], payload: new Uint8Array(0) }
   const ranges = slice.flatMap((source) => (source.kind === 'file' ? [source.range] : []))
   const { tree } = parts
-  const sealed =
+  const read =
     tree === undefined || ranges.length === 0
       ? { payload: new Uint8Array(0), lengths: [] }
       : await tree.jobs.run('sealRanges', { root: tree.root, sealKey: tree.sealKey, ranges, proofKey }, { signal })
-  sealed.lengths.forEach((length, at) => {
+  read.lengths.forEach((length, at) => {
     if (length === 0) tree?.onStale(present(ranges[at], 'a length a range').path)
   })
+  const sealed = isDurable && tree !== undefined ? await onDevice(tree, ranges, read, signal) : read
   if (ranges.length === slice.length && sealed.lengths.every((length) => length > 0)) return sealed
   return mixPart(parts, slice, sealed, proofKey)
+}
+
+/** Without what is in files that cannot be flushed. What was read is in the file that is flushed after, or somebody replaced it since. */
+async function onDevice(tree: ServedTree, ranges: readonly SealRange[], read: HeldPart, signal: AbortSignal): Promise<HeldPart> {
+  const paths = ranges.flatMap(({ path }, at) => ((read.lengths[at] ?? 0) > 0 ? [path] : []))
+  const failed = await tree.files.flush(paths, signal)
+  return failed.size === 0 ? read : onlySome(read, (at) => !failed.has(present(ranges[at], 'a length a range').path))
+}
+
+/** As if only some of it were here. */
+export function onlySome({ lengths, payload }: HeldPart, isTold: (place: number) => boolean): HeldPart {
+  let at = 0
+  const pieces = lengths.map((length, place) => {
+    const from = at
+    at += length
+    return isTold(place) ? payload.subarray(from, at) : new Uint8Array(0)
+  })
+  return { lengths: pieces.map((piece) => piece.length), payload: concatBytes(pieces) }
 }
 
 /** Puts blocks of the store between those of files, in the order asked, and in place of those that a file turned out not to hold. */

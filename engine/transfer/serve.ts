@@ -1,8 +1,9 @@
-// Serves blocks to members, or proof of having them. A block that turns out to be gone is said to be absent, and its path is looked at.
+// Serves blocks to members, or proof of having them, for which only what a power cut would leave counts. A block that turns out to be gone is said
+// to be absent, and its path is looked at.
 
 import { present } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
-import { bytesKey, concatBytes } from '../base/bytes.ts'
+import { bytesKey } from '../base/bytes.ts'
 import { EngineError } from '../base/errors.ts'
 import { proofKeyOf } from '../crypto/block-proof.ts'
 import { hashIdBytes, parseBlockId, type BlockId, type PeerId } from '../model/ids.ts'
@@ -10,7 +11,7 @@ import type { GetMany, KeepWanted } from '../model/wire/exchange_pb.ts'
 import type { LaneName } from '../net/lanes.ts'
 import type { Channel } from '../net/network.ts'
 import { proofBytes, receiveBlocksFrame, requestIdsMax, sendBlocksFrame, sendBlocksPart } from './blocks-frames.ts'
-import { readHeld, sourceOf, type HeldPart, type HeldParts, type ServedTree } from './held-blocks.ts'
+import { onlySome, readHeld, sourceOf, type HeldParts, type ServedTree } from './held-blocks.ts'
 import { PartSize } from './part-size.ts'
 
 /** Answers requests until the peer closes or `signal` aborts. The peer's membership has been checked. */
@@ -79,7 +80,11 @@ async function answer({ channel, self, clock, size }: Taker, parts: HeldParts, r
   const ids = parseIds(request.ids, channel)
   if (!isProof) parts.onAsked?.(channel.peer, ids)
   const proofKey = isProof ? proofKeyOf(self, nonce) : undefined
-  for await (const part of readHeld(isGuess || onAbsent === undefined ? quiet : parts, ids, signal, { size, proofKey })) {
+  for await (const part of readHeld(isGuess || onAbsent === undefined ? quiet : parts, ids, signal, {
+    size,
+    proofKey,
+    isDurable: isProof,
+  })) {
     const startedMs = clock.monotonicMs()
     await sendBlocksPart(channel, { request: request.request, ...part }, signal)
     size.took(clock.monotonicMs() - startedMs)
@@ -96,7 +101,7 @@ async function answerLease(
   if (nonce.length !== proofBytes) throw new EngineError('PEER_MISBEHAVED', `${channel.peer} asked for a keep lease without a nonce`)
   const asked = parseIds(ids, channel)
   let at = 0
-  for await (const part of readHeld(parts, asked, signal, { proofKey: proofKeyOf(self, nonce) })) {
+  for await (const part of readHeld(parts, asked, signal, { proofKey: proofKeyOf(self, nonce), isDurable: true })) {
     const here = asked.slice(at, at + part.lengths.length)
     at += part.lengths.length
     const read = here.filter((_, place) => (part.lengths[place] ?? 0) > 0)
@@ -104,17 +109,6 @@ async function answerLease(
     const isKept = here.map((id) => kept.has(bytesKey(id)))
     await sendBlocksPart(channel, { request, ...onlySome(part, (place) => isKept[place] === true) }, signal)
   }
-}
-
-/** As if only some of it were here. */
-function onlySome({ lengths, payload }: HeldPart, isTold: (place: number) => boolean): HeldPart {
-  let at = 0
-  const pieces = lengths.map((length, place) => {
-    const from = at
-    at += length
-    return isTold(place) ? payload.subarray(from, at) : new Uint8Array(0)
-  })
-  return { lengths: pieces.map((piece) => piece.length), payload: concatBytes(pieces) }
 }
 
 function parseIds(bytes: Uint8Array, channel: Channel): readonly BlockId[] {

@@ -28,8 +28,6 @@ export async function openEngineNode(world: NodeWorld): Promise<OpenedNode> {
         },
         checkpoint: async () => false,
       },
-      // What people write is on a simulated drive for good.
-      treeFlush: { filesMin: 1, flush: async () => await Promise.resolve(true) },
       lockPath: `${databasePath}.lock`,
       keyPath: `${homePath}/node.key`,
       segmentsPath: `${homePath}/segments`,

@@ -26,6 +26,10 @@ export interface Server extends Disposable {
   readonly node: IndexNode
   readonly parts: HeldParts
   readonly stale: string[]
+  /** Paths that were brought to the device. */
+  readonly flushed: string[]
+  /** Paths that cannot be. */
+  readonly unflushable: Set<string>
   /** Content by path: what the disk holds, whatever the index says. */
   readonly disk: Map<string, string>
   addFile(path: string, text: string): BlockRef
@@ -48,16 +52,27 @@ export function openServer(): Server {
     }
     return await Promise.resolve(sealRanges(input, { files }).output)
   }
+  const unflushable = new Set<string>()
+  const flushed: string[] = []
+  const files = {
+    flush: async (paths: readonly string[]) => {
+      flushed.push(...paths)
+      return await Promise.resolve(unflushable.intersection(new Set(paths)))
+    },
+    isUnflushed: () => false,
+  }
   const parts: HeldParts = {
     index: node.index,
     store,
     folder: node.handle.record,
-    tree: { jobs: { width: 1, run }, root: node.handle.root, sealKey, onStale: (path) => stale.push(path) },
+    tree: { jobs: { width: 1, run }, root: node.handle.root, sealKey, onStale: (path) => stale.push(path), files },
   }
   return {
     node,
     parts,
     stale,
+    flushed,
+    unflushable,
     disk,
     addFile: (path, text) => {
       disk.set(path, text)

@@ -18,6 +18,7 @@ import type { Channel } from '../../engine/net/network.ts'
 import { blockRefsOf, writeEntries, type EntryDraft } from '../../engine/sync/author.ts'
 import { checkEntries } from '../../engine/sync/check-entries-job.ts'
 import { entryIdOfPath, openFolderHandle, type FolderHandle } from '../../engine/sync/folder-handle.ts'
+import { itemOf } from '../../engine/sync/ingest-commit.ts'
 import { packedKeys } from '../../engine/sync/ingest-job.ts'
 import { FolderProblems } from '../../engine/sync/problems.ts'
 import type { ReceiveParts } from '../../engine/sync/receive.ts'
@@ -92,6 +93,17 @@ export class IndexNode implements Disposable {
     const drafts = versions.map(({ path, text, base }) => this.draft(path, text, base))
     this.index.transact(() => writeEntries(this.index, this.handle, drafts, 1_700_000_000_000))
     this.flush()
+  }
+
+  /** A file of the folder as ingest records it; its name is its content. */
+  putFile(path: string): void {
+    const { entryId, vector } = this.write(path, path)
+    const blocks = this.blocksOf(path)
+    const sizeBytes = blocks.totalBytes()
+    const stat = { kind: 'file' as const, sizeBytes, mtimeUs: 1, ctimeUs: 1, mode: 0o644, inode: 1, device: 1, links: 1 }
+    const found = { kind: 'file' as const, stat, chunkClass: 1, blocks, linkTarget: undefined, sealed: new Uint8Array(0) }
+    const item = itemOf(pathOf(path), found, vector, undefined, { editor: this.handle.authorId, timeUs: 1 }, 1)
+    this.index.transact(() => this.index.items.put(this.handle.row, entryId, item, undefined))
   }
 
   /** As the flusher does a little after every commit: only what is flushed is told to others. */

@@ -6,39 +6,23 @@ import { present } from '../../engine/base/assert.ts'
 import { bytesKey } from '../../engine/base/bytes.ts'
 import { EngineError } from '../../engine/base/errors.ts'
 import { entriesOfTree, openReceiptBook } from '../../engine/compose/folder-receipts.ts'
-import { itemOf } from '../../engine/sync/ingest-commit.ts'
 import { claimOf } from '../../engine/replicas/claim.ts'
 import { ReceiptBook } from '../../engine/replicas/receipt-book.ts'
 import { isStandIn, lackingMax, parseReceipt, signFittingReceipt, type Claim, type Receipt } from '../../engine/replicas/receipt.ts'
 import { parseAuthorId, parseEntryId } from '../../engine/model/ids.ts'
 import { rangesAboveMax } from '../../engine/model/known.ts'
 import { never, stillClock, testFolder } from '../support/blocks.ts'
-import { IndexNode, pathOf } from '../support/index-world.ts'
+import { IndexNode } from '../support/index-world.ts'
 import { StepClock } from '../support/step-clock.ts'
 
 const folder = testFolder(7)
-
-/** A file of the folder as ingest records it. */
-function put(node: IndexNode, path: string): void {
-  const { entryId, vector } = node.write(path, path)
-  const stat = { kind: 'file' as const, sizeBytes: 1, mtimeUs: 1, ctimeUs: 1, mode: 0o644, inode: 1, device: 1, links: 1 }
-  const found = {
-    kind: 'file' as const,
-    stat,
-    chunkClass: 1,
-    blocks: node.blocksOf(path),
-    linkTarget: undefined,
-    sealed: new Uint8Array(0),
-  }
-  const item = itemOf(pathOf(path), found, vector, undefined, { editor: node.handle.authorId, timeUs: 1 }, 1)
-  node.index.transact(() => node.index.items.put(node.handle.row, entryId, item, undefined))
-}
 
 /** Paths that the node does not claim. */
 async function unclaimed(node: IndexNode, paths: readonly string[]): Promise<readonly string[]> {
   const { index, handle, problems } = node
   const missing = (): ReturnType<typeof entriesOfTree> => entriesOfTree(index, handle, problems)
-  const { lacking } = await claimOf({ index, folderRow: handle.row, clock: stillClock, missing, comingCount: () => 0 }, undefined, never)
+  const parts = { index, folderRow: handle.row, clock: stillClock, missing, comingCount: () => 0 }
+  const { lacking } = present(await claimOf(parts, undefined, never), 'a claim')
   const names = new Set(lacking.map(bytesKey))
   const rows = index.entries.page(handle.row, 0, 100)
   return paths.filter((_, at) => names.has(bytesKey(present(rows[at], 'an entry').entry.entryId)))
@@ -56,7 +40,7 @@ describe('a claim', () => {
   for (const [what, code, path, expected] of troubles) {
     it(`leaves out ${what}, until it can be vouched for`, async () => {
       using node = new IndexNode(1, folder)
-      for (const each of paths) put(node, each)
+      for (const each of paths) node.putFile(each)
       node.problems.note({ code: 'SPECIAL_FILE', severity: 'warning', path: 'f', text: '', next: '' })
       assert.deepEqual(await unclaimed(node, paths), [])
       node.problems.note({ code, severity: 'error', path, text: '', next: '' })
@@ -66,15 +50,22 @@ describe('a claim', () => {
     })
   }
 
-  it('of its own files goes as far as they were flushed', async () => {
+  it('leaves out what is not known to be on the device, and is nothing new where nobody can say what that is', async () => {
     using node = new IndexNode(1, folder)
-    for (const path of paths) put(node, path)
+    for (const path of paths) node.putFile(path)
     const { index, handle } = node
-    const upTo = { author: handle.authorId, seq: 2 }
+    const author = handle.authorId
+    const row = present(index.entries.author(handle.row, author), 'it wrote').row
     const parts = { index, folderRow: handle.row, clock: stillClock, missing: () => [][Symbol.iterator](), comingCount: () => 0 }
-    assert.deepEqual((await claimOf({ ...parts, upTo }, undefined, never)).heads, [upTo])
-    assert.deepEqual((await claimOf({ ...parts, upTo: { ...upTo, seq: 0 } }, undefined, never)).heads, [])
-    assert.deepEqual((await claimOf(parts, undefined, never)).heads, [{ ...upTo, seq: 4 }])
+    const headsWithout = async (seqs: readonly number[]): Promise<unknown> => {
+      const unflushed = async (): Promise<ReadonlyMap<number, readonly number[]>> => await Promise.resolve(new Map([[row, seqs]]))
+      return (await claimOf({ ...parts, unflushed }, undefined, never))?.heads
+    }
+    assert.deepEqual(await headsWithout([3, 4]), [{ author, seq: 2 }])
+    assert.deepEqual(await headsWithout([2]), [{ author, seq: 1, above: [{ first: 3, last: 4 }] }])
+    assert.deepEqual(await headsWithout([1, 2, 3, 4]), [])
+    assert.deepEqual(await headsWithout([]), [{ author, seq: 4 }])
+    assert.equal(await claimOf({ ...parts, unflushed: async () => await Promise.resolve(undefined) }, undefined, never), undefined)
   })
 })
 
@@ -222,14 +213,17 @@ describe('the receipt of a folder', () => {
       ['unknown', undefined],
     ] as const) {
       using node = new IndexNode(1, folder)
-      put(node, 'a')
+      node.putFile('a')
       const { index, handle } = node
       const { identity } = handle
       const clock = new StepClock()
       let say: 'yes' | 'no' | 'unknown' = 'yes'
-      const settleOwn = async (): Promise<number> => {
-        say = later
-        return await Promise.resolve(1)
+      const ownFiles = {
+        settle: async () => {
+          say = later
+          await Promise.resolve()
+        },
+        unflushedSeqs: async () => await Promise.resolve(new Map()),
       }
       const world = { index, identity, network: { self: identity.peerId }, world: { clock } }
       const book = openReceiptBook(world, {
@@ -239,7 +233,7 @@ describe('the receipt of a folder', () => {
         canSay: () => say,
         missing: () => entriesOfTree(index, handle, node.problems),
         comingCount: () => 0,
-        settleOwn,
+        ownFiles,
         kept: () => ({ keep: 'all', layout: new Uint8Array(0), isOldHeld: false }),
         absent: () => [],
       })

@@ -168,7 +168,7 @@ describe('a path that is not kept here', () => {
     using pair = new Pair()
     pair.hear('a', 'one')
     pair.settle('a', nothingKept)
-    assert.deepEqual(pair.make('a', 'made here'), { written: 1, adopted: 0, again: [], hasNeeds: true })
+    assert.deepEqual(pair.make('a', 'made here'), { written: 1, adopted: 0, unflushed: ['a'], again: [], hasNeeds: true })
     assert.equal(pair.versions('a').length, 2)
     assert.equal(pair.row('a'), undefined)
   })

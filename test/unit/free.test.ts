@@ -161,7 +161,7 @@ describe('a file that is freed', () => {
     assert.deepEqual(world.folder.namesIn(''), ['.holdfast'])
     assert.deepEqual(world.folder.namesIn('.holdfast/replaced'), [])
     assert.deepEqual([world.item, world.isElsewhere, world.isNeeded], [undefined, true, false])
-    assert.deepEqual(world.scan(undefined), { written: 0, adopted: 0, again: [], hasNeeds: false })
+    assert.deepEqual(world.scan(undefined), { written: 0, adopted: 0, unflushed: [], again: [], hasNeeds: false })
   })
 
   it('is counted while it is freed, and not after that, whatever came of it', async () => {
@@ -191,7 +191,7 @@ describe('a file that is freed', () => {
     world.endsIn = 'sealRanges'
     await assert.rejects(world.freeNote())
     assert.deepEqual([world.item, world.isElsewhere, world.stale], [undefined, true, ['note']])
-    assert.deepEqual(world.scan(text), { written: 0, adopted: 1, again: [], hasNeeds: false })
+    assert.deepEqual(world.scan(text), { written: 0, adopted: 1, unflushed: ['note'], again: [], hasNeeds: false })
     assert.deepEqual([world.item?.kind, world.isElsewhere], ['file', false])
   })
 
@@ -200,7 +200,7 @@ describe('a file that is freed', () => {
     world.endsIn = 'publishBatch'
     await assert.rejects(world.freeNote())
     assert.equal(world.folder.files.lstat(`${world.folder.root}/note`), undefined)
-    assert.deepEqual(world.scan(undefined), { written: 0, adopted: 0, again: [], hasNeeds: false })
+    assert.deepEqual(world.scan(undefined), { written: 0, adopted: 0, unflushed: [], again: [], hasNeeds: false })
     assert.equal(world.isElsewhere, true)
   })
 })

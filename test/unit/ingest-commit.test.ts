@@ -80,11 +80,30 @@ function plan(node: IndexNode, path: string): PathPlan {
 describe('what is found on disk', () => {
   it('is a first version where nothing was known', () => {
     using node = new IndexNode(0)
-    assert.deepEqual(commit(node, found(node, 'a', 'one')), { written: 1, adopted: 0, again: [], hasNeeds: false })
+    assert.deepEqual(commit(node, found(node, 'a', 'one')), { written: 1, adopted: 0, unflushed: ['a'], again: [], hasNeeds: false })
     const entry = onlyEntry(node, 'a')
     assert.equal(entry.vector.length, 1)
     assert.deepEqual(node.index.items.byPath(node.handle.row, 'a')?.vector, entry.vector)
     assert.deepEqual(plan(node, 'a'), { kind: 'settled', path: 'a' })
+  })
+
+  it('marks the folder as not flushed with its rows, where it is a file with content', () => {
+    using node = new IndexNode(0)
+    const { folders } = node.index
+    const { row } = node.handle
+    assert.equal(folders.isUnflushed(row), true, 'what was there before is not known')
+    folders.setUnflushed(row, false)
+    assert.deepEqual(commit(node, found(node, 'empty', '')).unflushed, [])
+    assert.equal(folders.isUnflushed(row), false)
+    assert.throws(() =>
+      node.index.transact(() => {
+        commit(node, found(node, 'a', 'one'))
+        throw new Error('the transaction fails')
+      }),
+    )
+    assert.equal(folders.isUnflushed(row), false)
+    commit(node, found(node, 'a', 'one'))
+    assert.equal(folders.isUnflushed(row), true)
   })
 
   it('is nothing new when it is what the index has', () => {
@@ -130,7 +149,7 @@ describe('what is found on disk', () => {
     using node = new IndexNode(0)
     using other = new IndexNode(1)
     arrives(node, other, other.write('a', 'theirs'))
-    assert.deepEqual(commit(node, found(node, 'a', 'ours')), { written: 1, adopted: 0, again: [], hasNeeds: true })
+    assert.deepEqual(commit(node, found(node, 'a', 'ours')), { written: 1, adopted: 0, unflushed: ['a'], again: [], hasNeeds: true })
     assert.equal(entriesOf(node, 'a').length, 2)
     assert.ok(node.index.needs.has(node.handle.row, shortKeyOf(entryIdOfPath(node.handle, pathOf('a')))))
     assert.equal(plan(node, 'a').kind, 'merge')
@@ -143,7 +162,13 @@ describe('what is found on disk', () => {
     arrives(node, other, theirs)
     assert.equal(plan(node, 'a').kind, 'change')
     const { mtimeUs } = present(openEntryMeta(other.handle.reading.metaKeys, theirs), 'it opens')
-    assert.deepEqual(commit(node, found(node, 'a', 'same', { mtimeUs })), { written: 0, adopted: 1, again: [], hasNeeds: false })
+    assert.deepEqual(commit(node, found(node, 'a', 'same', { mtimeUs })), {
+      written: 0,
+      adopted: 1,
+      unflushed: ['a'],
+      again: [],
+      hasNeeds: false,
+    })
     assert.deepEqual(node.index.items.byPath(node.handle.row, 'a')?.vector, theirs.vector)
     assert.equal(node.index.needs.count(node.handle.row), 0)
     assert.deepEqual(plan(node, 'a'), { kind: 'settled', path: 'a' })
@@ -156,6 +181,7 @@ describe('what is found on disk', () => {
     assert.deepEqual(commit(node, stale, found(node, 'b', 'x'), found(node, 'b', 'x')), {
       written: 1,
       adopted: 0,
+      unflushed: ['b'],
       again: ['a'],
       hasNeeds: false,
     })

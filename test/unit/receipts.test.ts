@@ -21,6 +21,7 @@ import {
   standInLayout,
   type Claim,
   type ClaimPart,
+  type Held,
   type Receipt,
   type ReceiptPart,
 } from '../../engine/replicas/receipt.ts'
@@ -149,11 +150,12 @@ describe('the receipts of a folder', () => {
 })
 
 describe('what a node claims', () => {
-  const claim = async (node: IndexNode, last?: ReceiptPart): ReturnType<typeof claimOf> => {
+  const claim = async (node: IndexNode, last?: ReceiptPart): Promise<Held> => {
     const { index, handle } = node
     const missing = (): ReturnType<typeof entriesOfNeeds> => entriesOfNeeds(index, handle.row)
     const comingCount = (): number => index.needs.count(handle.row)
-    return claimOf({ index, folderRow: handle.row, clock: stillClock, missing, comingCount }, last, never)
+    const held = await claimOf({ index, folderRow: handle.row, clock: stillClock, missing, comingCount }, last, never)
+    return present(held, 'a claim')
   }
   const need = (node: IndexNode, path: string): void => {
     const { entryId } = node.write(path, path)
@@ -183,11 +185,8 @@ describe('what a node claims', () => {
     node.write('here, too', 'here, too')
     const { index, handle } = node
     const missing = (): ReturnType<typeof entriesOfNeeds> => entriesOfNeeds(index, handle.row)
-    const { heads, lacking } = await claimOf(
-      { index, folderRow: handle.row, clock: stillClock, missing, comingCount: () => 0 },
-      undefined,
-      never,
-    )
+    const parts = { index, folderRow: handle.row, clock: stillClock, missing, comingCount: () => 0 }
+    const { heads, lacking } = present(await claimOf(parts, undefined, never), 'a claim')
     const [first, last] = [2, lackingMax + 2]
     assert.deepEqual(heads, [{ author: handle.authorId, seq: first - 1, above: [{ first: last + 1, last: last + 1 }] }])
     assert.equal(lacking.length, 1, 'it is seen not to have everything')

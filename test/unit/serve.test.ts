@@ -231,6 +231,20 @@ describe('a keep lease', () => {
     assert.deepEqual(asked, [secondIdentity.peerId, [other.id, one.id]], 'only what was read whole is asked about')
   })
 
+  it('is granted on a file once that is on the device, and not where it cannot be brought there', async () => {
+    using server = openServer()
+    const [one, lost] = [server.addFile('a', 'one'), server.addFile('b', 'two')]
+    server.unflushable.add('b')
+    const asked: unknown[] = []
+    const leases: LeaseGranter = { grant: (_to, ids) => (asked.push([...server.flushed], ids), ids) }
+    const proofs = await leaseFrom({ ...server, parts: { ...server.parts, leases } }, [one.id, lost.id])
+    assert.deepEqual(
+      proofs.map((proof) => proof !== undefined),
+      [true, false],
+    )
+    assert.deepEqual(asked, [['a', 'b'], [one.id]], 'flushed before anything is granted')
+  })
+
   it('is granted by nobody who keeps no account of them', async () => {
     using server = openServer()
     const { id } = await server.addStored(testBytes(1, 50))
