@@ -18,6 +18,7 @@ export type DamageReason =
   | 'tombstone' // as payload, of a tombstone: what it removed may be back
   | 'segmentHeader'
   | 'truncated' // the segment ends before what was acknowledged in it
+  | 'missing' // the file of the segment is gone
   | 'unreadable' // the record lies past the end of the file, or the index pointed at something else
 
 export class Quarantine {

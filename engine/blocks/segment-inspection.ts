@@ -7,6 +7,7 @@ import { EngineError } from '../base/errors.ts'
 import type { BlockId, FolderId } from '../model/ids.ts'
 import { parseBlockId, parseFolderId } from '../model/ids.ts'
 import type { CompactionParts } from './compact.ts'
+import type { MissingSegments } from './missing-segments.ts'
 import { segmentHeaderBytes } from './record.ts'
 import { isMarkedAs, segmentPath } from './segment-directory.ts'
 import type { BlockLocation, SegmentIndex } from './segment-index.ts'
@@ -31,6 +32,8 @@ export interface PlacedBlock {
 }
 
 export interface SegmentInspection {
+  /** Looks whether every segment still has its file, and lets go of those that have none; absent where that costs money. Throws `ABORTED`, `DISK_FAILED`. */
+  readonly lookForMissing?: (signal: AbortSignal) => Promise<void>
   segments(): readonly SegmentSummary[]
   /** Reads to the end, where no job can: what is in an object storage. Throws EngineError when that does not answer. */
   readonly read?: (source: SegmentSource, fromBytes: number, signal: AbortSignal) => Promise<ScrubSegmentOutput>
@@ -88,12 +91,13 @@ export function placedBlocks(
   }
 }
 
-export function inspectionOf(parts: WalkParts, lose: CompactionParts['lose']): SegmentInspection {
+export function inspectionOf(parts: WalkParts, missing: MissingSegments, lose: CompactionParts['lose']): SegmentInspection {
   const { files, directory, storeId, index, table, clock, handles } = parts
   const { inUse, blocksBetween, locationOf } = placedBlocks(index, clock)
   return {
     inUse,
     blocksBetween,
+    lookForMissing: (signal) => missing.look(signal),
     segments: () => summarize(parts),
     source: (segment) => {
       const state = table.get(segment)

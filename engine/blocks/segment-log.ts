@@ -94,6 +94,11 @@ export class SegmentLog {
     })
   }
 
+  /** The file of a segment is gone: should it be the active one, nothing more is written to it. */
+  leave(segment: number): void {
+    if (this.#active?.state.number === segment) this.#giveUp(this.#active)
+  }
+
   close(): void {
     this.#active?.file.close()
     this.#active = undefined
@@ -157,10 +162,20 @@ export class SegmentLog {
   async #sync(active: ActiveSegment): Promise<void> {
     try {
       await active.file.datasync()
+      this.#checkName(active)
     } catch (error) {
       this.#giveUp(active)
       throw error
     }
+  }
+
+  /** Nothing is promised that is in a file without a name: somebody deleted it, and it goes when it is closed. */
+  #checkName({ state, file }: ActiveSegment): void {
+    const { files, directory } = this.#parts
+    const path = segmentPath(directory, state.number)
+    // Not every file system counts names.
+    if (file.stat().links > 0 || files.lstat(path) !== undefined) return
+    throw new FilesError('missing', 'sync', path, 'ENOENT')
   }
 
   #noteRow(state: SegmentState, footer: FooterBuilder, record: LogRecord, place: Place): void {

@@ -16,6 +16,7 @@ import { GroupCommit, type Step } from './group-commit.ts'
 import { IndexCare } from './index-care.ts'
 import type { LiveTotals } from './live-counts.ts'
 import { Quarantine, type DamagedRecord, type DamageReason } from './quarantine.ts'
+import { MissingSegments } from './missing-segments.ts'
 import { rebuildIndex, replaySegments, type RebuildReport } from './rebuild.ts'
 import { heldBlocks, isRecordedAt, summarize, type HeldBlock, type SegmentSummary } from './segment-walk.ts'
 import { markerBytes, recordBytesOf } from './record.ts'
@@ -146,6 +147,7 @@ class OpenSegmentStore implements SegmentStore {
   readonly #parts: StoreParts
   readonly #commits: GroupCommit
   readonly #indexCare: IndexCare
+  readonly #missing: MissingSegments
   readonly #compactions = new Semaphore(1)
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
@@ -155,7 +157,14 @@ class OpenSegmentStore implements SegmentStore {
   constructor(parts: StoreParts) {
     this.#parts = parts
     this.#commits = new GroupCommit(parts)
-    this.inspection = inspectionOf(parts, (folder, id, location, damage) => this.#lose(folder, id, location, damage))
+    this.#missing = new MissingSegments({
+      ...parts,
+      commits: this.#commits,
+      compactions: this.#compactions,
+      closing: this.#closing.signal,
+      makeIndexAgain: () => this.#indexCare.makeAgain(),
+    })
+    this.inspection = inspectionOf(parts, this.#missing, (folder, id, location, damage) => this.#lose(folder, id, location, damage))
     parts.quarantine.onAdded = (record) => this.onDamaged(record)
     const { index, log } = parts
     const rebuild = (): Promise<RebuildReport> => this.rebuild(this.#closing.signal)
@@ -181,7 +190,10 @@ class OpenSegmentStore implements SegmentStore {
       // Another disk in this one's place damages nothing.
       if (read.bytes === undefined) this.#checkPlace()
     } catch (error) {
-      if (errorCodeOf(error) === 'DISK_FAILED' && !this.#isInPlace) this.#offlineReason = messageOf(error)
+      if (errorCodeOf(error) === 'DISK_FAILED') {
+        if (!this.#isInPlace) this.#offlineReason = messageOf(error)
+        this.#missing.suspect(location.segment)
+      }
       throw error
     }
     if (read.bytes === undefined) this.#lose(folder, id, location, read.damage)

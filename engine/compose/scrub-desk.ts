@@ -3,7 +3,8 @@
 import type { NodeClass, Problem } from '../api/controls.ts'
 import type { AuditStatus, ScrubControls, ScrubStatus } from '../api/store-controls.ts'
 import { equalBytes } from '../base/bytes.ts'
-import { messageOf } from '../base/errors.ts'
+import { errorCodeOf, messageOf } from '../base/errors.ts'
+import { runTogether } from '../base/queue.ts'
 import type { DamagedRecord } from '../blocks/quarantine.ts'
 import type { SegmentStore } from '../blocks/segment-store.ts'
 import type { Damage, DamageOutcome } from '../index/damage-table.ts'
@@ -30,6 +31,8 @@ const cycleDays: Readonly<Record<NodeClass, number>> = { 'always-on': 30, daily:
 /** What was found and healed is told for so long; what keeps coming means that the disk is going. */
 const toldMs = 7 * msPerDay
 const manyFound = 20
+/** Scrub would miss a file that somebody deleted after weeks. */
+const missingLookMs = 300_000
 
 export class ScrubDesk {
   readonly scrub: Scrub
@@ -59,9 +62,23 @@ export class ScrubDesk {
   /** Until `signal` aborts. What is wrong with reading again must not end the node. */
   async run(signal: AbortSignal): Promise<void> {
     try {
-      await this.scrub.run(signal)
+      await runTogether(signal, [(both) => this.scrub.run(both), (both) => this.#lookForMissing(both)])
     } catch (error) {
       if (!signal.aborted) this.#parts.world.log.error('scrub ended', { error: messageOf(error) })
+    }
+  }
+
+  /** Also while scrub is paused, or has no power: it reads nothing. */
+  async #lookForMissing(signal: AbortSignal): Promise<void> {
+    const { world, store } = this.#parts
+    for (;;) {
+      await world.clock.sleep(missingLookMs, signal)
+      try {
+        await store.inspection?.lookForMissing?.(signal)
+      } catch (error) {
+        if (signal.aborted || errorCodeOf(error) === undefined) throw error
+        world.log.warn('could not look for the files of the block store', { error: messageOf(error) })
+      }
     }
   }
 

@@ -228,7 +228,8 @@ export class CrashFiles implements Files {
       stat: () => {
         check()
         this.#enter(path, false)
-        return statOf('file', inode.live.length)
+        const links = [...this.#names.values()].filter((named) => named === inode).length
+        return { ...statOf('file', inode.live.length), links }
       },
       read: (target, offset) => {
         check()
