@@ -83,9 +83,14 @@ describe('a power cut', () => {
     await members.begin(files)
     await members.pass(15_000)
     for (const name of ['b', 'c']) copyIn(members, name, 'a')
-    const { freed } = await members.wait(members.controls('a').freeFiles({ folder: 'Folder', paths: names }, signal), 'free')
+    // What is looked at in the very moment in which it is asked about is refused, and asked about again.
+    let left = names
+    for (let attempt = 0; attempt < 5 && left.length > 0; attempt++) {
+      const freeing = members.controls('a').freeFiles({ folder: 'Folder', paths: left }, signal)
+      left = (await members.wait(freeing, 'free')).refused.map(({ path }) => path)
+    }
     for (const name of ['b', 'c']) members.node(name).crash()
-    assert.equal(freed, names.length)
+    assert.deepEqual(left, [])
     assert.deepEqual([damaged(members, 'b'), damaged(members, 'c')], [[], []])
   })
 })

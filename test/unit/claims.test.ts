@@ -251,7 +251,7 @@ describe('the receipt of a folder', () => {
 
   it('names what is held for others beside the share, and only there and for as long as that is so', async () => {
     using node = new IndexNode(1, folder)
-    put(node, 'a')
+    node.putFile('a')
     const { index, handle } = node
     const { authorId, identity } = handle
     const clock = new StepClock()
