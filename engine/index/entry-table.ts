@@ -288,12 +288,6 @@ export class EntryTable {
     return row === undefined || numberOf(row, 'first_seq') + numberOf(row, 'entries') <= first ? undefined : bytesOf(row, 'bytes')
   }
 
-  /** The encoded change set that may hold this sequence number: the last that begins at or before it. */
-  findChangeSet(author: number, seq: number): Uint8Array | undefined {
-    const row = this.#setFor.get(author, seq)
-    return row === undefined ? undefined : bytesOf(row, 'bytes')
-  }
-
   /** Current entries of an author after a sequence number, in their order. Reads all rows: for what happens once. */
   ofAuthorAfter(author: number, seq: number): readonly EntryRow[] {
     return this.#ofAuthor.all(author, seq).map(parseEntryRow)

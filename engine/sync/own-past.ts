@@ -20,7 +20,7 @@ import { openEntryMeta } from './versions.ts'
 /** What a member knows of an author. */
 export interface KnownHead extends Known {
   readonly author: AuthorId
-  /** The beginning of the hash of the entry with the greatest number, where it is known; empty else. */
+  /** The beginning of the signature over the change set with the greatest number, where it is known; empty else. */
   readonly mark: Uint8Array
 }
 
@@ -29,7 +29,7 @@ const markBytes = 8
 /** A head as members are told it. */
 export function headMessage(index: Index, author: AuthorRow): { author: AuthorId; seq: bigint; mark: Uint8Array; above: Uint8Array } {
   const { authorId, row, known } = author
-  return { author: authorId, seq: BigInt(known.seq), mark: markOf(index, row, greatestKnown(known)), above: encodeAbove(known) }
+  return { author: authorId, seq: BigInt(known.seq), mark: markOf(setOver(index, row, greatestKnown(known))), above: encodeAbove(known) }
 }
 
 /** Those that are well formed. */
@@ -42,11 +42,17 @@ export function headsOf(
   })
 }
 
-function markOf(index: Index, author: number, seq: number): Uint8Array {
-  const stored = index.entries.findChangeSet(author, seq)
-  const set = stored === undefined ? undefined : decodeChangeSet(stored)
-  const from = set === undefined ? 0 : (seq - set.firstSeq) * entryHashBytes
-  return set === undefined || from + entryHashBytes > set.hashes.length ? new Uint8Array(0) : set.hashes.slice(from, from + markBytes)
+/**
+ * Of the whole set, and not of one entry: a node that was set back finds the same edits on its disk again, and may give one of them the number and
+ * the bytes that it had. The set that it comes in was signed at another time.
+ */
+function markOf(set: ChangeSet | undefined): Uint8Array {
+  return set === undefined ? new Uint8Array(0) : set.signature.slice(0, markBytes)
+}
+
+function setOver(index: Index, author: number, seq: number): ChangeSet | undefined {
+  const stored = index.entries.changeSetOver(author, seq, seq)
+  return stored === undefined ? undefined : decodeChangeSet(stored)
 }
 
 /** The first sequence number that another self of this node gave out, as far as these words of a member show one. */
@@ -68,8 +74,9 @@ export function firstForeignSeq(
   if (head === undefined) return undefined
   const greatest = greatestKnown(head)
   if (greatest >= nextSeq) return nextSeq
-  const mark = own === undefined ? new Uint8Array(0) : markOf(index, own.row, greatest)
-  return head.mark.length === markBytes && mark.length === markBytes && !equalBytes(head.mark, mark) ? greatest : undefined
+  const set = own === undefined ? undefined : setOver(index, own.row, greatest)
+  const isOther = set !== undefined && head.mark.length === markBytes && !equalBytes(head.mark, markOf(set))
+  return isOther ? set.firstSeq : undefined // which of its entries are others cannot be told
 }
 
 function sameEntries(left: Uint8Array | undefined, right: Uint8Array): number {

@@ -53,6 +53,24 @@ test('scenario 91: what members know in the name of a node shows whether another
   assert.equal(firstForeignSeq(index, handle, [], setsOf(before)), 3, 'the same number, and something else under it')
 })
 
+test('scenario 91: one change of several that came out with the number and the bytes of the other self hides nothing', () => {
+  using before = new IndexNode(1)
+  using after = new IndexNode(1)
+  for (const [node, first] of [
+    [before, 'one'],
+    [after, 'another'],
+  ] as const) {
+    const versions = [first, 'same'].map((path) => ({ path, text: 'found on the disk again', base: [] }))
+    node.writeAll(versions)
+  }
+  const own = present(before.index.entries.author(before.handle.row, before.handle.authorId), 'it has written')
+  const { mark } = headMessage(before.index, own)
+  const head: KnownHead = { author: after.handle.authorId, seq: 2, mark }
+  const [theirs, ours] = [setsOf(before), setsOf(after)].map(([set]) => present(set, 'a set').hashes.subarray(32))
+  assert.deepEqual(theirs, ours, 'the second entries are the same')
+  assert.equal(firstForeignSeq(after.index, after.handle, [head], []), 1)
+})
+
 test('scenario 91: it goes on as another author; what nobody was told is written again and outranks what it had seen', () => {
   using node = new IndexNode(1)
   const { index, handle } = node

@@ -274,7 +274,7 @@ export type Head = Message<"holdfast.v1.Head"> & {
   seq: bigint;
 
   /**
-   * The first 8 bytes of the hash of the entry with the greatest number that is known: an author sees whether it was its own.
+   * The first 8 bytes of the signature over the change set with the greatest number that is known: an author sees whether it was its own.
    *
    * @generated from field: bytes mark = 3;
    */
